@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+/* api.h - the REST API over a unix socket and loopback; threads of its own */
+#pragma once
+
+#include "lib/err.h"
+#include "schema/counters.h"
+
+struct api;
+struct buf;
+
+struct api_config {
+	const char *store_dir;
+	const char *socket_path; /* "" for none; mode 0660 */
+	const char *listen;      /* "127.0.0.1:7700"; "" for none; loopback addresses only */
+	uint64_t query_limit_ns; /* a query that runs longer answers 503 */
+	unsigned clients_max;
+	/* any thread: what /metrics and /healthz say */
+	void (*counters)(void *ctx, struct counters *sum_out);
+	/* @why_out: "" when all is well, else one sentence. Return: true when recording */
+	bool (*health)(void *ctx, char *why_out, size_t why_bytes);
+	/* more gauges for /metrics: append lines in the Prometheus text format; may be NULL */
+	void (*gauges)(void *ctx, struct buf *out);
+	void *ctx;
+};
+
+int api_start(const struct api_config *config, struct api **a_out, struct err *e) MUST_USE;
+void api_stop(struct api *a); /* ends streams, closes sockets, removes the socket file */
+/* api_committed() - ids that are now on the tape: /stream sends them. Recorder thread; never blocks. */
+void api_committed(struct api *a, const uint64_t *ids, size_t count);
+/* api_address() - "127.0.0.1:7700" as bound (port 0 resolved); "" without one */
+const char *api_address(const struct api *a);

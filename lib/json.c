@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/json.h"
+
+#include <inttypes.h>
+#include <math.h>
+
+static void before_value(struct json *j)
+{
+	if (j->needs_comma)
+		buf_add_char(j->out, ',');
+	j->needs_comma = true;
+}
+
+static void open_with(struct json *j, char c)
+{
+	before_value(j);
+	buf_add_char(j->out, c);
+	j->needs_comma = false;
+}
+
+static void close_with(struct json *j, char c)
+{
+	buf_add_char(j->out, c);
+	j->needs_comma = true;
+}
+
+void json_object(struct json *j)
+{
+	open_with(j, '{');
+}
+
+void json_object_end(struct json *j)
+{
+	close_with(j, '}');
+}
+
+void json_array(struct json *j)
+{
+	open_with(j, '[');
+}
+
+void json_array_end(struct json *j)
+{
+	close_with(j, ']');
+}
+
+/* Length of the UTF-8 sequence at @p (RFC 3629: no overlong forms, no surrogates); 0 if invalid. */
+static size_t utf8_len(const uint8_t *p, size_t left)
+{
+	uint32_t c = p[0];
+
+	if (c < 0x80)
+		return 1;
+	if (c >= 0xc2 && c <= 0xdf && left >= 2 && (p[1] & 0xc0) == 0x80)
+		return 2;
+	if (c >= 0xe0 && c <= 0xef && left >= 3 && (p[1] & 0xc0) == 0x80 && (p[2] & 0xc0) == 0x80) {
+		if ((c == 0xe0 && p[1] < 0xa0) || (c == 0xed && p[1] > 0x9f))
+			return 0;
+		return 3;
+	}
+	if (c >= 0xf0 && c <= 0xf4 && left >= 4 && (p[1] & 0xc0) == 0x80 &&
+	    (p[2] & 0xc0) == 0x80 && (p[3] & 0xc0) == 0x80) {
+		if ((c == 0xf0 && p[1] < 0x90) || (c == 0xf4 && p[1] > 0x8f))
+			return 0;
+		return 4;
+	}
+	return 0;
+}
+
+static void escape_control(struct buf *out, uint8_t c)
+{
+	switch (c) {
+	case '"': buf_add(out, "\\\"", 2); break;
+	case '\\': buf_add(out, "\\\\", 2); break;
+	case '\n': buf_add(out, "\\n", 2); break;
+	case '\r': buf_add(out, "\\r", 2); break;
+	case '\t': buf_add(out, "\\t", 2); break;
+	default: buf_add_fmt(out, "\\u%04x", c); break;
+	}
+}
+
+static void quoted(struct buf *out, struct span s)
+{
+	size_t i = 0, from = 0;
+
+	buf_add_char(out, '"');
+	while (i < s.len) {
+		uint8_t c = s.ptr[i];
+		size_t n;
+
+		if (LIKELY(c >= 0x20 && c < 0x7f && c != '"' && c != '\\')) {
+			i++;
+			continue;
+		}
+		n = utf8_len(s.ptr + i, s.len - i);
+		if (n > 1) {
+			i += n;
+			continue;
+		}
+		buf_add(out, s.ptr + from, i - from);
+		if (n == 1)
+			escape_control(out, c);
+		else
+			buf_add_fmt(out, "\\\\x%02x", c);
+		from = ++i;
+	}
+	buf_add(out, s.ptr + from, i - from);
+	buf_add_char(out, '"');
+}
+
+void json_key(struct json *j, const char *key)
+{
+	before_value(j);
+	quoted(j->out, span_str(key));
+	buf_add_char(j->out, ':');
+	j->needs_comma = false;
+}
+
+void json_text(struct json *j, struct span s)
+{
+	before_value(j);
+	quoted(j->out, s);
+}
+
+void json_str(struct json *j, const char *s)
+{
+	if (s)
+		json_text(j, span_str(s));
+	else
+		json_null(j);
+}
+
+void json_u64(struct json *j, uint64_t v)
+{
+	before_value(j);
+	buf_add_u64(j->out, v);
+}
+
+void json_i64(struct json *j, int64_t v)
+{
+	before_value(j);
+	buf_add_fmt(j->out, "%" PRId64, v);
+}
+
+void json_real(struct json *j, double v)
+{
+	if (!isfinite(v)) {
+		json_null(j);
+		return;
+	}
+	before_value(j);
+	buf_add_fmt(j->out, "%.6g", v);
+}
+
+void json_bool(struct json *j, bool v)
+{
+	before_value(j);
+	buf_add_str(j->out, v ? "true" : "false");
+}
+
+void json_null(struct json *j)
+{
+	before_value(j);
+	buf_add_str(j->out, "null");
+}
+
+void json_base64(struct json *j, struct span s)
+{
+	static const char letters[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	char four[4];
+
+	before_value(j);
+	buf_add_char(j->out, '"');
+	for (size_t i = 0; i < s.len; i += 3) {
+		size_t n = MIN(s.len - i, (size_t)3);
+		uint32_t v = (uint32_t)s.ptr[i] << 16;
+
+		v |= n > 1 ? (uint32_t)s.ptr[i + 1] << 8 : 0;
+		v |= n > 2 ? (uint32_t)s.ptr[i + 2] : 0;
+		four[0] = letters[v >> 18];
+		four[1] = letters[v >> 12 & 63];
+		four[2] = n > 1 ? letters[v >> 6 & 63] : '=';
+		four[3] = n > 2 ? letters[v & 63] : '=';
+		buf_add(j->out, four, 4);
+	}
+	buf_add_char(j->out, '"');
+}
+
+void json_key_text(struct json *j, const char *key, struct span s)
+{
+	json_key(j, key);
+	json_text(j, s);
+}
+
+void json_key_str(struct json *j, const char *key, const char *s)
+{
+	json_key(j, key);
+	json_str(j, s);
+}
+
+void json_key_u64(struct json *j, const char *key, uint64_t v)
+{
+	json_key(j, key);
+	json_u64(j, v);
+}
+
+void json_key_bool(struct json *j, const char *key, bool v)
+{
+	json_key(j, key);
+	json_bool(j, v);
+}

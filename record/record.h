@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * record.h - packets to tape: sources, decoder, queue, recorder, as the daemon and `import` use them
+ *
+ * capture thread: sources -> wire -> queue; recorder thread: queue -> identity -> filter -> store.
+ */
+#pragma once
+
+#include "lib/err.h"
+#include "schema/counters.h"
+#include "schema/settings.h"
+#include "store/store.h"
+#include "wire/wire.h"
+
+struct record;
+struct identities; /* record/identity.h: immutable snapshot address -> who */
+
+struct record_config {
+	struct wire_config wire;
+	struct store_config store;
+	const char *store_dir;        /* NULL: decode only; exchanges go to on_exchange alone */
+	size_t queue_bytes;
+	uint64_t commit_interval_ns;
+	const char *record_filter;    /* "" keeps all */
+	/* recorder thread: each exchange, before it is stored; may be NULL. @x is borrowed. */
+	void (*on_exchange)(void *ctx, const struct exchange *x);
+	/* recorder thread: ids that are now on the tape; may be NULL */
+	void (*on_commit)(void *ctx, const uint64_t *ids, size_t count);
+	/* recorder thread: the store failed (why) or works again (NULL); may be NULL */
+	void (*on_state)(void *ctx, const char *why);
+	void *ctx;
+	bool waits_for_room; /* files: the capture thread waits for the recorder instead of dropping */
+};
+
+int record_start(const struct record_config *config, struct record **r_out, struct err *e) MUST_USE;
+/* record_file() - decode a pcap or pcapng file ("-": stdin) to its end, in the calling thread */
+int record_file(struct record *r, const char *path, struct err *e) MUST_USE;
+/* record_stop() - flush wire, drain the queue, commit, join. Return: 0 or the store's last error. */
+int record_stop(struct record *r, struct err *e);
+void record_counters(const struct record *r, struct counters *sum_out); /* any thread */

@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "schema/exchange.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+
+static const char *const outcome_names[] = {
+#define OUTCOME(NAME, name, is_failed, what) name,
+#include "schema/outcomes.tbl.h"
+#undef OUTCOME
+};
+
+static const bool outcome_is_failed[] = {
+#define OUTCOME(NAME, name, is_failed, what) is_failed,
+#include "schema/outcomes.tbl.h"
+#undef OUTCOME
+};
+
+static const char *const reason_names[] = {
+#define REASON(NAME, name, what) name,
+#include "schema/outcomes.tbl.h"
+#undef REASON
+};
+
+static const char *const anomaly_names[] = {
+#define ANOMALY(NAME, name, what) name,
+#include "schema/anomalies.tbl.h"
+#undef ANOMALY
+};
+
+static const char *const protocol_names[] = {"unknown", "http1", "http2", "grpc", "websocket"};
+_Static_assert(COUNT_OF(protocol_names) == PROTOCOL_COUNT, "a protocol without a name");
+
+static const char *name_of(const char *const *names, size_t count, unsigned i)
+{
+	return i < count ? names[i] : "?";
+}
+
+static int number_of(const char *const *names, size_t count, struct span name)
+{
+	for (size_t i = 0; i < count; i++)
+		if (span_eq(name, span_str(names[i])))
+			return (int)i;
+	return -EINVAL;
+}
+
+const char *outcome_name(unsigned outcome)
+{
+	return name_of(outcome_names, COUNT_OF(outcome_names), outcome);
+}
+
+const char *reason_name(unsigned reason)
+{
+	return name_of(reason_names, COUNT_OF(reason_names), reason);
+}
+
+const char *anomaly_name(unsigned anomaly)
+{
+	return name_of(anomaly_names, COUNT_OF(anomaly_names), anomaly);
+}
+
+const char *protocol_name(unsigned protocol)
+{
+	return name_of(protocol_names, COUNT_OF(protocol_names), protocol);
+}
+
+int outcome_parse(struct span name)
+{
+	return number_of(outcome_names, COUNT_OF(outcome_names), name);
+}
+
+int reason_parse(struct span name)
+{
+	return number_of(reason_names, COUNT_OF(reason_names), name);
+}
+
+int anomaly_parse(struct span name)
+{
+	return number_of(anomaly_names, COUNT_OF(anomaly_names), name);
+}
+
+int protocol_parse(struct span name)
+{
+	return number_of(protocol_names, COUNT_OF(protocol_names), name);
+}
+
+bool exchange_is_failed(const struct exchange *x)
+{
+	return x->outcome < OUTCOME_COUNT && outcome_is_failed[x->outcome];
+}
+
+const char *endpoint_text(const struct endpoint *e, char out[ENDPOINT_TEXT_MAX])
+{
+	const char *text = e->is_ipv4 ? inet_ntop(AF_INET, e->address + 12, out, ENDPOINT_TEXT_MAX)
+				      : inet_ntop(AF_INET6, e->address, out, ENDPOINT_TEXT_MAX);
+
+	return text ? text : "?";
+}
+
+struct span endpoint_service(const struct endpoint *e)
+{
+	return e->who.service.len ? e->who.service : e->who.pod;
+}
+
+/* every span of an exchange, so that size and copy cannot disagree */
+#define SPANS_OF_IDENTITY(x, S, side)                                                              \
+	S((x)->side.who.service) S((x)->side.who.name_space) S((x)->side.who.pod)                  \
+	S((x)->side.who.workload) S((x)->side.who.node)
+#define SPANS_OF_MESSAGE(x, S, m)                                                                  \
+	S((x)->m.head) S((x)->m.body) S((x)->m.framing) S((x)->m.trailers) S((x)->m.content_type)
+#define SPANS_OF_EXCHANGE(x, S)                                                                    \
+	SPANS_OF_IDENTITY(x, S, src) SPANS_OF_IDENTITY(x, S, dst)                                  \
+	S((x)->method) S((x)->target) S((x)->host) S((x)->path) S((x)->route) S((x)->trace_id)     \
+	S((x)->replay_of) SPANS_OF_MESSAGE(x, S, request) SPANS_OF_MESSAGE(x, S, response)
+
+size_t exchange_bytes(const struct exchange *x)
+{
+	size_t n = sizeof(*x);
+
+#define ADD(s) n += (s).len;
+	SPANS_OF_EXCHANGE(x, ADD)
+#undef ADD
+	return n;
+}
+
+static struct span copy_span(struct span s, uint8_t **to)
+{
+	struct span copy = {*to, s.len};
+
+	if (!s.ptr)
+		return s;
+	if (s.len)
+		memcpy(*to, s.ptr, s.len);
+	*to += s.len;
+	return copy;
+}
+
+struct exchange *exchange_copy(const struct exchange *x, void *memory)
+{
+	struct exchange *copy = memory;
+	uint8_t *to = (uint8_t *)memory + sizeof(*copy);
+
+	*copy = *x;
+#define COPY(s) s = copy_span(s, &to);
+	SPANS_OF_EXCHANGE(copy, COPY)
+#undef COPY
+	return copy;
+}
+
+/* Length of the line at the beginning of @s, its line end included; all of it without one. */
+static size_t line_bytes(struct span s)
+{
+	const uint8_t *nl = s.len ? memchr(s.ptr, '\n', s.len) : NULL;
+
+	return nl ? (size_t)(nl - s.ptr) + 1 : s.len;
+}
+
+static struct span without_line_end(struct span line)
+{
+	if (line.len && line.ptr[line.len - 1] == '\n')
+		line.len--;
+	if (line.len && line.ptr[line.len - 1] == '\r')
+		line.len--;
+	return line;
+}
+
+bool header_next(struct header_iter *it)
+{
+	size_t n;
+	const uint8_t *colon;
+	struct span text;
+
+	if (!it->has_begun) {
+		it->has_begun = true;
+		if (!it->is_trailers)
+			it->rest = span_from(it->rest, line_bytes(it->rest));
+	}
+	n = line_bytes(it->rest);
+	text = without_line_end((struct span){it->rest.ptr, n});
+	if (text.len == 0)
+		return false;
+	/* obs-fold: a line that begins with a blank continues this one (RFC 9112 5.2) */
+	while (n < it->rest.len && (it->rest.ptr[n] == ' ' || it->rest.ptr[n] == '\t'))
+		n += line_bytes(span_from(it->rest, n));
+	it->line = (struct span){it->rest.ptr, n};
+	text = without_line_end(it->line);
+	it->rest = span_from(it->rest, n);
+	colon = memchr(text.ptr, ':', text.len);
+	if (!colon) {
+		it->name = (struct span){0};
+		it->value = text;
+		return true;
+	}
+	it->name = span_trim(span_of(text.ptr, (size_t)(colon - text.ptr)));
+	it->value = span_trim(span_from(text, (size_t)(colon - text.ptr) + 1));
+	return true;
+}
+
+struct span message_header(const struct message *m, const char *name)
+{
+	struct header_iter it = {.rest = m->head};
+	struct span want = span_str(name);
+
+	while (header_next(&it))
+		if (span_ieq(it.name, want))
+			return it.value;
+	return (struct span){0};
+}
+
+struct span message_start_line(const struct message *m)
+{
+	return without_line_end((struct span){m->head.ptr, line_bytes(m->head)});
+}

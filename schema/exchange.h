@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * exchange.h - a request with its response, or with the reason why there is none
+ *
+ * The one record that wire/ makes, store/ keeps, a filter judges, http-api/ and cli/ show and
+ * replay/ sends again. All spans of one exchange point into memory that belongs to whoever handed
+ * the exchange out, for as long as that function's comment says.
+ */
+#pragma once
+
+#include "lib/base.h"
+
+enum outcome {
+#define OUTCOME(NAME, name, is_failed, what) OUTCOME_##NAME,
+#include "schema/outcomes.tbl.h"
+#undef OUTCOME
+	OUTCOME_COUNT
+};
+
+enum reason {
+#define REASON(NAME, name, what) REASON_##NAME,
+#include "schema/outcomes.tbl.h"
+#undef REASON
+	REASON_COUNT
+};
+
+enum anomaly {
+#define ANOMALY(NAME, name, what) ANOMALY_##NAME,
+#include "schema/anomalies.tbl.h"
+#undef ANOMALY
+	ANOMALY_COUNT
+};
+_Static_assert(ANOMALY_COUNT <= 63, "anomalies are the bits of one positive SQLite integer");
+
+#define ANOMALY_BIT(NAME) (UINT64_C(1) << ANOMALY_##NAME)
+
+/* Numbers are stored on tapes: append only. */
+enum protocol {
+	PROTOCOL_UNKNOWN,
+	PROTOCOL_HTTP1, /* HTTP/1.0, HTTP/1.1; http_version says which */
+	PROTOCOL_HTTP2,
+	PROTOCOL_GRPC,
+	PROTOCOL_WEBSOCKET,
+	PROTOCOL_COUNT
+};
+
+enum message_flag {
+	MESSAGE_PRESENT = 1 << 0,         /* its start line was seen */
+	MESSAGE_COMPLETE = 1 << 1,        /* its end was seen and no byte of it is missing */
+	MESSAGE_CHUNKED = 1 << 2,         /* body came in chunks: see framing */
+	MESSAGE_CLOSE_DELIMITED = 1 << 3, /* body ended with the connection (RFC 9112 6.3 rule 8) */
+	MESSAGE_BODY_CUT = 1 << 4,        /* body holds the first bytes only; body_bytes the true size */
+	MESSAGE_HEAD_CUT = 1 << 5,        /* head holds the first head_max bytes only */
+	MESSAGE_HAS_GAP = 1 << 6,         /* bytes are missing; body ends where the first hole begins */
+	MESSAGE_LENGTH_KNOWN = 1 << 7,    /* body_bytes is the whole body's size, seen or announced */
+};
+
+/*
+ * One HTTP message as it was on the wire. head + body with its chunk lines + trailers give back
+ * the recorded bytes (redaction apart), which is what a replay sends.
+ */
+struct message {
+	struct span head;     /* start line and header lines with their line ends and the empty line */
+	struct span body;     /* octets after de-chunking, content coding untouched; at most body_max */
+	struct span framing;  /* chunked: the chunk-size lines, verbatim, with their line ends, incl. 0 */
+	struct span trailers; /* chunked: trailer lines verbatim, without the final empty line */
+	struct span content_type; /* value of Content-Type, trimmed; ptr NULL when the header is absent */
+	uint64_t body_bytes;  /* octets of the body after de-chunking: all that were seen, or that its
+	                         Content-Length promised when MESSAGE_LENGTH_KNOWN */
+	uint64_t first_ns;    /* wall time of its first byte; 0 if not MESSAGE_PRESENT */
+	uint64_t last_ns;     /* wall time of its last byte seen */
+	uint32_t flags;       /* enum message_flag */
+	uint8_t version;      /* HTTP version of its start line: 10, 11; 20 for HTTP/2; 0 unknown, 9 HTTP/0.9 */
+};
+
+/* Who it was: as known at the moment of the exchange. Empty spans where not known. */
+struct identity {
+	struct span service;   /* what answers under this address */
+	struct span name_space;
+	struct span pod;
+	struct span workload;
+	struct span node;
+};
+
+struct endpoint {
+	uint8_t address[16]; /* network order; IPv4 as ::ffff:a.b.c.d */
+	uint16_t port;
+	bool is_ipv4;
+	struct identity who;
+};
+
+struct exchange {
+	uint64_t id;            /* time-ordered, unique in a store: start_ns, moved on if taken; 0 = none yet */
+	uint64_t start_ns;      /* request's first byte; response's where no request was seen */
+	uint64_t connection;    /* equal for all exchanges of one TCP connection, unique in a store */
+	uint32_t sequence;      /* position of the request in its connection, from 0 */
+	uint16_t status;        /* of the final response; 0 = no response */
+	uint8_t protocol;       /* enum protocol */
+	uint8_t outcome;        /* enum outcome */
+	uint8_t reason;         /* enum reason */
+	uint64_t anomalies;     /* bits 1 << enum anomaly */
+	struct endpoint src;    /* the client */
+	struct endpoint dst;    /* the server */
+	struct span method;     /* as on the wire; empty where no request was seen */
+	struct span target;     /* as on the wire (RFC 9112 3.2), redacted */
+	struct span host;       /* Host header, with its port if it has one; ptr NULL when absent */
+	struct span path;       /* target's path without query; authority for CONNECT */
+	struct span route;      /* path with its variable parts as {} */
+	struct span trace_id;   /* from traceparent, b3 or x-request-id; empty if none */
+	struct span replay_of;  /* RUN/ID from Tapeloop-Replay; empty when it is not a replay */
+	struct message request;
+	struct message response;
+};
+
+/* exchange_latency_ns() - request's first byte to response's last byte; 0 without a response */
+static inline uint64_t exchange_latency_ns(const struct exchange *x)
+{
+	if (!(x->response.flags & MESSAGE_PRESENT) || !(x->request.flags & MESSAGE_PRESENT) ||
+	    x->response.last_ns < x->request.first_ns)
+		return 0;
+	return x->response.last_ns - x->request.first_ns;
+}
+
+bool exchange_is_failed(const struct exchange *x); /* what failed() in a filter says */
+
+const char *outcome_name(unsigned outcome);   /* "server_error"; "?" when out of range */
+const char *reason_name(unsigned reason);
+const char *anomaly_name(unsigned anomaly);
+const char *protocol_name(unsigned protocol); /* "http1", "http2", "grpc", "websocket" */
+int outcome_parse(struct span name);          /* number, or -EINVAL */
+int reason_parse(struct span name);
+int anomaly_parse(struct span name);
+int protocol_parse(struct span name);
+
+/* "10.0.0.1", "::1" (RFC 5952): text of an address, into @out[46]. Return: @out. */
+#define ENDPOINT_TEXT_MAX 46
+const char *endpoint_text(const struct endpoint *e, char out[ENDPOINT_TEXT_MAX]);
+/* endpoint_service() - who.service, else who.pod, else empty */
+struct span endpoint_service(const struct endpoint *e);
+
+/**
+ * exchange_bytes() - how much memory exchange_copy() needs [bytes]
+ */
+size_t exchange_bytes(const struct exchange *x);
+/**
+ * exchange_copy() - copy an exchange and all its spans into one piece of memory
+ * @memory: at least exchange_bytes(@x) bytes, aligned for struct exchange
+ *
+ * Return: the copy, at the beginning of @memory; free @memory to free it.
+ */
+struct exchange *exchange_copy(const struct exchange *x, void *memory);
+
+/*
+ * Walk the header lines of a head (start line skipped) or of trailers. Set .rest to the bytes,
+ * .is_trailers for trailers, call until false. Name and value are trimmed; obs-fold lines come
+ * with the value as one span, line ends included. Lines without a colon come with an empty name.
+ */
+struct header_iter {
+	struct span rest;
+	bool is_trailers;
+	bool has_begun;
+	struct span name, value;
+	struct span line; /* the whole line with its line end */
+};
+bool header_next(struct header_iter *it);
+/* message_header() - first header of that name (any case) in the head; ptr NULL when absent */
+struct span message_header(const struct message *m, const char *name);
+/* message_start_line() - the head's first line without its line end */
+struct span message_start_line(const struct message *m);

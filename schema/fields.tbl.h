@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The fields of an exchange that a filter, a table column, JSON and SQL know: each written once.
+ *
+ * FIELD(NAME, "name", TYPE, value, "sentence")
+ *
+ * name   what is typed in a filter, and the header of a column
+ * TYPE   TEXT      value is a struct span
+ *        INT       value is a uint64_t
+ *        TIME      value is ns since 1970: compares with timestamp("RFC 3339") and time arithmetic
+ *        DURATION  value is ns: compares with duration("300ms")
+ *        ADDRESS   value is a const struct endpoint *: compares as text of the address
+ *        ID        value is an exchange id: compares with its 13 letters
+ *        NAME      value is a number with a name: value is a const char *
+ *        FLAGS     value is the bits of enum anomaly: "gap" in anomalies
+ *        BOOL      value is a bool
+ * value  computes the field from `const struct exchange *x`; the tape's column of the same name must agree
+ *        (a property test compares both ways for every field)
+ */
+// clang-format off
+FIELD(ID,             "id",             ID,       x->id,                                "its id, 13 letters, time-ordered")
+FIELD(TIME,           "time",           TIME,     x->start_ns,                          "when the request's first byte was seen")
+FIELD(LATENCY,        "latency",        DURATION, exchange_latency_ns(x),               "request's first byte to response's last; 0 without a response")
+FIELD(PROTOCOL,       "protocol",       NAME,     protocol_name(x->protocol),           "http1, http2, grpc, websocket")
+FIELD(METHOD,         "method",         TEXT,     x->method,                            "request method; empty where no request was seen")
+FIELD(TARGET,         "target",         TEXT,     x->target,                            "request target as on the wire, query included")
+FIELD(PATH,           "path",           TEXT,     x->path,                              "the target's path, without the query")
+FIELD(ROUTE,          "route",          TEXT,     x->route,                             "the path with its variable parts as {}")
+FIELD(HOST,           "host",           TEXT,     x->host,                              "Host, with its port if it names one")
+FIELD(STATUS,         "status",         INT,      (uint64_t)x->status,                  "status of the final response; 0 when there is none")
+FIELD(OUTCOME,        "outcome",        NAME,     outcome_name(x->outcome),             "how it ended: ok, client_error, server_error, reset, timeout, ...")
+FIELD(REASON,         "reason",         NAME,     reason_name(x->reason),               "why there is no whole response: none, reset_server, timed_out, ...")
+FIELD(SRC_IP,         "src.ip",         ADDRESS,  &x->src,                              "client's address")
+FIELD(SRC_PORT,       "src.port",       INT,      (uint64_t)x->src.port,                "client's port")
+FIELD(SRC_SERVICE,    "src.service",    TEXT,     x->src.who.service,                   "client's service, where known")
+FIELD(SRC_NAMESPACE,  "src.namespace",  TEXT,     x->src.who.name_space,                "client's namespace, where known")
+FIELD(SRC_POD,        "src.pod",        TEXT,     x->src.who.pod,                       "client's pod, where known")
+FIELD(SRC_WORKLOAD,   "src.workload",   TEXT,     x->src.who.workload,                  "client's workload, where known")
+FIELD(SRC_NODE,       "src.node",       TEXT,     x->src.who.node,                      "client's node, where known")
+FIELD(DST_IP,         "dst.ip",         ADDRESS,  &x->dst,                              "server's address")
+FIELD(DST_PORT,       "dst.port",       INT,      (uint64_t)x->dst.port,                "server's port")
+FIELD(DST_SERVICE,    "dst.service",    TEXT,     x->dst.who.service,                   "server's service, where known")
+FIELD(DST_NAMESPACE,  "dst.namespace",  TEXT,     x->dst.who.name_space,                "server's namespace, where known")
+FIELD(DST_POD,        "dst.pod",        TEXT,     x->dst.who.pod,                       "server's pod, where known")
+FIELD(DST_WORKLOAD,   "dst.workload",   TEXT,     x->dst.who.workload,                  "server's workload, where known")
+FIELD(DST_NODE,       "dst.node",       TEXT,     x->dst.who.node,                      "server's node, where known")
+FIELD(REQUEST_SIZE,   "request.size",   INT,      x->request.body_bytes,                "octets of the request body, before content decoding")
+FIELD(RESPONSE_SIZE,  "response.size",  INT,      x->response.body_bytes,               "octets of the response body, before content decoding")
+FIELD(REQUEST_TYPE,   "request.type",   TEXT,     x->request.content_type,              "Content-Type of the request")
+FIELD(RESPONSE_TYPE,  "response.type",  TEXT,     x->response.content_type,             "Content-Type of the response")
+FIELD(TRACE_ID,       "trace_id",       TEXT,     x->trace_id,                          "from traceparent, b3 or x-request-id")
+FIELD(CONNECTION,     "connection",     ID,       x->connection,                        "equal for the exchanges of one connection")
+FIELD(SEQUENCE,       "sequence",       INT,      (uint64_t)x->sequence,                "position in its connection, from 0")
+FIELD(ANOMALIES,      "anomalies",      FLAGS,    x->anomalies,                         "facts to know before trusting it: gap_response, midstream, redacted, ...")
+FIELD(REPLAY,         "replay",         TEXT,     x->replay_of,                         "RUN/ID where tapeloop itself sent it; empty otherwise")
+// clang-format on

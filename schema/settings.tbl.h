@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Every setting of the daemon, written once. The YAML key, the environment variable
+ * (TAPELOOP_ + key in capitals, . as _), the flag (-- + key, . and _ as -), --help, the man page and
+ * --check come from here.
+ *
+ * SETTING(field, "key", TYPE, default, min, max, RELOAD, "sentence")
+ *
+ * TYPE    BYTES ("64MiB"), DURATION ("1s", kept in ns), COUNT, BOOL, TEXT, LIST (of text)
+ * default, min, max in the unit kept (bytes, ns, number); TEXT and LIST: default as text, 0, bytes max
+ * RELOAD  LIVE: SIGHUP applies it; START: needs a restart, SIGHUP says so
+ */
+// clang-format off
+SETTING(interfaces,       "capture.interfaces",   LIST,     "",                0, 64,                  START, "interfaces to capture on; with none, and no netns or file, all (any)")
+SETTING(netns,            "capture.netns",        LIST,     "",                0, 1024,                START, "network namespaces, by name (ip netns) or path, whose interfaces are captured too; NAME:IFACE picks one")
+SETTING(filter_bpf,       "capture.bpf",          TEXT,     "tcp or (vlan and tcp) or (ip[6:2] & 0x3fff != 0)", 0, 4096, START, "pcap filter that the kernel applies")
+SETTING(buffer,           "capture.buffer",       BYTES,    16 << 20,          2 << 20, 1 << 30,       START, "kernel ring for each interface")
+SETTING(snaplen,          "capture.snaplen",      BYTES,    262144,            68, 262144,            START, "bytes kept of each packet; offloading makes packets of 64 KiB")
+SETTING(poll,             "capture.poll",         DURATION, 10 * NS_PER_MS,    NS_PER_MS, NS_PER_S,   START, "how long the kernel may collect packets before it wakes us")
+SETTING(memory_max,       "memory_max",           BYTES,    128 << 20,         32 << 20, INT64_C(64) << 30, START, "ceiling for the whole process, rings included")
+SETTING(flows_max,        "flows_max",            COUNT,    65536,             64, 4194304,           START, "connections followed at once; the idlest makes room")
+SETTING(queue_size,       "queue_size",           BYTES,    8 << 20,           1 << 20, 1 << 30,       START, "exchanges waiting for the recorder")
+SETTING(body_max,         "body_max",             BYTES,    256 << 10,         0, 64 << 20,            START, "bytes kept of each body; the rest is counted and flagged")
+SETTING(head_max,         "head_max",             BYTES,    64 << 10,          1024, 1 << 20,          START, "bytes kept of each head")
+SETTING(exchange_timeout, "exchange_timeout",     DURATION, 60 * NS_PER_S,     NS_PER_MS, 86400 * NS_PER_S, START, "a request without an answer for so long is recorded as a timeout")
+SETTING(flow_timeout,     "flow_timeout",         DURATION, 600 * NS_PER_S,    NS_PER_S, 86400 * NS_PER_S, START, "a silent connection is forgotten after so long")
+SETTING(redact,           "redact.enabled",       BOOL,     1,                 0, 1,                   LIVE,  "replace credentials by their tag before anything leaves the decoder")
+SETTING(redact_headers,   "redact.headers",       LIST,     "",                0, 64,                  LIVE,  "header names whose values are credentials, beside the built-in table")
+SETTING(redact_params,    "redact.params",        LIST,     "",                0, 64,                  LIVE,  "query parameters whose values are credentials, beside the built-in table")
+SETTING(store,            "store.dir",            TEXT,     "/var/lib/tapeloop", 0, 4096,              START, "directory of the tapes")
+SETTING(store_max,        "store.max",            BYTES,    INT64_C(4) << 30,  16 << 20, INT64_C(1) << 50, LIVE, "quota of the store, everything counted; the oldest tape makes room")
+SETTING(tape_rows,        "store.tape_rows",      COUNT,    1000000,           1000, 100000000,         LIVE,  "exchanges on a tape before it is sealed")
+SETTING(tape_span,        "store.tape_span",      DURATION, 3600 * NS_PER_S,   NS_PER_S, INT64_C(30) * 86400 * NS_PER_S, LIVE, "time on a tape before it is sealed")
+SETTING(commit_interval,  "store.commit_interval", DURATION, NS_PER_S,         10 * NS_PER_MS, 60 * NS_PER_S, LIVE, "what a kill -9 may cost at most")
+SETTING(compression,      "store.compression",    COUNT,    1,                 1, 19,                  LIVE,  "zstd level")
+SETTING(record,           "record",               TEXT,     "",                0, 4096,                LIVE,  "filter: which exchanges are kept; empty keeps all")
+SETTING(api_socket,       "api.socket",           TEXT,     "/run/tapeloop/api.sock", 0, 107,          START, "unix socket of the REST API; empty for none")
+SETTING(api_listen,       "api.listen",           TEXT,     "127.0.0.1:7700",  0, 128,                 START, "loopback address and port of the REST API; empty for none")
+SETTING(identities,       "identities",           TEXT,     "",                0, 4096,                LIVE,  "YAML file that names addresses: service, namespace, pod")
+SETTING(log_level,        "log_level",            TEXT,     "info",            0, 8,                   LIVE,  "err, warn, info or debug")
+// clang-format on

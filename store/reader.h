@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * reader.h - ask a store: list, one, groups of failures
+ *
+ * A reader belongs to one thread; it sees what was committed, beside a running writer.
+ */
+#pragma once
+
+#include "lib/err.h"
+#include "schema/exchange.h"
+
+struct reader;
+struct filter;
+
+/**
+ * reader_open() - open a directory of tapes, or one tape file, for reading
+ * @e: -ENOENT no such thing; -EPROTONOSUPPORT made by a newer version; -EBADMSG no tape, or damaged
+ */
+int reader_open(const char *path, struct reader **r_out, struct err *e) MUST_USE;
+void reader_close(struct reader *r); /* accepts NULL */
+AUTO_DEFINE(reader, reader_close)
+/* reader_limit_ns() - a query that runs longer ends with -ETIMEDOUT; 0 = no limit */
+void reader_limit_ns(struct reader *r, uint64_t ns);
+
+struct query {
+	const struct filter *filter; /* NULL: all */
+	uint64_t since_ns;           /* start_ns >= since_ns; 0 = from the beginning */
+	uint64_t until_ns;           /* start_ns < until_ns; 0 = to the end */
+	uint64_t cursor;             /* continue behind this id; 0 = from the start */
+	uint64_t limit;              /* exchanges at most; 0 = all */
+	bool is_reverse;             /* oldest first; default newest first */
+	bool wants_messages;         /* heads and bodies too (costs a decompression each) */
+};
+
+/* exchange_fn - @x is borrowed for the call. Return: 0 to go on, 1 to stop, or a negative errno. */
+typedef int reader_exchange_fn(void *ctx, const struct exchange *x);
+
+/**
+ * reader_list() - the exchanges a query selects, in order of time, each once
+ * @cursor_out: where to go on (query.cursor of the next page); 0 when there are no more. May be NULL.
+ */
+int reader_list(struct reader *r, const struct query *q, reader_exchange_fn *fn, void *ctx,
+		uint64_t *cursor_out, struct err *e) MUST_USE;
+/* reader_get() - one exchange with its messages. Return: 0, or -ENOENT. */
+int reader_get(struct reader *r, uint64_t id, reader_exchange_fn *fn, void *ctx, struct err *e)
+	MUST_USE;
+/* reader_resolve() - a typed id or a unique ending of one -> id. -ENOENT none, -ENOTUNIQ several. */
+int reader_resolve(struct reader *r, struct span text, uint64_t *id_out, struct err *e) MUST_USE;
+
+/* One kind of failure: equal in everything but time. */
+struct failure {
+	struct span src_service, dst_service; /* service, else pod, else address */
+	struct span src_namespace, dst_namespace;
+	struct span method, route;
+	uint16_t status;
+	uint8_t outcome, reason;
+	uint64_t count;
+	uint64_t first_ns, last_ns;
+	uint64_t exemplar; /* id of the newest */
+};
+/* failure_fn - @f is borrowed for the call. Return as reader_exchange_fn. */
+typedef int reader_failure_fn(void *ctx, const struct failure *f);
+/* reader_failures() - most frequent first; query's filter and times apply, limit counts groups */
+int reader_failures(struct reader *r, const struct query *q, reader_failure_fn *fn, void *ctx,
+		    struct err *e) MUST_USE;
+
+struct tape_info {
+	const char *path; /* borrowed for the call */
+	uint64_t rows, bytes, first_ns, last_ns;
+	bool is_sealed;
+};
+int reader_tapes(struct reader *r, int (*fn)(void *ctx, const struct tape_info *t), void *ctx,
+		 struct err *e) MUST_USE;
+/* reader_explain() - the SQL and the residual check of a query, for people */
+struct buf;
+int reader_explain(struct reader *r, const struct query *q, struct buf *out, struct err *e) MUST_USE;

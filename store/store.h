@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * store.h - keep exchanges: a directory of tapes, opened for writing by one thread
+ *
+ * Thread: writer. Readers (store/reader.h) open the same directory beside it, in any thread or
+ * process.
+ */
+#pragma once
+
+#include "lib/err.h"
+#include "schema/exchange.h"
+
+struct store;
+
+struct store_config {
+	uint64_t bytes_max;       /* quota; 0 = none */
+	uint64_t tape_rows;       /* exchanges on a tape before it is sealed */
+	uint64_t tape_span_ns;    /* time on a tape before it is sealed */
+	int level;                /* zstd level */
+	bool is_bulk;             /* an import: speed before durability, until store_close() */
+	/*
+	 * Run @work(@arg) on a thread that is not the writer's (dictionary training, checkpoints);
+	 * @ctx is the caller's. NULL: the store does it itself, in the calling thread.
+	 */
+	void (*run)(void *ctx, void (*work)(void *arg), void *arg);
+	void *run_ctx;
+};
+
+struct store_stats {
+	uint64_t tape_count;
+	uint64_t bytes;            /* on disk, everything counted */
+	uint64_t exchange_count;   /* since opened */
+	uint64_t raw_bytes;        /* of messages before compression, since opened */
+	uint64_t packed_bytes;     /* after, since opened */
+	uint64_t dictionary_count;
+	uint64_t retired_tapes;    /* unlinked to keep the quota, since opened */
+	uint64_t retired_exchanges;
+};
+
+struct store_config store_config_default(void);
+
+/**
+ * store_open() - open a directory of tapes for writing, making it if need be
+ * @e: -EACCES/-EROFS not writable; -EPROTONOSUPPORT a tape of a newer version; -EBUSY another
+ *     writer holds it (a lock that dies with its process); -EBADMSG damaged
+ */
+int store_open(const char *dir, const struct store_config *config, struct store **s_out,
+	       struct err *e) MUST_USE;
+/* store_close() - commit, give back; the tape stays open for the next store_open(). NULL is fine. */
+int store_close(struct store *s, struct err *e);
+/**
+ * store_add() - put one exchange into the batch
+ * @x: borrowed for the call; id is set (start_ns, moved on when taken)
+ *
+ * Return: 0; -ENOSPC no room (nothing added; try again after a while); -EIO and others: not added.
+ */
+int store_add(struct store *s, struct exchange *x, struct err *e) MUST_USE;
+/*
+ * store_commit() - what was added is on the tape, after a kill -9 too. Seals and retires tapes when due.
+ * On failure the batch is kept and the next call tries again (-ENOSPC: disk full).
+ */
+int store_commit(struct store *s, struct err *e) MUST_USE;
+/* store_discard() - give up the batch. Return: how many exchanges it held. */
+uint64_t store_discard(struct store *s);
+void store_stats(const struct store *s, struct store_stats *out);
+/* store_set_limits() - settings that may change while it runs: quota, rows, span, level */
+void store_set_limits(struct store *s, const struct store_config *config);

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+/* internal.h - what struct wire holds; for the files of wire/ alone */
+#pragma once
+
+#include "wire/conn.h"
+
+struct flow_table;
+struct fragment_table;
+struct redactor;
+
+struct wire {
+	struct wire_config config;
+	struct wire_sink sink;
+	struct counters *counters;
+	struct pool *pool;
+	struct flow_table *flows;         /* wire/flow.c */
+	struct fragment_table *fragments; /* wire/fragment.c */
+	struct redactor *redactor;        /* wire/redact.c */
+	struct list pending;              /* requests that wait, oldest first; wire/conn.c */
+	uint64_t now_ns;                  /* newest time seen */
+	uint64_t connection_last;         /* last conn.id given */
+	uint8_t *scratch;                 /* head_max bytes: a head that spans blocks is parsed here */
+};
+
+/**
+ * wire_make_room() - give up the connection that was silent longest, to get blocks back
+ * @except: the connection that asks; it is not given up
+ *
+ * wire/flow.c. Return: false when there is no other connection to give up.
+ */
+bool wire_make_room(struct wire *w, const struct conn *except);
+/* wire_block() - a block from the pool, making room if need be; NULL when that failed too */
+void *wire_block(struct wire *w, const struct conn *asking) MUST_USE;
