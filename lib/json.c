@@ -4,6 +4,9 @@
 #include <inttypes.h>
 #include <math.h>
 
+#include "lib/clock.h"
+#include "lib/utf8.h"
+
 static void before_value(struct json *j)
 {
 	if (j->needs_comma)
@@ -24,7 +27,7 @@ static void close_with(struct json *j, char c)
 	j->needs_comma = true;
 }
 
-void json_object(struct json *j)
+void json_object_begin(struct json *j)
 {
 	open_with(j, '{');
 }
@@ -34,7 +37,7 @@ void json_object_end(struct json *j)
 	close_with(j, '}');
 }
 
-void json_array(struct json *j)
+void json_array_begin(struct json *j)
 {
 	open_with(j, '[');
 }
@@ -42,29 +45,6 @@ void json_array(struct json *j)
 void json_array_end(struct json *j)
 {
 	close_with(j, ']');
-}
-
-/* Length of the UTF-8 sequence at @p (RFC 3629: no overlong forms, no surrogates); 0 if invalid. */
-static size_t utf8_len(const uint8_t *p, size_t left)
-{
-	uint32_t c = p[0];
-
-	if (c < 0x80)
-		return 1;
-	if (c >= 0xc2 && c <= 0xdf && left >= 2 && (p[1] & 0xc0) == 0x80)
-		return 2;
-	if (c >= 0xe0 && c <= 0xef && left >= 3 && (p[1] & 0xc0) == 0x80 && (p[2] & 0xc0) == 0x80) {
-		if ((c == 0xe0 && p[1] < 0xa0) || (c == 0xed && p[1] > 0x9f))
-			return 0;
-		return 3;
-	}
-	if (c >= 0xf0 && c <= 0xf4 && left >= 4 && (p[1] & 0xc0) == 0x80 &&
-	    (p[2] & 0xc0) == 0x80 && (p[3] & 0xc0) == 0x80) {
-		if ((c == 0xf0 && p[1] < 0x90) || (c == 0xf4 && p[1] > 0x8f))
-			return 0;
-		return 4;
-	}
-	return 0;
 }
 
 static void escape_control(struct buf *out, uint8_t c)
@@ -127,7 +107,7 @@ void json_str(struct json *j, const char *s)
 	if (s)
 		json_text(j, span_str(s));
 	else
-		json_null(j);
+		json_none(j);
 }
 
 void json_u64(struct json *j, uint64_t v)
@@ -142,10 +122,10 @@ void json_i64(struct json *j, int64_t v)
 	buf_add_fmt(j->out, "%" PRId64, v);
 }
 
-void json_real(struct json *j, double v)
+void json_double(struct json *j, double v)
 {
 	if (!isfinite(v)) {
-		json_null(j);
+		json_none(j);
 		return;
 	}
 	before_value(j);
@@ -158,10 +138,22 @@ void json_bool(struct json *j, bool v)
 	buf_add_str(j->out, v ? "true" : "false");
 }
 
-void json_null(struct json *j)
+void json_none(struct json *j)
 {
 	before_value(j);
 	buf_add_str(j->out, "null");
+}
+
+void json_time(struct json *j, uint64_t wall_ns)
+{
+	if (wall_ns == 0) {
+		json_none(j);
+		return;
+	}
+	before_value(j);
+	buf_add_char(j->out, '"');
+	clock_format_utc(j->out, wall_ns);
+	buf_add_char(j->out, '"');
 }
 
 void json_base64(struct json *j, struct span s)

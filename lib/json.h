@@ -1,5 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-/* json.h - write JSON (RFC 8259) straight into a buffer: no tree, no allocation per value */
+/*
+ * json.h - write JSON (RFC 8259) straight into a buffer: no tree, no allocation per value
+ *
+ * No name here is one of jansson's (which reads JSON for us): a program linked with both would
+ * otherwise have ours called from inside that library.
+ */
 #pragma once
 
 #include "lib/buf.h"
@@ -14,9 +19,9 @@ static inline struct json json_to(struct buf *out)
 	return (struct json){.out = out};
 }
 
-void json_object(struct json *j);     /* { */
+void json_object_begin(struct json *j);     /* { */
 void json_object_end(struct json *j); /* } */
-void json_array(struct json *j);      /* [ */
+void json_array_begin(struct json *j);      /* [ */
 void json_array_end(struct json *j);  /* ] */
 void json_key(struct json *j, const char *key);
 /*
@@ -27,9 +32,10 @@ void json_text(struct json *j, struct span s);
 void json_str(struct json *j, const char *s); /* NULL gives null */
 void json_u64(struct json *j, uint64_t v);
 void json_i64(struct json *j, int64_t v);
-void json_real(struct json *j, double v); /* six significant digits; null if not finite */
+void json_double(struct json *j, double v); /* six significant digits; null if not finite */
 void json_bool(struct json *j, bool v);
-void json_null(struct json *j);
+void json_none(struct json *j);
+void json_time(struct json *j, uint64_t wall_ns); /* RFC 3339 as lib/clock.h writes it; 0 gives null */
 void json_base64(struct json *j, struct span s); /* RFC 4648 section 4, with padding */
 
 /* key and value in one call */
