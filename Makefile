@@ -1,29 +1,39 @@
 # SPDX-License-Identifier: Apache-2.0
 # tapeloop: one Makefile for everything. `make help` lists the targets.
+#
+# Nothing here may fail for want of a compiler or a library before a target needs it: `make setup`,
+# `make demo` and `make check` are typed on machines that have git and make and nothing else.
 ifeq ($(origin CC),default)
 CC       := gcc
 endif
+VERSION  := 0.1.0
 BUILD    ?= build
-PREFIX   ?= /usr/local
-DESTDIR  ?=
-# SANITIZE=address,undefined or SANITIZE=thread builds instrumented into its own directory
+# where `make install` puts things; DESTDIR is for packagers
+PREFIX     ?= /usr/local
+SYSCONFDIR ?= /etc
+DESTDIR    ?=
+# SANITIZE=address,undefined or SANITIZE=thread builds instrumented; give it a BUILD of its own
 SANITIZE ?=
 OPT      ?= -O2
 # V=1 shows the commands
 V ?=
 Q := $(if $(V),,@)
+PYTHON := /usr/bin/python3
+PYTEST := $(PYTHON) -m pytest -q -p no:cacheprovider
 
 WARN := -Wall -Wextra -Wpedantic -Wshadow -Wvla -Wundef -Wcast-qual -Wwrite-strings \
 	-Wstrict-prototypes -Wmissing-prototypes -Wswitch-enum -Wimplicit-fallthrough -Wformat=2 \
 	-Wconversion -Wsign-conversion -Werror
 PKGS := libpcap sqlite3 libzstd libmicrohttpd yaml-0.1 jansson libsodium libsystemd libcurl libxxhash
-CPPFLAGS += -I. -D_GNU_SOURCE -DTAPELOOP_VERSION='"$(VERSION)"' $(shell pkg-config --cflags $(PKGS))
-CFLAGS   += -std=gnu17 -g $(OPT) $(WARN) -fno-omit-frame-pointer -pthread
-LDLIBS   += $(shell pkg-config --libs $(PKGS)) -lm
-VERSION  := 0.1.0
+CPPFLAGS += -I. -D_GNU_SOURCE -DTAPELOOP_VERSION='"$(VERSION)"' $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
+CFLAGS   += -std=gnu17 -g $(OPT) $(WARN) -fno-omit-frame-pointer -fstack-protector-strong -pthread
+LDFLAGS  += -Wl,--as-needed -Wl,-z,relro,-z,now
+LDLIBS   += $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lm
 ifneq ($(SANITIZE),)
 CFLAGS   += -fsanitize=$(SANITIZE) -fno-sanitize-recover=all
 LDFLAGS  += -fsanitize=$(SANITIZE)
+else
+CPPFLAGS += -D_FORTIFY_SOURCE=2
 endif
 
 ROOMS   := lib schema wire store record replay http-api
@@ -31,36 +41,110 @@ LIB_SRC := $(wildcard $(addsuffix /*.c,$(ROOMS)))
 LIB_OBJ := $(LIB_SRC:%.c=$(BUILD)/%.o)
 DAEMON_OBJ := $(patsubst %.c,$(BUILD)/%.o,$(wildcard daemon/*.c))
 CLI_OBJ    := $(patsubst %.c,$(BUILD)/%.o,$(wildcard cli/*.c))
-UNIT_BIN   := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit/test_*.c))
+UNIT_BIN   := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/test_*.c))
+FUZZ_BIN   := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/fuzz/fuzz_*.c))
+PROGRAMS   := $(if $(DAEMON_OBJ),$(BUILD)/tapeloopd) $(if $(CLI_OBJ),$(BUILD)/tapeloop)
 
-.PHONY: all check unit clean
-all: $(BUILD)/libtapeloop.a $(if $(DAEMON_OBJ),$(BUILD)/tapeloopd) $(if $(CLI_OBJ),$(BUILD)/tapeloop) ## build both programs
+.DELETE_ON_ERROR:
+.PHONY: all help setup needs demo check check-long unit unit-bin e2e rooms docs fuzz fuzz-bin corpora \
+	bench install uninstall format format-check clean
+
+##@ Build
+all: $(BUILD)/libtapeloop.a $(PROGRAMS) ## build tapeloop and tapeloopd into build/
+
+setup: ## install the Debian packages that this machine lacks (scripts/packages.txt)
+	@scripts/setup build demo test
+
+needs:
+	@pkg-config --exists $(PKGS) 2>/dev/null || { echo "libraries are missing: run 'make setup'" >&2; exit 3; }
 
 $(BUILD)/libtapeloop.a: $(LIB_OBJ)
 	@rm -f $@
-	$(AR) rcs $@ $^
+	$(Q)$(AR) rcs $@ $^
 
 $(BUILD)/tapeloopd: $(DAEMON_OBJ) $(BUILD)/libtapeloop.a
+	@echo "  LD $@"
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 $(BUILD)/tapeloop: $(CLI_OBJ) $(BUILD)/libtapeloop.a
+	@echo "  LD $@"
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
-$(BUILD)/%.o: %.c Makefile
+$(BUILD)/%.o: %.c Makefile | needs
 	@mkdir -p $(@D)
 	@echo "  CC $<"
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
-$(BUILD)/tests/unit/%: tests/unit/%.c $(BUILD)/libtapeloop.a
-	@mkdir -p $(@D)
-	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -MMD -MP -o $@ $< $(BUILD)/libtapeloop.a -lcmocka $(LDLIBS)
+##@ See it
+demo: ## a small shop with a failing service, recorded, listed, shown and replayed (DEMO_KEEP=1 stays)
+	@scripts/setup build demo
+	@$(MAKE) --no-print-directory -j2 all
+	@BUILD=$(BUILD) scripts/demo
+
+bench: ## measure beside tcpdump, httpry, tcpflow, tshark and wrk: one Markdown table (SCALE=0.1: small)
+	@scripts/setup build demo bench
+	@$(MAKE) --no-print-directory -j2 all
+	@BUILD=$(BUILD) bench/run
+
+##@ Test
+check: ## every test, the same as CI runs
+	@scripts/setup build demo test
+	@scripts/check
+
+check-long: ## check, then a minute of fuzzing for each target, valgrind, a longer soak
+	@scripts/setup build demo test
+	@scripts/check --long
 
 unit: $(UNIT_BIN) ## unit tests only
-	@for t in $(UNIT_BIN); do $$t || exit 1; done
+	@scripts/run-units $(UNIT_BIN)
+unit-bin: $(UNIT_BIN)
 
-check: all unit ## every test
+e2e: all ## end-to-end tests only (root: they make network namespaces); K=expression chooses
+	@BUILD=$(BUILD) $(PYTEST) tests/e2e $(if $(K),-k '$(K)')
+
+corpora: all ## compare with ground truth: CORPUS=DIR [TAGS="a b"] [NOT_TAGS="c d"]
+	@BUILD=$(BUILD) tests/corpora/run
+
+rooms: ## who may include whom
+	@scripts/check-rooms
+
+docs: all ## documents agree with the tables and their links resolve
+	@BUILD=$(BUILD) scripts/check-docs
+
+fuzz: ## fuzz every parser with libFuzzer: FUZZ_SECONDS each (60), or FUZZ=name for one
+	@$(MAKE) --no-print-directory -j2 CC=clang BUILD=build-fuzz OPT=-O1 SANITIZE=address,undefined,fuzzer-no-link fuzz-bin
+	@BUILD=build-fuzz scripts/fuzz $(FUZZ)
+fuzz-bin: $(FUZZ_BIN)
+
+$(BUILD)/tests/unit/%: tests/unit/%.c $(BUILD)/libtapeloop.a | needs
+	@mkdir -p $(@D)
+	@echo "  CC $<"
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -MMD -MP -o $@ $< $(BUILD)/libtapeloop.a -lcmocka $(LDLIBS)
+
+$(BUILD)/tests/fuzz/%: tests/fuzz/%.c $(BUILD)/libtapeloop.a | needs
+	@mkdir -p $(@D)
+	@echo "  CC $<"
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -fsanitize=fuzzer -MMD -MP -o $@ $< $(BUILD)/libtapeloop.a $(LDLIBS)
+
+##@ Install
+install: all ## programs, man pages, completions, systemd unit, a first configuration (DESTDIR= PREFIX=)
+	@BUILD='$(BUILD)' DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' SYSCONFDIR='$(SYSCONFDIR)' scripts/install
+
+uninstall: ## remove what install put there; configuration and recordings stay
+	@BUILD='$(BUILD)' DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' SYSCONFDIR='$(SYSCONFDIR)' scripts/install --remove
+
+##@ Keep tidy
+SOURCES = $(shell git ls-files '*.c' '*.h' ':!*.tbl.h')
+format: ## clang-format every source (tables keep their columns)
+	@clang-format -i $(SOURCES)
+
+format-check: ## fails and says where when a source is not formatted
+	@clang-format --dry-run --Werror $(SOURCES)
 
 clean: ## remove what was built
 	rm -rf build build-*
 
--include $(LIB_OBJ:.o=.d) $(DAEMON_OBJ:.o=.d) $(CLI_OBJ:.o=.d) $(UNIT_BIN:=.d)
+help: ## this list
+	@awk -F':.*## ' '/^##@/ { printf "\n%s\n", substr($$0, 5) } /^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+-include $(LIB_OBJ:.o=.d) $(DAEMON_OBJ:.o=.d) $(CLI_OBJ:.o=.d) $(UNIT_BIN:=.d) $(FUZZ_BIN:=.d)
