@@ -24,11 +24,18 @@ enum conn_end {
 
 struct conn_protocol; /* wire/conn.c: the functions of one protocol */
 
+/* One end as a flow keeps it: a struct endpoint without the names, which would triple a half-open flow. */
+struct conn_address {
+	uint8_t address[16]; /* network order; IPv4 as ::ffff:a.b.c.d */
+	uint16_t port;
+	bool is_ipv4;
+};
+
 /* Embedded in a flow; the message layer's part of it. Directions are 0 and 1, as in the flow. */
 struct conn {
 	struct wire *wire;
 	uint64_t id;               /* exchange.connection */
-	struct endpoint ends[2];   /* ends[d] sends direction d */
+	struct conn_address ends[2]; /* ends[d] sends direction d */
 	int8_t client;             /* which direction is the client's: 0, 1, or -1 while unknown */
 	bool is_midstream;         /* no SYN was seen */
 	bool was_cut[2];           /* the capture cut a packet of this direction (snaplen) */
@@ -66,3 +73,17 @@ void conn_overlap(struct conn *c, unsigned dir);
 void conn_tick(struct wire *w, uint64_t now_ns);
 /* conn_wants_data() - false once nothing more of @dir is understood (tunnel, TLS): bytes are counted, not delivered */
 bool conn_wants_data(const struct conn *c, unsigned dir);
+/*
+ * conn_kind() - which row of the connections account it ends in: COUNTER_CONNECTIONS_HTTP1, _HTTP2,
+ * _TLS or _OTHER. Asked once, after the last conn_end() and before conn_close(), and only of
+ * connections that had bytes; the flow counts those without as COUNTER_CONNECTIONS_EMPTY.
+ */
+enum counter conn_kind(const struct conn *c);
+/* conn_endpoint() - that end as exchanges carry it, nameless */
+static inline struct endpoint conn_endpoint(const struct conn *c, unsigned end)
+{
+	struct endpoint e = {.port = c->ends[end].port, .is_ipv4 = c->ends[end].is_ipv4};
+
+	memcpy(e.address, c->ends[end].address, sizeof(e.address));
+	return e;
+}

@@ -18,6 +18,7 @@ struct wire {
 	struct redactor *redactor;        /* wire/redact.c */
 	struct list pending;              /* requests that wait, oldest first; wire/conn.c */
 	uint64_t now_ns;                  /* newest time seen */
+	uint64_t tick_due_ns;             /* packets' time at which wire_packet() ticks by itself */
 	uint64_t connection_last;         /* last conn.id given */
 	uint8_t *scratch;                 /* head_max bytes: a head that spans blocks is parsed here */
 };
