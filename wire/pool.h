@@ -16,7 +16,7 @@ struct pool;
 /* pool_new() - @bytes_max is rounded down to whole blocks. Return: NULL when out of memory. */
 struct pool *pool_new(size_t bytes_max) MUST_USE;
 void pool_free(struct pool *p);
-/* pool_take() - one block of POOL_BLOCK_BYTES, uninitialised, aligned to 64. Return: NULL when the pool is empty. */
+/* pool_take() - one block of POOL_BLOCK_BYTES, uninitialised, aligned to its size. Return: NULL when the pool is empty. */
 void *pool_take(struct pool *p) MUST_USE;
 void pool_give(struct pool *p, void *block); /* accepts NULL */
 size_t pool_used_bytes(const struct pool *p);

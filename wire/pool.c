@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "wire/pool.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+
+/*
+ * Theory of operation
+ *
+ * One anonymous mapping without reserved swap, made once. Blocks are handed out from a free list
+ * of those that came back (last in, first out: still in the cache) and, when it is empty, from the
+ * untouched rest: so the kernel gives real pages only up to the high-water mark. Blocks lie on
+ * multiples of their size, which lets wire/held.c find a block from a pointer into it.
+ *
+ * A chain keeps a body or a head: a singly linked list of blocks, each with its own length, because
+ * cutting and appending must not move bytes.
+ */
+
+struct free_block {
+	struct free_block *next;
+};
+
+struct pool {
+	uint8_t *memory;
+	size_t block_count;
+	size_t touched; /* blocks ever handed out: memory behind them was never written */
+	size_t used;
+	struct free_block *free;
+};
+
+struct pool *pool_new(size_t bytes_max)
+{
+	struct pool *p = calloc(1, sizeof(*p));
+	size_t count = bytes_max / POOL_BLOCK_BYTES;
+	void *memory;
+
+	if (!p || count == 0) {
+		free(p);
+		return NULL;
+	}
+	memory = mmap(NULL, count * POOL_BLOCK_BYTES, PROT_READ | PROT_WRITE,
+		      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (memory == MAP_FAILED) {
+		free(p);
+		return NULL;
+	}
+	p->memory = memory;
+	p->block_count = count;
+	return p;
+}
+
+void pool_free(struct pool *p)
+{
+	if (!p)
+		return;
+	(void)munmap(p->memory, p->block_count * POOL_BLOCK_BYTES);
+	free(p);
+}
+
+void *pool_take(struct pool *p)
+{
+	struct free_block *b = p->free;
+
+	if (b)
+		p->free = b->next;
+	else if (p->touched < p->block_count)
+		b = (struct free_block *)(void *)(p->memory + p->touched++ * POOL_BLOCK_BYTES);
+	else
+		return NULL;
+	p->used++;
+	return b;
+}
+
+void pool_give(struct pool *p, void *block)
+{
+	struct free_block *b = block;
+
+	if (!b)
+		return;
+	assert(p->used > 0);
+	b->next = p->free;
+	p->free = b;
+	p->used--;
+}
+
+size_t pool_used_bytes(const struct pool *p)
+{
+	return p->used * POOL_BLOCK_BYTES;
+}
+
+size_t pool_left_blocks(const struct pool *p)
+{
+	return p->block_count - p->used;
+}
+
+struct chain_block {
+	struct chain_block *next;
+	size_t len;
+	uint8_t bytes[];
+};
+
+#define CHAIN_BLOCK_MAX (POOL_BLOCK_BYTES - sizeof(struct chain_block))
+
+static bool grow(struct chain *c, struct pool *p)
+{
+	struct chain_block *b = pool_take(p);
+
+	if (!b)
+		return false;
+	b->next = NULL;
+	b->len = 0;
+	if (c->last)
+		c->last->next = b;
+	else
+		c->first = b;
+	c->last = b;
+	return true;
+}
+
+size_t chain_add(struct chain *c, struct pool *p, struct span bytes)
+{
+	size_t added = 0;
+
+	while (added < bytes.len) {
+		size_t n;
+
+		if ((!c->last || c->last->len == CHAIN_BLOCK_MAX) && !grow(c, p))
+			break;
+		n = MIN(bytes.len - added, CHAIN_BLOCK_MAX - c->last->len);
+		memcpy(c->last->bytes + c->last->len, bytes.ptr + added, n);
+		c->last->len += n;
+		c->len += n;
+		added += n;
+	}
+	return added;
+}
+
+static void give_all(struct chain_block *b, struct pool *p)
+{
+	while (b) {
+		struct chain_block *next = b->next;
+
+		pool_give(p, b);
+		b = next;
+	}
+}
+
+void chain_free(struct chain *c, struct pool *p)
+{
+	give_all(c->first, p);
+	*c = (struct chain){0};
+}
+
+void chain_copy(const struct chain *c, size_t from, size_t len, uint8_t *to)
+{
+	assert(from <= c->len && len <= c->len - from);
+	for (const struct chain_block *b = c->first; b && len; b = b->next) {
+		size_t n;
+
+		if (from >= b->len) {
+			from -= b->len;
+			continue;
+		}
+		n = MIN(len, b->len - from);
+		memcpy(to, b->bytes + from, n);
+		to += n;
+		len -= n;
+		from = 0;
+	}
+}
+
+struct span chain_span(const struct chain *c)
+{
+	if (c->len == 0 || c->first != c->last)
+		return (struct span){0};
+	return (struct span){c->first->bytes, c->len};
+}
+
+void chain_cut(struct chain *c, struct pool *p, size_t len)
+{
+	struct chain_block *b = c->first;
+	size_t left = len;
+
+	if (len >= c->len)
+		return;
+	if (len == 0) {
+		chain_free(c, p);
+		return;
+	}
+	while (left > b->len) {
+		left -= b->len;
+		b = b->next;
+	}
+	give_all(b->next, p);
+	b->next = NULL;
+	b->len = left;
+	c->last = b;
+	c->len = len;
+}
