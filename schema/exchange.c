@@ -31,6 +31,13 @@ static const char *const anomaly_names[] = {
 static const char *const protocol_names[] = {"unknown", "http1", "http2", "grpc", "websocket"};
 _Static_assert(COUNT_OF(protocol_names) == PROTOCOL_COUNT, "a protocol without a name");
 
+/* in order of the bits of enum message_flag */
+static const char *const message_flag_names[] = {
+	"present",  "complete", "chunked", "close_delimited",
+	"body_cut", "head_cut", "has_gap", "length_known",
+};
+_Static_assert(COUNT_OF(message_flag_names) == MESSAGE_FLAG_COUNT, "a flag without a name");
+
 static const char *name_of(const char *const *names, size_t count, unsigned i)
 {
 	return i < count ? names[i] : "?";
@@ -64,6 +71,11 @@ const char *protocol_name(unsigned protocol)
 	return name_of(protocol_names, COUNT_OF(protocol_names), protocol);
 }
 
+const char *message_flag_name(unsigned bit)
+{
+	return name_of(message_flag_names, COUNT_OF(message_flag_names), bit);
+}
+
 int outcome_parse(struct span name)
 {
 	return number_of(outcome_names, COUNT_OF(outcome_names), name);
@@ -82,6 +94,11 @@ int anomaly_parse(struct span name)
 int protocol_parse(struct span name)
 {
 	return number_of(protocol_names, COUNT_OF(protocol_names), name);
+}
+
+int message_flag_parse(struct span name)
+{
+	return number_of(message_flag_names, COUNT_OF(message_flag_names), name);
 }
 
 bool exchange_is_failed(const struct exchange *x)

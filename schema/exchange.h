@@ -54,6 +54,7 @@ enum message_flag {
 	MESSAGE_HAS_GAP = 1 << 6,         /* bytes are missing; body ends where the first hole begins */
 	MESSAGE_LENGTH_KNOWN = 1 << 7,    /* body_bytes is the whole body's size, seen or announced */
 };
+#define MESSAGE_FLAG_COUNT 8
 
 /*
  * One HTTP message as it was on the wire. head + body with its chunk lines + trailers give back
@@ -127,10 +128,12 @@ const char *outcome_name(unsigned outcome);   /* "server_error"; "?" when out of
 const char *reason_name(unsigned reason);
 const char *anomaly_name(unsigned anomaly);
 const char *protocol_name(unsigned protocol); /* "http1", "http2", "grpc", "websocket" */
+const char *message_flag_name(unsigned bit);  /* "present" for bit 0 */
 int outcome_parse(struct span name);          /* number, or -EINVAL */
 int reason_parse(struct span name);
 int anomaly_parse(struct span name);
 int protocol_parse(struct span name);
+int message_flag_parse(struct span name);     /* bit number, or -EINVAL */
 
 /* "10.0.0.1", "::1" (RFC 5952): text of an address, into @out[46]. Return: @out. */
 #define ENDPOINT_TEXT_MAX 46

@@ -16,6 +16,8 @@
  *        BOOL      value is a bool
  * value  computes the field from `const struct exchange *x`; the tape's column of the same name must agree
  *        (a property test compares both ways for every field)
+ *
+ * Rows whose names share the part before the dot stand together: JSON nests them in one object.
  */
 // clang-format off
 FIELD(ID,             "id",             ID,       x->id,                                "its id, 13 letters, time-ordered")
@@ -45,8 +47,8 @@ FIELD(DST_POD,        "dst.pod",        TEXT,     x->dst.who.pod,               
 FIELD(DST_WORKLOAD,   "dst.workload",   TEXT,     x->dst.who.workload,                  "server's workload, where known")
 FIELD(DST_NODE,       "dst.node",       TEXT,     x->dst.who.node,                      "server's node, where known")
 FIELD(REQUEST_SIZE,   "request.size",   INT,      x->request.body_bytes,                "octets of the request body, before content decoding")
-FIELD(RESPONSE_SIZE,  "response.size",  INT,      x->response.body_bytes,               "octets of the response body, before content decoding")
 FIELD(REQUEST_TYPE,   "request.type",   TEXT,     x->request.content_type,              "Content-Type of the request")
+FIELD(RESPONSE_SIZE,  "response.size",  INT,      x->response.body_bytes,               "octets of the response body, before content decoding")
 FIELD(RESPONSE_TYPE,  "response.type",  TEXT,     x->response.content_type,             "Content-Type of the response")
 FIELD(TRACE_ID,       "trace_id",       TEXT,     x->trace_id,                          "from traceparent, b3 or x-request-id")
 FIELD(CONNECTION,     "connection",     ID,       x->connection,                        "equal for the exchanges of one connection")

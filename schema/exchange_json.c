@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Theory of operation
+ *
+ * The fields come straight from schema/fields.tbl.h: the type of a row chooses how its value is
+ * written, the part of its name before the dot the object it stands in. Rows of one object stand
+ * together in the table, so one pass suffices. What a message has beyond its fields is written
+ * just before the objects "request" and "response" close.
+ *
+ * Text that is not UTF-8 cannot stand in JSON as it is (lib/json.h writes \xNN, which is for
+ * people). EXACT therefore gives messages as base64 and, under "octets_base64", those text fields
+ * that are not UTF-8.
+ *
+ * exchange_json_read.c reads it back. docs/json.md is the description for users.
+ */
+#include "schema/exchange_json.h"
+
+#include <stdio.h>
+
+#include "lib/id.h"
+#include "lib/utf8.h"
+#include "schema/fields.h"
+
+static void put_id(struct json *j, uint64_t id)
+{
+	char text[ID_TEXT_LEN + 1];
+
+	json_str(j, id_format(id, text));
+}
+
+/* readers of JSON keep integers in 64 bits with a sign; nothing real is that large */
+static void put_number(struct json *j, uint64_t n)
+{
+	json_u64(j, MIN(n, (uint64_t)INT64_MAX));
+}
+
+static void put_anomalies(struct json *j, uint64_t bits)
+{
+	json_array_begin(j);
+	for (unsigned i = 0; i < ANOMALY_COUNT; i++)
+		if (bits >> i & 1)
+			json_str(j, anomaly_name(i));
+	json_array_end(j);
+}
+
+static void put_address(struct json *j, const struct endpoint *e)
+{
+	char text[ENDPOINT_TEXT_MAX];
+
+	json_str(j, endpoint_text(e, text));
+}
+
+static void put_value(struct json *j, enum field_type type, struct field_value v)
+{
+	switch (type) {
+	case FIELD_TYPE_TEXT: json_text(j, v.text); break;
+	case FIELD_TYPE_INT:
+	case FIELD_TYPE_DURATION: put_number(j, v.number); break;
+	case FIELD_TYPE_TIME: json_time(j, v.number); break;
+	case FIELD_TYPE_ADDRESS: put_address(j, v.endpoint); break;
+	case FIELD_TYPE_ID: put_id(j, v.number); break;
+	case FIELD_TYPE_NAME: json_text(j, v.text); break;
+	case FIELD_TYPE_FLAGS: put_anomalies(j, v.number); break;
+	case FIELD_TYPE_BOOL: json_bool(j, v.number != 0); break;
+	}
+}
+
+static void put_flags(struct json *j, uint32_t flags)
+{
+	json_key(j, "flags");
+	json_array_begin(j);
+	for (unsigned i = 0; i < MESSAGE_FLAG_COUNT; i++)
+		if (flags >> i & 1)
+			json_str(j, message_flag_name(i));
+	json_array_end(j);
+}
+
+static void put_headers(struct json *j, const char *key, struct span lines, bool is_trailers)
+{
+	struct header_iter it = {.rest = lines, .is_trailers = is_trailers};
+
+	json_key(j, key);
+	json_array_begin(j);
+	while (header_next(&it)) {
+		json_object_begin(j);
+		json_key_text(j, "name", it.name);
+		json_key_text(j, "value", it.value);
+		json_object_end(j);
+	}
+	json_array_end(j);
+}
+
+static void put_base64(struct json *j, const char *key, struct span s)
+{
+	json_key(j, key);
+	json_base64(j, s);
+}
+
+static void put_readable(struct json *j, const struct message *m)
+{
+	json_key_text(j, "start_line", message_start_line(m));
+	put_headers(j, "headers", m->head, false);
+	if (utf8_is_valid(m->body))
+		json_key_text(j, "body", m->body);
+	else
+		put_base64(j, "body_base64", m->body);
+	put_headers(j, "trailers", m->trailers, true);
+}
+
+static void put_exact(struct json *j, const struct message *m)
+{
+	put_base64(j, "head_base64", m->head);
+	put_base64(j, "body_base64", m->body);
+	put_base64(j, "framing_base64", m->framing);
+	put_base64(j, "trailers_base64", m->trailers);
+}
+
+static void put_message(struct json *j, const struct message *m, enum exchange_json_part part)
+{
+	char version[8];
+
+	if (part == EXCHANGE_JSON_SUMMARY)
+		return;
+	put_flags(j, m->flags);
+	(void)snprintf(version, sizeof(version), "%u.%u", m->version / 10U, m->version % 10U);
+	json_key_str(j, "version", version);
+	json_key(j, "first");
+	json_time(j, m->first_ns);
+	json_key(j, "last");
+	json_time(j, m->last_ns);
+	if (part == EXCHANGE_JSON_MESSAGES)
+		put_readable(j, m);
+	else
+		put_exact(j, m);
+}
+
+/* text fields that are not UTF-8, by their full names */
+static void put_octets(struct json *j, const struct exchange *x)
+{
+	bool is_open = false;
+
+	for (int i = 0; i < FIELD_COUNT; i++) {
+		struct span text;
+
+		if (field_rows[i].type != FIELD_TYPE_TEXT)
+			continue;
+		text = field_get(x, (enum field)i).text;
+		if (utf8_is_valid(text))
+			continue;
+		if (!is_open) {
+			json_key(j, "octets_base64");
+			json_object_begin(j);
+			is_open = true;
+		}
+		put_base64(j, field_rows[i].name, text);
+	}
+	if (is_open)
+		json_object_end(j);
+}
+
+/* Which object a field stands in: the bytes of its name before the dot, with the dot; 0 for the outer one. */
+static size_t group_len(const char *name)
+{
+	const char *dot = strchr(name, '.');
+
+	return dot ? (size_t)(dot - name) + 1 : 0;
+}
+
+static void open_group(struct json *j, const char *name, size_t len)
+{
+	char key[32];
+
+	if (len == 0)
+		return;
+	(void)snprintf(key, sizeof(key), "%.*s", (int)len - 1, name);
+	json_key(j, key);
+	json_object_begin(j);
+}
+
+static void close_group(struct json *j, const char *name, size_t len, const struct exchange *x,
+			enum exchange_json_part part)
+{
+	if (len == 0)
+		return;
+	if (strncmp(name, "request.", len) == 0)
+		put_message(j, &x->request, part);
+	else if (strncmp(name, "response.", len) == 0)
+		put_message(j, &x->response, part);
+	json_object_end(j);
+}
+
+/* numbers with a unit say so in their name */
+static void put_key(struct json *j, const struct field_row *row, size_t skip)
+{
+	char key[32];
+
+	(void)snprintf(key, sizeof(key), "%s%s", row->name + skip,
+		       row->type == FIELD_TYPE_DURATION ? "_ns" : "");
+	json_key(j, key);
+}
+
+void exchange_to_json(struct json *j, const struct exchange *x, enum exchange_json_part part)
+{
+	const char *open = "";
+	size_t open_len = 0;
+
+	json_object_begin(j);
+	for (int i = 0; i < FIELD_COUNT; i++) {
+		const struct field_row *row = &field_rows[i];
+		size_t len = group_len(row->name);
+
+		if (len != open_len || strncmp(open, row->name, len) != 0) {
+			close_group(j, open, open_len, x, part);
+			open_group(j, row->name, len);
+			open = row->name;
+			open_len = len;
+		}
+		put_key(j, row, len);
+		put_value(j, (enum field_type)row->type, field_get(x, (enum field)i));
+	}
+	close_group(j, open, open_len, x, part);
+	if (part == EXCHANGE_JSON_EXACT)
+		put_octets(j, x);
+	json_object_end(j);
+}
