@@ -32,9 +32,30 @@ struct record_config {
 	bool waits_for_room; /* files: the capture thread waits for the recorder instead of dropping */
 };
 
+/**
+ * record_start() - make the decoder, open the store, start the recorder thread
+ * @config: copied; its strings and what ctx points to must outlive record_stop()
+ * @e:      what store_open() and filter_parse() say; -EINVAL when an exchange as large as head_max
+ *          and body_max allow would never fit into the queue; -ENOMEM
+ */
 int record_start(const struct record_config *config, struct record **r_out, struct err *e) MUST_USE;
-/* record_file() - decode a pcap or pcapng file ("-": stdin) to its end, in the calling thread */
+/**
+ * record_file() - decode a pcap or pcapng file ("-": stdin) to its end, in the calling thread
+ *
+ * Connections go on from one file to the next: a capture may be cut into several.
+ *
+ * Return: 0; -ENODATA when the file ends in the middle of a packet; -EBADMSG no capture, or damaged;
+ * others from opening it. What was readable was decoded in any case. -ECANCELED after
+ * record_cancel(); -EIO when the store failed, which ends it at once.
+ */
 int record_file(struct record *r, const char *path, struct err *e) MUST_USE;
-/* record_stop() - flush wire, drain the queue, commit, join. Return: 0 or the store's last error. */
-int record_stop(struct record *r, struct err *e);
+/* record_cancel() - let record_file() end soon. Any thread; safe in a signal handler. */
+void record_cancel(struct record *r);
+/**
+ * record_stop() - flush the decoder, drain the queue, commit, join, free
+ * @sum_out: the counters at the very end, when all accounts balance; may be NULL
+ *
+ * Return: 0 or the store's last error.
+ */
+int record_stop(struct record *r, struct counters *sum_out, struct err *e);
 void record_counters(const struct record *r, struct counters *sum_out); /* any thread */

@@ -1,0 +1,315 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "record/record.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "lib/clock.h"
+#include "record/file.h"
+#include "record/internal.h"
+
+/*
+ * Theory of operation. The decoder writes each exchange straight into the ring, the recorder
+ * thread reads it there: ownership moves, bytes do not. The capture thread never waits for the
+ * recorder, except when it reads a file (waits_for_room).
+ *
+ * Neither side makes a system call as long as both are busy. A side with nothing to do says so in
+ * an atomic flag, looks once more, and sleeps on an eventfd; the other looks at the flag after its
+ * own change and rings. A full fence stands between change and look on both sides, so that not
+ * both can miss the other.
+ *
+ * While the store fails, exchanges wait in the ring until it is half full; from then on the oldest
+ * are given up and counted, so that there is always room for new ones.
+ *
+ * Decoding only (store_dir NULL) there is no ring and no thread: an exchange is handed out in the
+ * thread that decoded it.
+ */
+#define WAKE_PACKETS    64                 /* of a file, between two looks at the recorder */
+#define TICK_NS         (100 * NS_PER_MS)  /* of capture time, between two wire_tick() */
+#define NAP_MAX_NS      (NS_PER_S)         /* a flag is looked at again after so long */
+#define FAILING_NAP_NS  (20 * NS_PER_MS)   /* so long a full ring may go unnoticed */
+#define EXCHANGE_EXTRA  (64 * 1024)        /* an exchange beside its heads and bodies */
+
+static void ring_bell(int fd)
+{
+	uint64_t one = 1;
+
+	if (write(fd, &one, sizeof(one)) < 0) /* only when it is about to overflow: it rings already */
+		return;
+}
+
+static void wait_for_bell(int fd, uint64_t ns)
+{
+	struct pollfd p = {.fd = fd, .events = POLLIN};
+	struct timespec t = {.tv_sec = (time_t)(ns / NS_PER_S), .tv_nsec = (long)(ns % NS_PER_S)};
+	uint64_t count;
+
+	if (ppoll(&p, 1, &t, NULL) > 0 && read(fd, &count, sizeof(count)) < 0)
+		return;
+}
+
+void record_wake(struct record *r)
+{
+	atomic_thread_fence(memory_order_seq_cst);
+	if (atomic_load_explicit(&r->recorder_waits, memory_order_relaxed))
+		ring_bell(r->work_fd);
+}
+
+/* sink of the decoder, decode only */
+static void *reserve_direct(void *ctx, size_t bytes)
+{
+	struct record *r = ctx;
+
+	buf_clear(&r->direct);
+	return buf_reserve(&r->direct, bytes) ? r->direct.ptr : NULL;
+}
+
+static void commit_direct(void *ctx, struct exchange *x)
+{
+	struct record *r = ctx;
+
+	counter_add(&r->capture_counters, COUNTER_EXCHANGES_IN, 1);
+	counter_add(&r->capture_counters, COUNTER_EXCHANGES_HELD, 1);
+	(void)recorder_take(r->recorder, x, 0);
+}
+
+/* A file can wait: sleep until the recorder has made room. */
+static void *reserve_patiently(struct record *r, size_t bytes)
+{
+	for (;;) {
+		void *p = ring_reserve(r->ring, bytes);
+
+		if (p || atomic_load(&r->is_cancelled))
+			return p;
+		atomic_store(&r->capture_waits, true);
+		p = ring_reserve(r->ring, bytes);
+		if (!p) {
+			record_wake(r);
+			wait_for_bell(r->room_fd, NAP_MAX_NS);
+		}
+		atomic_store(&r->capture_waits, false);
+		if (p)
+			return p;
+	}
+}
+
+/* sink of the decoder */
+static void *reserve_in_ring(void *ctx, size_t bytes)
+{
+	struct record *r = ctx;
+
+	return r->config.waits_for_room ? reserve_patiently(r, bytes)
+					: ring_reserve(r->ring, bytes);
+}
+
+static void commit_to_ring(void *ctx, struct exchange *x)
+{
+	struct record *r = ctx;
+
+	(void)x; /* is the reserved record */
+	counter_add(&r->capture_counters, COUNTER_EXCHANGES_IN, 1);
+	counter_add(&r->capture_counters, COUNTER_EXCHANGES_HELD, 1);
+	ring_commit(r->ring);
+}
+
+static void release(struct record *r)
+{
+	ring_release(r->ring);
+	atomic_thread_fence(memory_order_seq_cst);
+	if (atomic_load_explicit(&r->capture_waits, memory_order_relaxed) &&
+	    ring_used_bytes(r->ring) <= r->config.queue_bytes / 2)
+		ring_bell(r->room_fd);
+}
+
+/* The store does not take it now. Must it go, so that there is room for others? */
+static bool must_go(struct record *r)
+{
+	if (r->config.waits_for_room) {
+		atomic_store(&r->has_failed, true);
+		return true;
+	}
+	return atomic_load(&r->is_stopping) ||
+	       ring_used_bytes(r->ring) > r->config.queue_bytes / 2;
+}
+
+/* Take what is in the ring. Return: how long to sleep then [ns]. */
+static uint64_t record_waiting(struct record *r)
+{
+	for (;;) {
+		uint64_t now_ns = clock_mono_ns(), nap_ns = recorder_tick(r->recorder, now_ns);
+		size_t bytes;
+		struct exchange *x = ring_peek(r->ring, &bytes);
+
+		if (!x)
+			return MIN(nap_ns, NAP_MAX_NS);
+		if (!recorder_take(r->recorder, x, now_ns)) {
+			if (!must_go(r))
+				return MIN(nap_ns, FAILING_NAP_NS);
+			recorder_drop(r->recorder);
+		}
+		release(r);
+	}
+}
+
+static void *record_loop(void *arg)
+{
+	struct record *r = arg;
+
+	for (;;) {
+		bool is_last = atomic_load(&r->is_stopping);
+		uint64_t nap_ns = record_waiting(r);
+
+		if (is_last && ring_count(r->ring) == 0)
+			return NULL;
+		atomic_store(&r->recorder_waits, true);
+		atomic_thread_fence(memory_order_seq_cst);
+		if (!atomic_load(&r->is_stopping) &&
+		    (ring_count(r->ring) == 0 || recorder_is_failing(r->recorder)))
+			wait_for_bell(r->work_fd, nap_ns);
+		atomic_store(&r->recorder_waits, false);
+	}
+}
+
+static int check_queue(const struct record_config *c, struct err *e)
+{
+	size_t most = 2 * (c->wire.body_max + c->wire.head_max) + EXCHANGE_EXTRA;
+
+	if (c->store_dir && c->queue_bytes / 2 < most)
+		return err_set(e, -EINVAL,
+			       "queue_size %zu is too small: an exchange as large as body_max and "
+			       "head_max allow needs %zu",
+			       c->queue_bytes, 2 * most);
+	return 0;
+}
+
+static int start_thread(struct record *r, struct err *e)
+{
+	int failed;
+
+	r->ring = ring_new(r->config.queue_bytes);
+	r->work_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	r->room_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (!r->ring || r->work_fd < 0 || r->room_fd < 0)
+		return err_set(e, -ENOMEM, "queue: out of memory or file descriptors");
+	failed = pthread_create(&r->thread, NULL, record_loop, r);
+	if (failed)
+		return err_set(e, -failed, "recorder thread: %s", strerror(failed));
+	(void)pthread_setname_np(r->thread, "recorder");
+	r->has_thread = true;
+	return 0;
+}
+
+static int start_wire(struct record *r, struct err *e)
+{
+	const struct wire_sink to_ring = {r, reserve_in_ring, commit_to_ring};
+	const struct wire_sink direct = {r, reserve_direct, commit_direct};
+
+	r->wire = wire_new(&r->config.wire, r->config.store_dir ? &to_ring : &direct,
+			   &r->capture_counters);
+	return r->wire ? 0 : err_set(e, -ENOMEM, "decoder: out of memory");
+}
+
+static void free_record(struct record *r)
+{
+	wire_free(r->wire);
+	ring_free(r->ring);
+	buf_fini(&r->direct);
+	if (r->work_fd >= 0)
+		(void)close(r->work_fd);
+	if (r->room_fd >= 0)
+		(void)close(r->room_fd);
+	free(r);
+}
+
+int record_start(const struct record_config *config, struct record **r_out, struct err *e)
+{
+	int failed = check_queue(config, e);
+	struct record *r = failed < 0 ? NULL : calloc(1, sizeof(*r));
+
+	if (!r)
+		return failed < 0 ? failed : err_set(e, -ENOMEM, "recorder: out of memory");
+	r->config = *config;
+	r->work_fd = r->room_fd = -1;
+	failed = recorder_open(&r->config, &r->recorder_counters, &r->recorder, e);
+	if (failed == 0)
+		failed = start_wire(r, e);
+	if (failed == 0 && config->store_dir)
+		failed = start_thread(r, e);
+	if (failed < 0) {
+		(void)recorder_close(r->recorder, 0, NULL);
+		free_record(r);
+		return failed;
+	}
+	*r_out = r;
+	return 0;
+}
+
+/* What a file needs between two packets. Return: 0, or why it ends. */
+static int look_around(struct record *r, struct err *e)
+{
+	if (r->ring)
+		record_wake(r);
+	if (atomic_load_explicit(&r->is_cancelled, memory_order_relaxed))
+		return err_set(e, -ECANCELED, "stopped");
+	if (atomic_load_explicit(&r->has_failed, memory_order_relaxed))
+		return err_set(e, -EIO, "stopped: the store failed");
+	return 0;
+}
+
+int record_file(struct record *r, const char *path, struct err *e)
+{
+	AUTO(file) f = NULL;
+	struct packet p;
+	uint64_t tick_ns = 0;
+	int failed = file_open(path, &f, e);
+
+	for (uint64_t n = 1; failed == 0; n++) {
+		int got = file_next(f, &p, e);
+
+		if (got <= 0)
+			return got;
+		if (p.ts_ns - tick_ns >= TICK_NS) { /* also when it jumps back */
+			tick_ns = p.ts_ns;
+			wire_tick(r->wire, tick_ns);
+		}
+		wire_packet(r->wire, &(struct wire_source){.linktype = p.linktype}, p.ts_ns, p.bytes,
+			    p.length);
+		if (n % WAKE_PACKETS == 0)
+			failed = look_around(r, e);
+	}
+	return failed;
+}
+
+void record_cancel(struct record *r)
+{
+	atomic_store(&r->is_cancelled, true);
+}
+
+int record_stop(struct record *r, struct counters *sum_out, struct err *e)
+{
+	int failed;
+
+	if (!r)
+		return 0;
+	wire_flush(r->wire);
+	atomic_store(&r->is_stopping, true);
+	if (r->has_thread) {
+		ring_bell(r->work_fd);
+		(void)pthread_join(r->thread, NULL);
+	}
+	failed = recorder_close(r->recorder, clock_mono_ns(), e);
+	if (sum_out)
+		record_counters(r, sum_out);
+	free_record(r);
+	return failed;
+}
+
+void record_counters(const struct record *r, struct counters *sum_out)
+{
+	*sum_out = (struct counters){0};
+	counters_sum(sum_out, &r->capture_counters);
+	counters_sum(sum_out, &r->recorder_counters);
+}

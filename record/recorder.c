@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "record/recorder.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+
+#include "store/filter.h"
+
+/*
+ * Theory of operation. Exchanges are added to a batch, and the batch is committed when its first
+ * exchange has waited for the commit interval or when it is full.
+ *
+ * A store that fails is left alone for a while that doubles from RETRY_MIN to RETRY_MAX; nothing is
+ * taken meanwhile, so exchanges wait in the queue. The first thing that works ends the failure. A
+ * batch whose commit failed stays in the store and is tried first. What becomes of the exchanges
+ * that find no room in the queue is the caller's business (recorder_drop()).
+ *
+ *	            add or commit fails
+ *	working  ────────────────────────►  failing ──┐ retry fails: wait twice as long
+ *	         ◄────────────────────────          ◄─┘
+ *	            retry works
+ */
+#define RETRY_MIN_NS (100 * NS_PER_MS)
+#define RETRY_MAX_NS (5 * NS_PER_S)
+
+struct recorder {
+	const struct record_config *config; /* borrowed */
+	struct counters *counters;          /* borrowed */
+	struct filter *filter;              /* NULL keeps all */
+	struct store *store;                /* NULL: decode only */
+	uint64_t last_id;                   /* decode only: given to the last exchange */
+	uint64_t batch_since_ns;            /* when the oldest of the batch was added */
+	size_t batch_count;
+	uint64_t batch_ids[RECORDER_BATCH_MAX];
+	struct err failure;                 /* code 0 while the store works */
+	uint64_t retry_at_ns, retry_wait_ns;
+};
+
+static int open_filter(struct recorder *r, struct err *e)
+{
+	const char *text = r->config->record_filter;
+
+	if (!text || !*text)
+		return 0;
+	return filter_parse(span_str(text), &r->filter, e) < 0 ? err_wrap(e, "record") : 0;
+}
+
+int recorder_open(const struct record_config *config, struct counters *counters,
+		  struct recorder **r_out, struct err *e)
+{
+	struct recorder *r = calloc(1, sizeof(*r));
+	int failed;
+
+	if (!r)
+		return err_set(e, -ENOMEM, "recorder: out of memory");
+	*r = (struct recorder){.config = config, .counters = counters};
+	failed = open_filter(r, e);
+	if (failed == 0 && config->store_dir)
+		failed = store_open(config->store_dir, &config->store, &r->store, e);
+	if (failed < 0) {
+		filter_free(r->filter);
+		free(r);
+		return failed;
+	}
+	*r_out = r;
+	return 0;
+}
+
+static enum counter counter_of_failure(int failure)
+{
+	return failure == -ENOSPC || failure == -EDQUOT ? COUNTER_EXCHANGES_STORE_FULL
+							: COUNTER_EXCHANGES_STORE_ERROR;
+}
+
+static void begin_failing(struct recorder *r, const struct err *e, uint64_t now_ns)
+{
+	bool is_new = r->failure.code == 0;
+
+	r->failure = *e;
+	if (r->failure.code == 0)
+		r->failure.code = -EIO;
+	r->retry_wait_ns = is_new ? RETRY_MIN_NS : MIN(r->retry_wait_ns * 2, RETRY_MAX_NS);
+	r->retry_at_ns = now_ns + r->retry_wait_ns;
+	if (is_new && r->config->on_state)
+		r->config->on_state(r->config->ctx, r->failure.why);
+}
+
+static void end_failing(struct recorder *r)
+{
+	if (r->failure.code && r->config->on_state)
+		r->config->on_state(r->config->ctx, NULL);
+	r->failure.code = 0;
+}
+
+static int commit(struct recorder *r, uint64_t now_ns)
+{
+	struct err e = {0};
+
+	if (store_commit(r->store, &e) < 0) {
+		begin_failing(r, &e, now_ns);
+		return r->failure.code;
+	}
+	end_failing(r);
+	counter_add(r->counters, COUNTER_EXCHANGES_STORED, r->batch_count);
+	counter_sub(r->counters, COUNTER_EXCHANGES_HELD, r->batch_count);
+	if (r->batch_count && r->config->on_commit)
+		r->config->on_commit(r->config->ctx, r->batch_ids, r->batch_count);
+	r->batch_count = 0;
+	return 0;
+}
+
+static bool add(struct recorder *r, struct exchange *x, uint64_t now_ns)
+{
+	struct err e = {0};
+
+	if (store_add(r->store, x, &e) < 0) {
+		begin_failing(r, &e, now_ns);
+		return false;
+	}
+	end_failing(r);
+	if (r->batch_count == 0)
+		r->batch_since_ns = now_ns;
+	r->batch_ids[r->batch_count++] = x->id;
+	if (r->batch_count == RECORDER_BATCH_MAX)
+		(void)commit(r, now_ns); /* a failure is remembered and shows at the next call */
+	return true;
+}
+
+/* One counter for an exchange that goes nowhere further. */
+static bool finish(struct recorder *r, enum counter where)
+{
+	counter_add(r->counters, where, 1);
+	counter_sub(r->counters, COUNTER_EXCHANGES_HELD, 1);
+	return true;
+}
+
+bool recorder_take(struct recorder *r, struct exchange *x, uint64_t now_ns)
+{
+	bool can_add = !r->failure.code || now_ns >= r->retry_at_ns;
+
+	if (r->store && (!can_add || r->batch_count == RECORDER_BATCH_MAX))
+		return false;
+	if (!r->store)
+		x->id = r->last_id = MAX(x->start_ns, r->last_id + (x->start_ns == r->last_id));
+	if (r->filter && !filter_matches(r->filter, x))
+		return finish(r, COUNTER_EXCHANGES_FILTERED);
+	if (r->store && !add(r, x, now_ns))
+		return false;
+	if (r->config->on_exchange)
+		r->config->on_exchange(r->config->ctx, x);
+	return r->store || finish(r, COUNTER_EXCHANGES_DECODED);
+}
+
+void recorder_drop(struct recorder *r)
+{
+	(void)finish(r, counter_of_failure(r->failure.code));
+}
+
+/* When there is something to do next [monotonic ns]; UINT64_MAX: nothing waits. */
+static uint64_t due_ns(const struct recorder *r)
+{
+	if (r->failure.code)
+		return r->retry_at_ns;
+	if (r->batch_count == 0)
+		return UINT64_MAX;
+	return r->batch_since_ns + r->config->commit_interval_ns;
+}
+
+uint64_t recorder_tick(struct recorder *r, uint64_t now_ns)
+{
+	uint64_t due = due_ns(r);
+
+	if (now_ns < due)
+		return due == UINT64_MAX ? due : due - now_ns;
+	if (r->batch_count && commit(r, now_ns) < 0)
+		return r->retry_wait_ns;
+	return UINT64_MAX;
+}
+
+bool recorder_is_failing(const struct recorder *r)
+{
+	return r->failure.code != 0;
+}
+
+/* What could not be committed at the very end is lost, and counted. */
+static void give_up_batch(struct recorder *r)
+{
+	(void)store_discard(r->store);
+	for (; r->batch_count; r->batch_count--)
+		recorder_drop(r);
+}
+
+int recorder_close(struct recorder *r, uint64_t now_ns, struct err *e)
+{
+	int failed = 0;
+	struct err why = {0};
+
+	if (!r)
+		return 0;
+	if (r->batch_count && commit(r, now_ns) < 0)
+		give_up_batch(r);
+	if (r->failure.code)
+		failed = err_set(e, r->failure.code, "%s", r->failure.why);
+	if (r->store && store_close(r->store, &why) < 0 && failed == 0)
+		failed = err_set(e, why.code, "%s", why.why);
+	filter_free(r->filter);
+	free(r);
+	return failed;
+}

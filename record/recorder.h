@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * recorder.h - what becomes of an exchange after the decoder: named, judged, stored, committed
+ *
+ * Thread: recorder (decode only: the capture thread, where there is no other).
+ */
+#pragma once
+
+#include "record/record.h"
+
+struct recorder;
+
+#define RECORDER_BATCH_MAX 4096 /* exchanges in one commit */
+
+/**
+ * recorder_open() - open the store, unless it is for decoding only
+ * @config:   borrowed until recorder_close()
+ * @counters: the exchanges' counters; written by the calling thread
+ * @e:        what store_open() and filter_parse() say
+ */
+int recorder_open(const struct record_config *config, struct counters *counters,
+		  struct recorder **r_out, struct err *e) MUST_USE;
+/**
+ * recorder_take() - one exchange
+ * @x:      borrowed; its id and identities are set here
+ * @now_ns: monotonic
+ *
+ * Return: true when it is done with; false when the store does not take it now: offer it again
+ * after recorder_tick(), or give it up with recorder_drop().
+ */
+bool recorder_take(struct recorder *r, struct exchange *x, uint64_t now_ns);
+/* recorder_drop() - count an exchange that could not be kept, by the store's last failure */
+void recorder_drop(struct recorder *r);
+/**
+ * recorder_tick() - commit when it is time, try again when the store had failed
+ *
+ * Return: how long until there is something to do [ns]; UINT64_MAX when nothing waits.
+ */
+uint64_t recorder_tick(struct recorder *r, uint64_t now_ns);
+/* recorder_is_failing() - the store does not work at present */
+bool recorder_is_failing(const struct recorder *r);
+/* recorder_close() - commit what is left and close the store. Return: 0 or why it could not. */
+int recorder_close(struct recorder *r, uint64_t now_ns, struct err *e);
