@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Where each field of schema/fields.tbl.h stands on a tape: one row a field.
+ *
+ * COLUMN(FIELD, KIND, SCOPE, "sql")
+ *
+ * FIELD  the name in fields.tbl.h
+ * KIND   how "sql" compares:
+ *        TEXT     SQLite TEXT (bytes, BINARY collation): bind the operand with sqlite3_bind_text.
+ *                 Never NULL on a tape; absent and empty are ''. Prefix: sql >= ? AND sql < ? with
+ *                 the last byte below 0xff counted up; contains: instr(CAST(sql AS BLOB),
+ *                 CAST(? AS BLOB)) > 0 (bytes, as in memory)
+ *        TRACE    as TEXT, but for equality write SQL_TRACE_EQUALS (schema/sql.h): it has an index
+ *        ADDRESS  TEXT, as endpoint_text() writes it
+ *        INT      INTEGER (TIME, DURATION and ID too); ns, octets, ports. Above 2^63-1: 2^63-1
+ *        NUMBER   INTEGER: number of a NAME; compare with what outcome_parse() etc. give
+ *        FLAGS    INTEGER: (sql & bits) <> 0
+ * SCOPE  EXCHANGE, KIND (with the server's peer), SRC: the table it depends on
+ * "sql"  an expression over the names that SQL_FROM (schema/sql.h) makes known
+ */
+// clang-format off
+COLUMN(ID,             INT,     EXCHANGE, "exchange.id")
+COLUMN(TIME,           INT,     EXCHANGE, "(exchange.id - exchange.moved)")
+COLUMN(LATENCY,        INT,     EXCHANGE, "exchange.latency")
+COLUMN(PROTOCOL,       NUMBER,  KIND,     "kind.protocol")
+COLUMN(METHOD,         TEXT,    KIND,     "kind.method")
+COLUMN(TARGET,         TEXT,    EXCHANGE, SQL_TARGET)
+COLUMN(PATH,           TEXT,    EXCHANGE, SQL_PATH)
+COLUMN(ROUTE,          TEXT,    KIND,     "kind.route")
+COLUMN(HOST,           TEXT,    KIND,     "kind.host")
+COLUMN(STATUS,         INT,     KIND,     "kind.status")
+COLUMN(OUTCOME,        NUMBER,  EXCHANGE, "exchange.outcome")
+COLUMN(REASON,         NUMBER,  KIND,     "kind.reason")
+COLUMN(SRC_IP,         ADDRESS, SRC,      "src.ip")
+COLUMN(SRC_PORT,       INT,     EXCHANGE, "exchange.src_port")
+COLUMN(SRC_SERVICE,    TEXT,    SRC,      "src.service")
+COLUMN(SRC_NAMESPACE,  TEXT,    SRC,      "src.namespace")
+COLUMN(SRC_POD,        TEXT,    SRC,      "src.pod")
+COLUMN(SRC_WORKLOAD,   TEXT,    SRC,      "src.workload")
+COLUMN(SRC_NODE,       TEXT,    SRC,      "src.node")
+COLUMN(DST_IP,         ADDRESS, KIND,     "dst.ip")
+COLUMN(DST_PORT,       INT,     KIND,     "dst.port")
+COLUMN(DST_SERVICE,    TEXT,    KIND,     "dst.service")
+COLUMN(DST_NAMESPACE,  TEXT,    KIND,     "dst.namespace")
+COLUMN(DST_POD,        TEXT,    KIND,     "dst.pod")
+COLUMN(DST_WORKLOAD,   TEXT,    KIND,     "dst.workload")
+COLUMN(DST_NODE,       TEXT,    KIND,     "dst.node")
+COLUMN(REQUEST_SIZE,   INT,     EXCHANGE, "exchange.request_size")
+COLUMN(RESPONSE_SIZE,  INT,     EXCHANGE, "exchange.response_size")
+COLUMN(REQUEST_TYPE,   TEXT,    KIND,     "kind.request_type")
+COLUMN(RESPONSE_TYPE,  TEXT,    KIND,     "kind.response_type")
+COLUMN(TRACE_ID,       TRACE,   EXCHANGE, SQL_TRACE)
+COLUMN(CONNECTION,     INT,     EXCHANGE, "exchange.connection")
+COLUMN(SEQUENCE,       INT,     EXCHANGE, "exchange.sequence")
+COLUMN(ANOMALIES,      FLAGS,   KIND,     "kind.anomalies")
+COLUMN(REPLAY,         TEXT,    EXCHANGE, "exchange.replay")
+// clang-format on

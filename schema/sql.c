@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Theory of operation. What many exchanges have in common (method, host, route, status, types, the
+ * server) is written once, as a kind, and each exchange names its kind by a small number: a row
+ * shrinks by some 60 bytes, and one index (kind, id) serves every question about a service, a
+ * status, a route or a method. Who a client or a server was is a peer, likewise. A tape needs no
+ * other file: its kinds, peers and dictionaries are its own.
+ *
+ * Each version of the schema is one step of SQL that leads from the one before it. A step, once
+ * released, is never changed: a new one is appended.
+ */
+#include "schema/sql.h"
+
+#include <errno.h>
+#include <sqlite3.h>
+
+_Static_assert(OUTCOME_SERVER_ERROR == 2 && OUTCOME_GRPC_ERROR == 3 && OUTCOME_RESET == 4 &&
+		       OUTCOME_TIMEOUT == 5 && OUTCOME_NO_RESPONSE == 6 && OUTCOME_COUNT == 8,
+	       "SQL_FAILED names the outcomes that are failures");
+
+const struct column columns[FIELD_COUNT] = {
+#define COLUMN(FIELD, KIND, SCOPE, sql)                                                            \
+	[FIELD_##FIELD] = {sql, COLUMN_KIND_##KIND, COLUMN_SCOPE_##SCOPE},
+#include "schema/columns.tbl.h"
+#undef COLUMN
+};
+
+enum {
+#define COLUMN(FIELD, KIND, SCOPE, sql) COLUMN_##FIELD,
+#include "schema/columns.tbl.h"
+#undef COLUMN
+	COLUMN_COUNT
+};
+_Static_assert((int)COLUMN_COUNT == (int)FIELD_COUNT, "a field without a column");
+
+/* clang-format off */
+static const char *const steps[] = {
+	[0] =
+	"CREATE TABLE tape ("                     /* one row: what is on it, for who opens it */
+	" id INTEGER PRIMARY KEY CHECK (id = 1),"
+	" writer TEXT NOT NULL,"                  /* program that made it */
+	" is_sealed INTEGER NOT NULL,"            /* 1: nothing is added any more, all indexes are there */
+	" rows INTEGER NOT NULL,"
+	" first_ns INTEGER NOT NULL,"             /* of start_ns; 0 without rows */
+	" last_ns INTEGER NOT NULL,"
+	" moved_max INTEGER NOT NULL,"            /* of exchange.moved */
+	" raw_bytes INTEGER NOT NULL,"            /* of messages */
+	" packed_bytes INTEGER NOT NULL"
+	") STRICT;"
+	"CREATE TABLE peer ("                     /* one end of connections */
+	" id INTEGER PRIMARY KEY,"
+	" ip TEXT NOT NULL,"
+	" port INTEGER NOT NULL,"                 /* of a server; 0 for clients */
+	" service TEXT NOT NULL,"
+	" namespace TEXT NOT NULL,"
+	" pod TEXT NOT NULL,"
+	" workload TEXT NOT NULL,"
+	" node TEXT NOT NULL"
+	") STRICT;"
+	"CREATE TABLE kind ("                     /* what many exchanges have in common */
+	" id INTEGER PRIMARY KEY,"
+	" dst INTEGER NOT NULL REFERENCES peer,"
+	" protocol INTEGER NOT NULL,"
+	" method TEXT NOT NULL,"
+	" host TEXT NOT NULL,"
+	" route TEXT NOT NULL,"
+	" status INTEGER NOT NULL,"
+	" reason INTEGER NOT NULL,"
+	" anomalies INTEGER NOT NULL,"
+	" request_type TEXT NOT NULL,"
+	" response_type TEXT NOT NULL,"
+	" request_flags INTEGER NOT NULL,"        /* enum message_flag, and which texts are absent */
+	" response_flags INTEGER NOT NULL,"
+	" request_version INTEGER NOT NULL,"
+	" response_version INTEGER NOT NULL"
+	") STRICT;"
+	"CREATE TABLE dictionary ("               /* zstd dictionaries of this tape's packs */
+	" id INTEGER PRIMARY KEY,"
+	" class TEXT NOT NULL,"                   /* what it was trained for: service and types */
+	" bytes BLOB NOT NULL"
+	") STRICT;"
+	"CREATE TABLE exchange ("
+	" id INTEGER PRIMARY KEY,"                /* start_ns + moved */
+	" moved INTEGER NOT NULL,"
+	" kind INTEGER NOT NULL REFERENCES kind,"
+	" outcome INTEGER NOT NULL,"
+	" src INTEGER NOT NULL REFERENCES peer,"
+	" src_port INTEGER NOT NULL,"
+	" connection INTEGER NOT NULL,"
+	" sequence INTEGER NOT NULL,"
+	" latency INTEGER NOT NULL,"
+	" path ANY NOT NULL,"                     /* TEXT; 0: it is the route */
+	" query TEXT NOT NULL,"                   /* what follows the path in the target */
+	" target ANY NOT NULL,"                   /* TEXT; 0: it is path and query */
+	" request_size INTEGER NOT NULL,"
+	" response_size INTEGER NOT NULL,"
+	" trace_id ANY NOT NULL,"                 /* TEXT; BLOB: hex digits, two a byte */
+	" replay TEXT NOT NULL,"
+	" dictionary INTEGER NOT NULL,"           /* of pack; 0: none */
+	" pack BLOB NOT NULL"                     /* the messages: docs/tape.md */
+	") STRICT;"
+	"CREATE INDEX failed ON exchange (id, kind, src) WHERE outcome IN (2,3,4,5,6);",
+};
+/* clang-format on */
+_Static_assert(COUNT_OF(steps) == SQL_VERSION, "a version is a step");
+
+static const char index_sql[] =
+	"CREATE INDEX IF NOT EXISTS kind_id ON exchange (kind, id);"
+	"CREATE INDEX IF NOT EXISTS trace ON exchange (substr(trace_id, 1, 4))"
+	" WHERE trace_id <> '';";
+
+/* SQLite's complaint as ours: what is no database, or a broken one, is -EBADMSG. */
+static int sql_failed(sqlite3 *db, struct err *e)
+{
+	switch (sqlite3_errcode(db)) {
+	case SQLITE_NOTADB:
+	case SQLITE_CORRUPT:
+		return err_set(e, -EBADMSG, "%s", sqlite3_errmsg(db));
+	case SQLITE_FULL:
+		return err_set(e, -ENOSPC, "%s", sqlite3_errmsg(db));
+	case SQLITE_BUSY:
+		return err_set(e, -EBUSY, "%s", sqlite3_errmsg(db));
+	case SQLITE_NOMEM:
+		return err_set(e, -ENOMEM, "out of memory");
+	default:
+		return err_set(e, -EIO, "%s", sqlite3_errmsg(db));
+	}
+}
+
+static int run(sqlite3 *db, const char *sql, struct err *e)
+{
+	return sqlite3_exec(db, sql, NULL, NULL, NULL) == SQLITE_OK ? 0 : sql_failed(db, e);
+}
+
+static int read_pragma(sqlite3 *db, const char *sql, int *out, struct err *e)
+{
+	sqlite3_stmt *st = NULL;
+	int r = 0;
+
+	if (sqlite3_prepare_v2(db, sql, -1, &st, NULL) != SQLITE_OK ||
+	    sqlite3_step(st) != SQLITE_ROW)
+		r = sql_failed(db, e);
+	else
+		*out = sqlite3_column_int(st, 0);
+	(void)sqlite3_finalize(st);
+	return r;
+}
+
+/* Return: the version, 0 for an empty database. */
+static int read_version(sqlite3 *db, struct err *e)
+{
+	int version, application, tables;
+	int r = read_pragma(db, "PRAGMA user_version", &version, e);
+
+	if (r == 0)
+		r = read_pragma(db, "PRAGMA application_id", &application, e);
+	if (r == 0)
+		r = read_pragma(db, "SELECT count(*) FROM sqlite_schema", &tables, e);
+	if (r < 0)
+		return r;
+	if (tables == 0 && version == 0)
+		return 0;
+	if (application != SQL_APPLICATION_ID || version < 1)
+		return err_set(e, -EBADMSG, "an SQLite file, but not a tape");
+	if (version > SQL_VERSION)
+		return err_set(e, -EPROTONOSUPPORT,
+			       "written by a newer tapeloop: schema %d, this program knows up to %d",
+			       version, SQL_VERSION);
+	return version;
+}
+
+int sql_check_version(struct sqlite3 *db, struct err *e)
+{
+	int version = read_version(db, e);
+
+	return version == 0 ? err_set(e, -EBADMSG, "empty, not a tape") : version;
+}
+
+static int climb(sqlite3 *db, int from, struct err *e)
+{
+	char pragma[96];
+	int r = 0;
+
+	for (int v = from; v < SQL_VERSION && r == 0; v++)
+		r = run(db, steps[v], e);
+	if (r < 0)
+		return r;
+	(void)sqlite3_snprintf((int)sizeof(pragma), pragma,
+			       "PRAGMA user_version = %d; PRAGMA application_id = %d", SQL_VERSION,
+			       SQL_APPLICATION_ID);
+	return run(db, pragma, e);
+}
+
+int sql_migrate(struct sqlite3 *db, struct err *e)
+{
+	int version = read_version(db, e);
+	int r;
+
+	if (version < 0 || version == SQL_VERSION)
+		return MIN(version, 0);
+	r = run(db, "BEGIN IMMEDIATE", e);
+	if (r < 0)
+		return r;
+	r = climb(db, version, e);
+	if (r == 0)
+		r = run(db, "COMMIT", e);
+	if (r < 0)
+		(void)sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
+	return r;
+}
+
+int sql_index(struct sqlite3 *db, struct err *e)
+{
+	return run(db, index_sql, e);
+}
+
+/* value of a lower-case hex digit, or 16 */
+static unsigned hex_digit(uint8_t c)
+{
+	if (c >= '0' && c <= '9')
+		return (unsigned)(c - '0');
+	return c >= 'a' && c <= 'f' ? (unsigned)(c - 'a') + 10 : 16;
+}
+
+size_t sql_trace_pack(struct span text, uint8_t out[SQL_TRACE_BYTES])
+{
+	uint8_t packed[SQL_TRACE_BYTES];
+
+	if (text.len != 2 * SQL_TRACE_BYTES && text.len != SQL_TRACE_BYTES)
+		return 0;
+	for (size_t i = 0; i < text.len / 2; i++) {
+		unsigned high = hex_digit(text.ptr[2 * i]), low = hex_digit(text.ptr[2 * i + 1]);
+
+		if (high > 15 || low > 15)
+			return 0;
+		packed[i] = (uint8_t)(high << 4 | low);
+	}
+	memcpy(out, packed, text.len / 2);
+	return text.len / 2;
+}

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * sql.h - the tables of a tape, their versions, and what an SQL expression over them may name
+ *
+ * For whoever writes conditions (store/filter.c): the columns are in schema/columns.tbl.h; a
+ * condition may name everything that SQL_FROM makes known. It is run twice: first over the kinds
+ * alone, with NULL for all that is not known of a kind (columns of exchange and src), to find the
+ * kinds that may match, then over the exchanges. So it must follow SQL's three-valued logic: use
+ * comparisons, IN, AND, OR, NOT, LIKE, functions that give NULL for NULL; not IS, coalesce or CASE.
+ * On a tape no column is NULL.
+ *
+ * failed() is SQL_FAILED, word for word and as a term of AND: only then does its index serve.
+ * failed("reset") is SQL_FAILED AND exchange.outcome = 4.
+ */
+#pragma once
+
+#include "lib/err.h"
+#include "schema/fields.h"
+
+struct sqlite3;
+
+#define SQL_VERSION 1                 /* PRAGMA user_version of a tape written by this program */
+#define SQL_APPLICATION_ID 0x74617065 /* "tape", PRAGMA application_id */
+
+#define SQL_FAILED "exchange.outcome IN (2,3,4,5,6)"
+/* 0: the path is the route, as where it has no variable parts; written once, in the kind */
+#define SQL_PATH "iif(exchange.path = 0, kind.route, exchange.path)"
+/* 0: the target is the path and what follows it */
+#define SQL_TARGET "iif(exchange.target = 0, " SQL_PATH " || exchange.query, exchange.target)"
+/* 32 or 16 lower-case hex digits are kept as half as many bytes */
+#define SQL_TRACE                                                                                  \
+	"iif(typeof(exchange.trace_id) = 'blob', lower(hex(exchange.trace_id)), exchange.trace_id)"
+/*
+ * Equality with a trace id that is not empty. Two parameters, both the same value, which
+ * sql_trace_pack() made of the text: BLOB when it says so, else TEXT.
+ */
+#define SQL_TRACE_EQUALS                                                                           \
+	"(exchange.trace_id <> '' AND substr(exchange.trace_id, 1, 4) = substr(?, 1, 4) AND "      \
+	"exchange.trace_id = ?)"
+#define SQL_FROM                                                                                   \
+	"exchange CROSS JOIN kind ON kind.id = exchange.kind"                                      \
+	" CROSS JOIN peer AS dst ON dst.id = kind.dst"                                             \
+	" CROSS JOIN peer AS src ON src.id = exchange.src"
+
+/* How schema/columns.tbl.h's KIND and SCOPE look in C. */
+enum column_kind {
+	COLUMN_KIND_TEXT,
+	COLUMN_KIND_TRACE,
+	COLUMN_KIND_ADDRESS,
+	COLUMN_KIND_INT,
+	COLUMN_KIND_NUMBER,
+	COLUMN_KIND_FLAGS,
+};
+enum column_scope { COLUMN_SCOPE_EXCHANGE, COLUMN_SCOPE_KIND, COLUMN_SCOPE_SRC };
+struct column {
+	const char *sql;
+	uint8_t kind;  /* enum column_kind */
+	uint8_t scope; /* enum column_scope */
+};
+extern const struct column columns[FIELD_COUNT]; /* by enum field */
+
+#define SQL_TRACE_BYTES 16
+/**
+ * sql_trace_pack() - a trace id as the column keeps it: 32 or 16 lower-case hex digits as 16 or 8 bytes
+ * @out: filled in when the text is such
+ *
+ * Return: how many bytes of @out to bind as BLOB; 0: bind the text as TEXT.
+ */
+size_t sql_trace_pack(struct span text, uint8_t out[SQL_TRACE_BYTES]);
+
+/**
+ * sql_migrate() - bring a database to SQL_VERSION, making the tables in an empty one; in one transaction
+ * @e: -EPROTONOSUPPORT made by a newer version (nothing changed); -EBADMSG no tape, or damaged
+ */
+int sql_migrate(struct sqlite3 *db, struct err *e) MUST_USE;
+/* sql_check_version() - may this program read it? Return: its version > 0, or as sql_migrate(). */
+int sql_check_version(struct sqlite3 *db, struct err *e) MUST_USE;
+/* sql_index() - the indexes that a tape gets when it is sealed */
+int sql_index(struct sqlite3 *db, struct err *e) MUST_USE;
