@@ -23,7 +23,6 @@ struct record {
 	_Atomic bool recorder_waits;  /* on work_fd */
 	_Atomic bool capture_waits;   /* on room_fd */
 	_Atomic bool is_stopping;     /* nothing more comes */
-	_Atomic bool is_cancelled;
 	_Atomic bool has_failed;      /* the store; files only */
 
 	/* recorder thread */

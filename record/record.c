@@ -76,13 +76,18 @@ static void commit_direct(void *ctx, struct exchange *x)
 	(void)recorder_take(r->recorder, x, 0);
 }
 
+static bool is_told_to_stop(const struct record *r)
+{
+	return r->config.is_stopped && r->config.is_stopped();
+}
+
 /* A file can wait: sleep until the recorder has made room. */
 static void *reserve_patiently(struct record *r, size_t bytes)
 {
 	for (;;) {
 		void *p = ring_reserve(r->ring, bytes);
 
-		if (p || atomic_load(&r->is_cancelled))
+		if (p || is_told_to_stop(r))
 			return p;
 		atomic_store(&r->capture_waits, true);
 		p = ring_reserve(r->ring, bytes);
@@ -252,7 +257,7 @@ static int look_around(struct record *r, struct err *e)
 {
 	if (r->ring)
 		record_wake(r);
-	if (atomic_load_explicit(&r->is_cancelled, memory_order_relaxed))
+	if (is_told_to_stop(r))
 		return err_set(e, -ECANCELED, "stopped");
 	if (atomic_load_explicit(&r->has_failed, memory_order_relaxed))
 		return err_set(e, -EIO, "stopped: the store failed");
@@ -269,6 +274,8 @@ int record_file(struct record *r, const char *path, struct err *e)
 	for (uint64_t n = 1; failed == 0; n++) {
 		int got = file_next(f, &p, e);
 
+		if (got < 0 && is_told_to_stop(r)) /* a read that the signal ended */
+			return err_set(e, -ECANCELED, "%s: stopped", path);
 		if (got <= 0)
 			return got;
 		if (p.ts_ns - tick_ns >= TICK_NS) { /* also when it jumps back */
@@ -281,11 +288,6 @@ int record_file(struct record *r, const char *path, struct err *e)
 			failed = look_around(r, e);
 	}
 	return failed;
-}
-
-void record_cancel(struct record *r)
-{
-	atomic_store(&r->is_cancelled, true);
 }
 
 int record_stop(struct record *r, struct counters *sum_out, struct err *e)

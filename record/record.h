@@ -30,6 +30,7 @@ struct record_config {
 	void (*on_state)(void *ctx, const char *why);
 	void *ctx;
 	bool waits_for_room; /* files: the capture thread waits for the recorder instead of dropping */
+	bool (*is_stopped)(void); /* asked between packets of a file: should it end here? may be NULL */
 };
 
 /**
@@ -45,12 +46,10 @@ int record_start(const struct record_config *config, struct record **r_out, stru
  * Connections go on from one file to the next: a capture may be cut into several.
  *
  * Return: 0; -ENODATA when the file ends in the middle of a packet; -EBADMSG no capture, or damaged;
- * others from opening it. What was readable was decoded in any case. -ECANCELED after
- * record_cancel(); -EIO when the store failed, which ends it at once.
+ * others from opening it. What was readable was decoded in any case. -ECANCELED when is_stopped()
+ * said so; -EIO when the store failed, which ends it at once.
  */
 int record_file(struct record *r, const char *path, struct err *e) MUST_USE;
-/* record_cancel() - let record_file() end soon. Any thread; safe in a signal handler. */
-void record_cancel(struct record *r);
 /**
  * record_stop() - flush the decoder, drain the queue, commit, join, free
  * @sum_out: the counters at the very end, when all accounts balance; may be NULL

@@ -70,3 +70,6 @@ void counters_sum(struct counters *to, const struct counters *from);
  * threads may be off by what is in flight; once they have stopped it is exact.
  */
 int64_t counters_balance(const struct counters *c, enum counter_account account);
+/* counters_to_json() - members "counters" and "accounts" of an open object: the form of GET /api/v1/counters */
+struct json;
+void counters_to_json(struct json *j, const struct counters *c);
