@@ -1,0 +1,7 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The subcommands of `tapeloop`, in the order of --help. COMMAND(NAME): `command_NAME` in cli/NAME.c
+ */
+// clang-format off
+COMMAND(ls)
+// clang-format on
