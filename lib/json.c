@@ -3,6 +3,8 @@
 
 #include <inttypes.h>
 #include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
 
 #include "lib/clock.h"
 #include "lib/utf8.h"
@@ -130,6 +132,22 @@ void json_double(struct json *j, double v)
 	}
 	before_value(j);
 	buf_add_fmt(j->out, "%.6g", v);
+}
+
+void json_double_exact(struct json *j, double v)
+{
+	char text[32];
+	int digits = 6;
+
+	if (!isfinite(v)) {
+		json_none(j);
+		return;
+	}
+	do
+		(void)snprintf(text, sizeof(text), "%.*g", digits, v);
+	while (strtod(text, NULL) != v && ++digits <= 17);
+	before_value(j);
+	buf_add_str(j->out, text);
 }
 
 void json_bool(struct json *j, bool v)

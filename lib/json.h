@@ -33,6 +33,7 @@ void json_str(struct json *j, const char *s); /* NULL gives null */
 void json_u64(struct json *j, uint64_t v);
 void json_i64(struct json *j, int64_t v);
 void json_double(struct json *j, double v); /* six significant digits; null if not finite */
+void json_double_exact(struct json *j, double v); /* as many digits as reading it back takes */
 void json_bool(struct json *j, bool v);
 void json_none(struct json *j);
 void json_time(struct json *j, uint64_t wall_ns); /* RFC 3339 as lib/clock.h writes it; 0 gives null */
