@@ -28,15 +28,17 @@ bool filter_matches(const struct filter *f, const struct exchange *x);
 /* filter_wants_messages() - it looks at heads or bodies: the exchange must come with them */
 bool filter_wants_messages(const struct filter *f);
 
-/* One bound parameter of the SQL: text when text.ptr is set, else number. */
+/* One bound parameter of the SQL: text (or BLOB) when text.ptr is set, else number. */
 struct filter_param {
-	struct span text; /* borrowed from the filter */
+	struct span text; /* borrowed from the filter and from filter_sql.bytes */
 	int64_t number;
+	bool is_blob; /* text: bind it as BLOB */
 };
 struct filter_sql {
-	struct buf where;            /* an expression over the columns of table exchange; "1" for all */
+	struct buf where;            /* a condition over SQL_FROM (schema/sql.h); "1" for all */
 	struct filter_param *params; /* in order of the ? in where; owned */
 	size_t param_count;
+	uint8_t *bytes; /* what params were made up for the SQL; owned */
 	bool is_exact; /* false: rows that pass must still be judged by filter_matches() */
 };
 /* filter_to_sql() - never excludes a row that filter_matches() would take. Return: 0 or -ENOMEM. */

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "store/filter_tree.h"
+#include "store/filter_term.h"
 
 #include "lib/clock.h"
 
-#include <errno.h>
 #include <stdlib.h>
 
 /*
@@ -19,378 +18,14 @@
  *	primary = "(" any ")" | literal | list | field | header | function "(" [ literal ] ")"
  *
  * Each rule yields a term: a condition, something of an exchange (an operand), a literal or a
- * list. What does not go together is refused where it meets, with the place of the term that is
- * wrong. a != b becomes !(a == b), "500 <= status" becomes "status >= 500", so that a test always
- * has its operand on the left and five operators do for all.
+ * list; filter_term.c makes conditions of them and refuses what does not go together.
  *
  * Nodes and values are counted in advance (a token makes at most two nodes and one value), so all
  * of a filter is four allocations. Depth is limited here, which bounds the recursion of everything
  * that walks the tree later.
  */
 
-enum term_kind { TERM_CONDITION, TERM_OPERAND, TERM_LITERAL, TERM_LIST, TERM_AFFIX, TERM_HEADERS };
-
-struct term {
-	enum term_kind kind;
-	size_t at;
-	struct node *node;       /* CONDITION */
-	struct operand operand;  /* OPERAND; HEADERS: which message */
-	struct literal literal;  /* LITERAL, AFFIX: its text */
-	enum test_op affix;      /* AFFIX: OP_STARTS for prefix(), OP_ENDS for suffix() */
-	struct literal *items;   /* LIST: in parser::literals */
-	size_t item_count;
-};
-
-struct parser {
-	struct span source;
-	const struct token *next;
-	struct filter *f;
-	struct literal *literals; /* room for all items of all lists */
-	size_t literal_count;
-	unsigned depth;
-	struct err *e;
-};
-
 static int parse_any(struct parser *p, struct term *out);
-
-#define FAIL(p, at, ...) filter_error((p)->e, (p)->source, at, -EINVAL, __VA_ARGS__)
-
-/* ---- building ---- */
-
-static int too_big(struct parser *p, size_t at)
-{
-	return filter_error(p->e, p->source, at, -E2BIG, "this filter has more than %d conditions",
-			    FILTER_NODE_MAX);
-}
-
-static struct node *new_node(struct parser *p, enum node_kind kind)
-{
-	struct node *n;
-
-	if (p->f->node_count >= p->f->node_max)
-		return NULL;
-	n = &p->f->nodes[p->f->node_count++];
-	*n = (struct node){.kind = (uint8_t)kind};
-	return n;
-}
-
-static void add_child(struct node *parent, struct node *child)
-{
-	if (parent->last)
-		parent->last->next = child;
-	else
-		parent->first = child;
-	parent->last = child;
-}
-
-static int set_condition(struct parser *p, struct term *out, size_t at, struct node *n)
-{
-	if (!n)
-		return too_big(p, at);
-	*out = (struct term){.kind = TERM_CONDITION, .at = at, .node = n};
-	return 0;
-}
-
-static int set_not(struct parser *p, struct term *out, size_t at, struct node *child)
-{
-	struct node *n = new_node(p, NODE_NOT);
-
-	if (n)
-		add_child(n, child);
-	return set_condition(p, out, at, n);
-}
-
-static struct node *new_test(struct parser *p, const struct operand *left, enum test_op op)
-{
-	struct node *n = new_node(p, NODE_TEST);
-
-	if (!n)
-		return NULL;
-	n->op = (uint8_t)op;
-	n->left = *left;
-	if (left->kind != OPERAND_FIELD)
-		p->f->wants_messages = true;
-	return n;
-}
-
-static void add_value(struct parser *p, struct node *n, struct value v)
-{
-	struct value *slot = &p->f->values[p->f->value_count++];
-
-	*slot = v;
-	if (!n->values)
-		n->values = slot;
-	n->value_count++;
-}
-
-/* operand op literal */
-static int set_test(struct parser *p, struct term *out, const struct term *left, enum test_op op,
-		    size_t op_at, const struct literal *l)
-{
-	struct node *n;
-	struct value v;
-	int r = filter_can(&left->operand, op, p->source, op_at, p->e);
-
-	if (r == 0)
-		r = filter_convert(&left->operand, op, l, false, p->source, &v, p->e);
-	if (r < 0)
-		return r;
-	n = new_test(p, &left->operand, op);
-	if (n)
-		add_value(p, n, v);
-	return set_condition(p, out, left->at, n);
-}
-
-/* ---- conditions ---- */
-
-static int as_condition(struct parser *p, struct term *t)
-{
-	static const char *const what[] = {
-		[TERM_LITERAL] = "a constant alone is no condition",
-		[TERM_LIST] = "a list alone is no condition: write field in [..]",
-		[TERM_AFFIX] = "prefix() and suffix() stand behind ==",
-		[TERM_HEADERS] = "headers need a name: request.headers[\"x\"]",
-	};
-	struct literal yes = {.type = LITERAL_BOOL, .at = t->at, .number = 1};
-	AUTO_BUF name = {0};
-
-	if (t->kind == TERM_CONDITION)
-		return 0;
-	if (t->kind == TERM_LITERAL && t->literal.type == LITERAL_BOOL)
-		return set_condition(p, t, t->at, new_node(p, t->literal.number ? NODE_AND : NODE_OR));
-	if (t->kind == TERM_OPERAND && operand_type(&t->operand) == FIELD_TYPE_BOOL)
-		return set_test(p, t, t, OP_EQ, t->at, &yes);
-	if (t->kind != TERM_OPERAND)
-		return FAIL(p, t->at, "%s", what[t->kind]);
-	filter_operand_name(&t->operand, &name);
-	return FAIL(p, t->at, "%s alone is no condition: compare it with something", buf_cstr(&name));
-}
-
-/* ---- comparisons ---- */
-
-static enum test_op op_of(enum token_type t)
-{
-	switch ((int)t) {
-	case TOKEN_LT:
-		return OP_LT;
-	case TOKEN_LE:
-		return OP_LE;
-	case TOKEN_GT:
-		return OP_GT;
-	case TOKEN_GE:
-		return OP_GE;
-	default:
-		return OP_EQ; /* and !=, which negates it */
-	}
-}
-
-static enum test_op flipped(enum test_op op)
-{
-	switch ((int)op) {
-	case OP_LT:
-		return OP_GT;
-	case OP_LE:
-		return OP_GE;
-	case OP_GT:
-		return OP_LT;
-	case OP_GE:
-		return OP_LE;
-	default:
-		return op;
-	}
-}
-
-/* status == prefix("5"): a range of numbers that begin so */
-static int set_status_prefix(struct parser *p, struct term *out, const struct term *left,
-			     const struct literal *l)
-{
-	struct literal low = *l, high = *l;
-	struct term a, b;
-	struct node *n;
-	int r;
-
-	low.type = high.type = LITERAL_INT;
-	low.number = high.number = 0;
-	for (size_t i = 0; i < 3; i++) {
-		int digit = i < l->text.len ? l->text.ptr[i] - '0' : -1;
-
-		if (l->text.len < 1 || l->text.len > 3 || digit > 9 || (i < l->text.len && digit < 0))
-			return FAIL(p, l->at, "the beginning of a status is one to three digits");
-		low.number = low.number * 10 + (digit < 0 ? 0 : digit);
-		high.number = high.number * 10 + (digit < 0 ? 9 : digit);
-	}
-	r = set_test(p, &a, left, OP_GE, left->at, &low);
-	if (r == 0)
-		r = set_test(p, &b, left, OP_LE, left->at, &high);
-	if (r < 0)
-		return r;
-	n = new_node(p, NODE_AND);
-	if (n) {
-		add_child(n, a.node);
-		add_child(n, b.node);
-	}
-	return set_condition(p, out, left->at, n);
-}
-
-static int set_part(struct parser *p, struct term *out, const struct term *left, enum test_op op,
-		    size_t op_at, const struct literal *l)
-{
-	if (left->operand.is_text && operand_type(&left->operand) == FIELD_TYPE_INT && op == OP_STARTS)
-		return set_status_prefix(p, out, left, l);
-	return set_test(p, out, left, op, op_at, l);
-}
-
-/* field op field: both of one type, and not more than one of them a header */
-static int set_pair(struct parser *p, struct term *out, struct term *left, enum test_op op,
-		    size_t op_at, struct term *right)
-{
-	struct node *n;
-	int r;
-
-	if (left->operand.kind == OPERAND_FIELD && right->operand.kind == OPERAND_HEADER) {
-		struct term t = *left;
-
-		*left = *right;
-		*right = t;
-		op = flipped(op);
-	}
-	if (operand_type(&left->operand) != operand_type(&right->operand))
-		return FAIL(p, right->at, "the two sides are of different types");
-	if (right->operand.kind == OPERAND_HEADER)
-		return FAIL(p, right->at, "two headers cannot be compared");
-	r = filter_can(&left->operand, op, p->source, op_at, p->e);
-	if (r < 0)
-		return r;
-	n = new_test(p, &left->operand, op);
-	if (n) {
-		n->has_right = true;
-		n->right = right->operand;
-		p->f->wants_messages |= right->operand.kind != OPERAND_FIELD;
-	}
-	return set_condition(p, out, left->at, n);
-}
-
-/* failed() == false, as CEL allows */
-static int set_truth(struct parser *p, struct term *out, struct term *left, const struct term *right)
-{
-	if (right->kind != TERM_LITERAL || right->literal.type != LITERAL_BOOL)
-		return FAIL(p, right->at, "a condition is true or false; join conditions by && or ||");
-	if (right->literal.number)
-		return set_condition(p, out, left->at, left->node);
-	return set_not(p, out, left->at, left->node);
-}
-
-/* anomalies == [] */
-static int set_empty_set(struct parser *p, struct term *out, const struct term *left, size_t op_at,
-			 const struct term *right)
-{
-	struct node *n;
-
-	if (operand_type(&left->operand) != FIELD_TYPE_FLAGS)
-		return FAIL(p, op_at, "a list stands behind in: field in [..]");
-	if (right->item_count)
-		return FAIL(p, right->at, "ask for one: \"redacted\" in anomalies");
-	n = new_test(p, &left->operand, OP_HAS);
-	if (!n)
-		return too_big(p, left->at);
-	add_value(p, n, (struct value){.number = (INT64_C(1) << ANOMALY_COUNT) - 1});
-	return set_not(p, out, left->at, n);
-}
-
-static int compare(struct parser *p, struct term *out, struct term *left, enum test_op op,
-		   size_t op_at, struct term *right)
-{
-	if (left->kind == TERM_LITERAL && right->kind != TERM_LITERAL) {
-		struct term t = *left;
-
-		*left = *right;
-		*right = t;
-		op = flipped(op);
-	}
-	if (left->kind == TERM_CONDITION && op == OP_EQ)
-		return set_truth(p, out, left, right);
-	if (left->kind == TERM_LITERAL)
-		return FAIL(p, left->at, "two constants are compared");
-	if (left->kind != TERM_OPERAND)
-		return FAIL(p, left->at, "only fields, headers and bodies can be compared");
-	if (right->kind == TERM_OPERAND)
-		return set_pair(p, out, left, op, op_at, right);
-	if (right->kind == TERM_LITERAL)
-		return set_test(p, out, left, op, op_at, &right->literal);
-	if (right->kind == TERM_AFFIX && op == OP_EQ)
-		return set_part(p, out, left, right->affix, right->at, &right->literal);
-	if (right->kind == TERM_LIST && op == OP_EQ)
-		return set_empty_set(p, out, left, op_at, right);
-	return FAIL(p, right->at, "this cannot be compared");
-}
-
-/* ---- in ---- */
-
-static int set_one_of(struct parser *p, struct term *out, const struct term *left, size_t op_at,
-		      const struct literal *items, size_t count)
-{
-	struct node *n;
-	int r = filter_can(&left->operand, OP_EQ, p->source, op_at, p->e);
-
-	if (r < 0)
-		return r;
-	n = new_test(p, &left->operand, OP_EQ);
-	if (!n)
-		return too_big(p, left->at);
-	for (size_t i = 0; i < count; i++) {
-		struct value v;
-
-		r = filter_convert(&left->operand, OP_EQ, &items[i], true, p->source, &v,
-				   p->e);
-		if (r < 0)
-			return r;
-		add_value(p, n, v);
-	}
-	if (count == 0)
-		n->kind = NODE_OR; /* of none: false */
-	return set_condition(p, out, left->at, n);
-}
-
-/* "redacted" in anomalies, "x-user" in request.headers */
-static int set_has(struct parser *p, struct term *out, const struct term *name,
-		   const struct term *set)
-{
-	struct operand o = set->operand;
-	struct value v = {0};
-	struct node *n;
-	int r = 0;
-
-	if (name->kind != TERM_LITERAL || name->literal.type != LITERAL_TEXT)
-		return FAIL(p, name->at, "a name in quotes stands before in: \"redacted\" in anomalies");
-	if (set->kind == TERM_HEADERS)
-		o.name = name->literal.text;
-	else
-		r = filter_anomalies(&name->literal, p->source, &v.number, p->e);
-	if (r < 0)
-		return r;
-	n = new_test(p, &o, OP_HAS);
-	if (n && set->kind != TERM_HEADERS)
-		add_value(p, n, v);
-	return set_condition(p, out, name->at, n);
-}
-
-static int test_in(struct parser *p, struct term *out, const struct term *left, size_t op_at,
-		   const struct term *right)
-{
-	bool is_flags = right->kind == TERM_OPERAND && operand_type(&right->operand) == FIELD_TYPE_FLAGS;
-	bool is_address = left->kind == TERM_OPERAND &&
-			  operand_type(&left->operand) == FIELD_TYPE_ADDRESS;
-
-	if (is_flags || right->kind == TERM_HEADERS)
-		return set_has(p, out, left, right);
-	if (left->kind != TERM_OPERAND)
-		return FAIL(p, left->at, "a field stands before in: status in [500, 503]");
-	if (right->kind == TERM_LIST)
-		return set_one_of(p, out, left, op_at, right->items, right->item_count);
-	if (right->kind == TERM_LITERAL && is_address)
-		return set_one_of(p, out, left, op_at, &right->literal, 1);
-	return FAIL(p, right->at, "a list stands behind in: status in [500, 503]");
-}
 
 /* ---- primaries ---- */
 
@@ -401,8 +36,6 @@ static int expect(struct parser *p, enum token_type type, const char *sentence)
 	p->next++;
 	return 0;
 }
-
-static int parse_literal(struct parser *p, struct literal *out);
 
 /* "(" text ")" of duration, timestamp, prefix, suffix, failed and the methods */
 static int parse_text_argument(struct parser *p, const char *example, struct literal *out)
@@ -606,7 +239,7 @@ static int parse_failed(struct parser *p, struct term *out, size_t at)
 
 	if (p->next->type == TOKEN_OPEN && p->next[1].type == TOKEN_CLOSE) {
 		p->next += 2;
-		return set_condition(p, out, at, new_test(p, &outcome, OP_FAILED));
+		return term_set(p, out, at, term_new_test(p, &outcome, OP_FAILED));
 	}
 	r = parse_text_argument(p, "failed(\"reset\"), or failed()", &kind);
 	if (r == 0)
@@ -614,7 +247,7 @@ static int parse_failed(struct parser *p, struct term *out, size_t at)
 	if (r < 0)
 		return r;
 	*out = (struct term){.kind = TERM_OPERAND, .at = at, .operand = outcome};
-	return set_test(p, out, out, OP_EQ, at, &kind);
+	return term_test(p, out, out, OP_EQ, at, &kind);
 }
 
 static int parse_affix(struct parser *p, struct term *out, size_t at, enum test_op op)
@@ -658,7 +291,7 @@ static int parse_method(struct parser *p, struct term *t, struct span name, size
 	if (t->kind != TERM_OPERAND)
 		return FAIL(p, t->at, "%s belongs behind a field: path.startsWith(\"/api/\")", m->name);
 	r = parse_text_argument(p, "path.startsWith(\"/api/\")", &l);
-	return r < 0 ? r : set_part(p, t, &self, (enum test_op)m->op, at, &l);
+	return r < 0 ? r : term_part(p, t, &self, (enum test_op)m->op, at, &l);
 }
 
 /* Where the last part of a dotted word begins; 0 without a dot. */
@@ -772,10 +405,26 @@ static int parse_unary(struct parser *p, struct term *out)
 	r = parse_member(p, out);
 	if (r < 0 || p->next == begin || begin->type != TOKEN_NOT)
 		return r;
-	r = as_condition(p, out);
+	r = term_as_condition(p, out);
 	if (r < 0 || !is_negated)
 		return r;
-	return set_not(p, out, begin->at, out->node);
+	return term_not(p, out, begin->at, out->node);
+}
+
+static enum test_op op_of(enum token_type t)
+{
+	switch ((int)t) {
+	case TOKEN_LT:
+		return OP_LT;
+	case TOKEN_LE:
+		return OP_LE;
+	case TOKEN_GT:
+		return OP_GT;
+	case TOKEN_GE:
+		return OP_GE;
+	default:
+		return OP_EQ; /* and !=, which negates it */
+	}
 }
 
 static bool is_comparison(const struct token *t)
@@ -799,12 +448,12 @@ static int parse_test(struct parser *p, struct term *out)
 	if (r < 0)
 		return r;
 	if (op->type == TOKEN_IN)
-		r = test_in(p, out, &left, op->at, &right);
+		r = term_in(p, out, &left, op->at, &right);
 	else
-		r = compare(p, out, &left, op_of(op->type), op->at, &right);
+		r = term_compare(p, out, &left, op_of(op->type), op->at, &right);
 	if (r == 0 && is_comparison(p->next))
 		return FAIL(p, p->next->at, "comparisons do not chain: join them by &&");
-	return r == 0 && op->type == TOKEN_NE ? set_not(p, out, out->at, out->node) : r;
+	return r == 0 && op->type == TOKEN_NE ? term_not(p, out, out->at, out->node) : r;
 }
 
 typedef int rule_fn(struct parser *p, struct term *out);
@@ -818,14 +467,14 @@ static int parse_joined(struct parser *p, struct term *out, rule_fn *rule, enum 
 
 	if (r < 0 || p->next->type != joint)
 		return r;
-	n = new_node(p, kind);
+	n = term_new_node(p, kind);
 	if (!n)
-		return too_big(p, p->next->at);
+		return term_too_big(p, p->next->at);
 	for (;;) {
-		r = as_condition(p, out);
+		r = term_as_condition(p, out);
 		if (r < 0)
 			return r;
-		add_child(n, out->node);
+		term_add_child(n, out->node);
 		if (p->next->type != joint)
 			break;
 		p->next++;
@@ -833,7 +482,7 @@ static int parse_joined(struct parser *p, struct term *out, rule_fn *rule, enum 
 		if (r < 0)
 			return r;
 	}
-	return set_condition(p, out, out->at, n);
+	return term_set(p, out, out->at, n);
 }
 
 static int parse_all(struct parser *p, struct term *out)
@@ -856,7 +505,7 @@ static int parse_whole(struct parser *p)
 			    p->next->type == TOKEN_CLOSE ? "this ) closes nothing"
 							 : "&& or || is expected here");
 	if (r == 0)
-		r = as_condition(p, &t);
+		r = term_as_condition(p, &t);
 	if (r == 0)
 		p->f->root = t.node;
 	return r;
@@ -887,7 +536,7 @@ static int parse_tokens(struct filter *f, struct span source, const struct token
 	if (!f->nodes || !f->values || !p.literals)
 		r = err_set(e, -ENOMEM, "filter: out of memory");
 	else if (count == 0)
-		r = (f->root = new_node(&p, NODE_AND)) ? 0 : -ENOMEM;
+		r = (f->root = term_new_node(&p, NODE_AND)) ? 0 : -ENOMEM;
 	else
 		r = parse_whole(&p);
 	free(p.literals);

@@ -412,6 +412,96 @@ static void only_heads_and_bodies_need_the_messages(void **state)
 	}
 }
 
+/* ---- its SQL ---- */
+
+static const struct translation {
+	const char *text, *where;
+	bool is_exact;
+} translations[] = {
+	{"", "1", true},
+	{"false", "0", true},
+	{"status in [] || true", "1", true},
+	{"500", "kind.status = ?", true},
+	{"failed()", "exchange.outcome IN (2,3,4,5,6)", true},
+	{"failed() && cart", NULL, false}, /* refused: a bare form stands alone */
+	{"failed() && status == 500", "exchange.outcome IN (2,3,4,5,6) AND (kind.status = ?)", true},
+	{"failed(\"reset\")", "exchange.outcome IN (2,3,4,5,6) AND exchange.outcome = ?", true},
+	{"!failed(\"reset\")", "NOT (exchange.outcome = ?)", true},
+	{"outcome == \"ok\"", "exchange.outcome = ?", true},
+	{"!(status < 500)", "kind.status >= ?", true},
+	{"src.ip == \"::1\"", "src.ip = ?", true},
+	{"src.ip in \"10.0.0.0/8\"", "(src.ip >= ? AND src.ip < ?)", true},
+	{"src.ip in \"10.0.0.0/9\"", "1", false},
+	{"!(src.ip in \"10.0.0.0/9\")", "1", false},
+	{"response.body == \"\"", "1", false},
+	{"!(response.body == \"\")", "1", false},
+	{"status == 500 && response.body == \"\"", "(kind.status = ?)", false},
+	{"status == 500 || response.body == \"\"", "1", false},
+	{"!(status == 500 || response.body == \"\")", "(NOT (kind.status = ?))", false},
+	{"!(status == 500 && !(response.body == \"\"))", "1", false},
+	{"\"gap_request\" in anomalies", "(kind.anomalies & ?) <> 0", true},
+	{"trace_id == \"\"", NULL, true},
+	{"id == \"FZZZZZZZZZZZZ\"", "1", false},
+};
+
+static size_t count_marks(struct span sql)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < sql.len; i++)
+		n += sql.ptr[i] == '?';
+	return n;
+}
+
+static void its_sql_says_no_more_than_it_does(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(translations); i++) {
+		const struct translation *t = &translations[i];
+		struct filter_sql sql = {0};
+		struct filter *f = NULL;
+
+		if (filter_parse(span_str(t->text), &f, NULL) < 0) {
+			assert_null(t->where);
+			continue;
+		}
+		assert_int_equal(filter_to_sql(f, &sql), 0);
+		assert_int_equal(sql.is_exact, t->is_exact);
+		assert_int_equal(count_marks(buf_span(&sql.where)), sql.param_count);
+		if (t->where)
+			assert_string_equal(buf_cstr(&sql.where), t->where);
+		filter_sql_fini(&sql);
+		filter_free(f);
+	}
+}
+
+static void a_prefix_ends_where_the_next_text_begins(void **state)
+{
+	static const struct {
+		const char *text, *from, *to;
+	} cases[] = {
+		{"path.startsWith(\"/a\")", "/a", "/b"},
+		{"path.startsWith(b\"a\\xff\\xff\")", "a\xff\xff", "b"},
+		{"path.startsWith(b\"\\xff\")", "\xff", NULL},
+		{"src.ip in \"10.1.0.0/16\"", "10.1.", "10.1/"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		struct filter_sql sql = {0};
+		struct filter *f = NULL;
+
+		assert_int_equal(filter_parse(span_str(cases[i].text), &f, NULL), 0);
+		assert_int_equal(filter_to_sql(f, &sql), 0);
+		assert_int_equal(sql.param_count, cases[i].to ? 2 : 1);
+		assert_true(span_eq(sql.params[0].text, span_str(cases[i].from)));
+		if (cases[i].to)
+			assert_true(span_eq(sql.params[1].text, span_str(cases[i].to)));
+		filter_sql_fini(&sql);
+		filter_free(f);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -423,6 +513,8 @@ int main(void)
 		cmocka_unit_test(the_words_of_the_tables_are_all_known),
 		cmocka_unit_test(a_filter_judges_an_exchange),
 		cmocka_unit_test(only_heads_and_bodies_need_the_messages),
+		cmocka_unit_test(its_sql_says_no_more_than_it_does),
+		cmocka_unit_test(a_prefix_ends_where_the_next_text_begins),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
