@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "schema/grpc.h"
+
+static uint32_t prefix_length(const uint8_t prefix[GRPC_PREFIX_BYTES])
+{
+	return (uint32_t)prefix[1] << 24 | (uint32_t)prefix[2] << 16 | (uint32_t)prefix[3] << 8 |
+	       prefix[4];
+}
+
+static void end_if_whole(struct grpc_walker *w)
+{
+	if (w->left)
+		return;
+	w->messages++;
+	w->is_inside = false;
+}
+
+static void begin_message(struct grpc_walker *w)
+{
+	w->prefix_bytes = 0;
+	w->is_lost = w->prefix[0] > 1;
+	w->left = prefix_length(w->prefix);
+	w->is_inside = true;
+	end_if_whole(w);
+}
+
+void grpc_walk(struct grpc_walker *w, struct span bytes)
+{
+	while (bytes.len && !w->is_lost) {
+		size_t n;
+
+		if (w->is_inside) {
+			n = (size_t)MIN((uint64_t)bytes.len, w->left);
+			w->left -= n;
+			end_if_whole(w);
+		} else {
+			n = MIN(bytes.len, (size_t)(GRPC_PREFIX_BYTES - w->prefix_bytes));
+			memcpy(w->prefix + w->prefix_bytes, bytes.ptr, n);
+			w->prefix_bytes = (uint8_t)(w->prefix_bytes + n);
+			if (w->prefix_bytes == GRPC_PREFIX_BYTES)
+				begin_message(w);
+		}
+		bytes = span_from(bytes, n);
+	}
+}
+
+void grpc_skip(struct grpc_walker *w, uint64_t len)
+{
+	if (w->is_lost || len == 0)
+		return;
+	if (!w->is_inside || len > w->left) {
+		w->is_lost = true;
+		return;
+	}
+	w->left -= len;
+	end_if_whole(w);
+}
+
+bool grpc_next(struct span *body, struct grpc_message *m)
+{
+	struct span rest;
+
+	if (body->len < GRPC_PREFIX_BYTES || body->ptr[0] > 1)
+		return false;
+	rest = span_from(*body, GRPC_PREFIX_BYTES);
+	*m = (struct grpc_message){
+		.length = prefix_length(body->ptr),
+		.is_compressed = body->ptr[0] == 1,
+	};
+	m->bytes = (struct span){rest.ptr, MIN(rest.len, (size_t)m->length)};
+	*body = span_from(rest, m->bytes.len);
+	return true;
+}
+
+uint64_t grpc_timeout_ns(struct span value)
+{
+	static const struct {
+		char unit;
+		uint64_t ns;
+	} units[] = {
+		{'H', 3600 * NS_PER_S}, {'M', 60 * NS_PER_S}, {'S', NS_PER_S},
+		{'m', NS_PER_MS},	{'u', NS_PER_US},     {'n', 1},
+	};
+	uint64_t n = 0;
+
+	if (value.len < 2 || value.len > 9)
+		return 0;
+	for (size_t i = 0; i + 1 < value.len; i++) {
+		if (value.ptr[i] < '0' || value.ptr[i] > '9')
+			return 0;
+		n = n * 10 + (uint64_t)(value.ptr[i] - '0');
+	}
+	for (size_t i = 0; i < COUNT_OF(units); i++)
+		if ((char)value.ptr[value.len - 1] == units[i].unit)
+			return n * units[i].ns;
+	return 0;
+}
+
+const char *grpc_status_name(unsigned status)
+{
+	static const char *const names[] = {
+		"OK",		     "CANCELLED",	"UNKNOWN",	       "INVALID_ARGUMENT",
+		"DEADLINE_EXCEEDED", "NOT_FOUND",	"ALREADY_EXISTS",      "PERMISSION_DENIED",
+		"RESOURCE_EXHAUSTED", "FAILED_PRECONDITION", "ABORTED",	       "OUT_OF_RANGE",
+		"UNIMPLEMENTED",     "INTERNAL",	"UNAVAILABLE",	       "DATA_LOSS",
+		"UNAUTHENTICATED",
+	};
+
+	return status < COUNT_OF(names) ? names[status] : NULL;
+}

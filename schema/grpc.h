@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * grpc.h - the messages inside a gRPC body (github.com/grpc/grpc, doc/PROTOCOL-HTTP2.md)
+ *
+ * Each message is a byte of compression, four of length and the message. Only counts here: the body is
+ * kept as it is, and whoever shows it splits it with grpc_next().
+ */
+#pragma once
+
+#include "lib/base.h"
+
+#define GRPC_PREFIX_BYTES 5
+
+/* Zero-initialised it stands at the beginning of a body. */
+struct grpc_walker {
+	uint64_t messages; /* that are whole */
+	uint64_t left;     /* of the message being read */
+	uint8_t prefix[GRPC_PREFIX_BYTES];
+	uint8_t prefix_bytes;
+	bool is_inside;
+	bool is_lost; /* a byte of compression that is neither 0 nor 1, or a hole: counting has stopped */
+};
+
+void grpc_walk(struct grpc_walker *w, struct span bytes);
+/* grpc_skip() - @len bytes of the body are missing */
+void grpc_skip(struct grpc_walker *w, uint64_t len);
+
+struct grpc_message {
+	struct span bytes;  /* lies in the body; shorter than length where the body was cut */
+	uint32_t length;
+	bool is_compressed; /* by the coding that grpc-encoding names */
+};
+/* grpc_next() - take one message off the front of @body. Return: false at its end, or where it makes no sense. */
+bool grpc_next(struct span *body, struct grpc_message *m);
+
+/*
+ * grpc_timeout_ns() - the value of grpc-timeout: at most 8 digits and a unit H M S m u n
+ * Return: ns; 0 when it is none.
+ */
+uint64_t grpc_timeout_ns(struct span value);
+/* grpc_status_name() - "DEADLINE_EXCEEDED" for 4; NULL beyond the 17 that are defined */
+const char *grpc_status_name(unsigned status);
