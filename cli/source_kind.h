@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+/* source_kind.h - what each kind of source provides; for cli/source*.c alone */
+#pragma once
+
+#include "cli/source.h"
+
+struct source {
+	const struct source_ops *ops;
+	char name[512];
+};
+
+/* source.h says what each promises */
+struct source_ops {
+	void (*close)(struct source *s);
+	int (*list)(struct source *s, const struct source_query *q, reader_exchange_fn *fn,
+		    void *ctx, uint64_t *cursor_out, struct err *e);
+	int (*get)(struct source *s, uint64_t id, reader_exchange_fn *fn, void *ctx, struct err *e);
+	int (*resolve)(struct source *s, const char *text, uint64_t *id_out, struct err *e);
+	int (*failures)(struct source *s, const struct source_query *q, reader_failure_fn *fn,
+			void *ctx, struct err *e);
+	int (*tapes)(struct source *s, int (*fn)(void *ctx, const struct tape_info *t), void *ctx,
+		     struct err *e);
+	int (*explain)(struct source *s, const struct source_query *q, struct buf *out,
+		       struct err *e);
+	int (*stream)(struct source *s, const char *filter, reader_exchange_fn *fn, void *ctx,
+		      struct err *e);
+	int (*counters)(struct source *s, struct counters *out, size_t *unknown_out, struct err *e);
+	int (*health)(struct source *s, struct buf *why_out, struct err *e);
+};
+
+int source_api_open(const char *url, struct source **s_out, struct err *e) MUST_USE;
+int source_store_open(const char *path, struct source **s_out, struct err *e) MUST_USE;
