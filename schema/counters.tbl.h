@@ -29,10 +29,11 @@ COUNTER(PACKETS_FRAGMENT,    PACKETS, OUT,  "packets",       "fragment",       "
 COUNTER(PACKETS_NOT_IP,      PACKETS, OUT,  "packets",       "not_ip",         "frames that carry no IP")
 COUNTER(PACKETS_NOT_TCP,     PACKETS, OUT,  "packets",       "not_tcp",        "IP packets that carry no TCP")
 COUNTER(PACKETS_MALFORMED,   PACKETS, OUT,  "packets",       "malformed",      "packets whose headers contradict their length")
+COUNTER(PACKETS_HEAD_CUT,    PACKETS, OUT,  "packets",       "head_cut",       "packets that the capture cut inside their headers: raise capture.snaplen")
 COUNTER(PACKETS_LINKTYPE,    PACKETS, OUT,  "packets",       "linktype",       "packets of a link type that is not understood")
 COUNTER(PACKETS_NO_FLOW,     PACKETS, OUT,  "packets",       "no_flow",        "segments of connections not followed because memory_max or flows_max was reached")
 COUNTER(PACKETS_SNAPLEN,     PACKETS, NOTE, "packets_cut",   "",               "packets that the capture cut short")
-COUNTER(CHECKSUM_IGNORED,    PACKETS, NOTE, "checksums_wrong", "",             "wrong checksums, accepted: offloading makes them")
+COUNTER(CHECKSUM_IGNORED,    PACKETS, NOTE, "checksums_wrong", "",             "IPv4 headers with a wrong checksum, accepted: offloading makes them")
 
 /* bytes: TCP payload */
 COUNTER(BYTES_IN,            BYTES,   IN,   "payload_bytes_read", "",          "TCP payload bytes of all segments")

@@ -32,3 +32,5 @@ struct wire {
 bool wire_make_room(struct wire *w, const struct conn *except);
 /* wire_block() - a block from the pool, making room if need be; NULL when that failed too */
 void *wire_block(struct wire *w, const struct conn *asking) MUST_USE;
+/* wire/redact.c; accepts NULL. wire_set_redaction() makes w->redactor when there is none yet. */
+void redactor_free(struct redactor *r);
