@@ -9,13 +9,22 @@
 #include "lib/ring.h"
 #include "record/recorder.h"
 
+struct capture;
+
+/* New redaction rules on their way to the capture thread. */
+struct redaction_rules {
+	bool is_redacting;
+	char **headers, **params; /* owned, each list ends with NULL */
+};
+
 struct record {
 	struct record_config config;
 
 	/* capture thread (the caller of record_file()) */
 	struct wire *wire;
 	struct counters capture_counters;
-	struct buf direct; /* decode only: the one exchange that is being made */
+	struct buf direct;       /* decode only: the one exchange that is being made */
+	struct capture *capture; /* NULL: files only */
 
 	/* between the two */
 	struct ring *ring;            /* NULL: decode only, there is no recorder thread */
@@ -24,6 +33,9 @@ struct record {
 	_Atomic bool capture_waits;   /* on room_fd */
 	_Atomic bool is_stopping;     /* nothing more comes */
 	_Atomic bool has_failed;      /* the store; files only */
+	/* letter boxes: what main put in belongs to the thread that takes it out */
+	_Atomic(struct redaction_rules *) rules_box;
+	_Atomic(struct recorder_change *) change_box;
 
 	/* recorder thread */
 	struct recorder *recorder;
@@ -34,3 +46,7 @@ struct record {
 
 /* record_wake() - let the recorder see what was committed to the ring. Thread: capture. */
 void record_wake(struct record *r);
+/* record_apply() - take new redaction rules out of the box. Thread: capture. */
+void record_apply(struct record *r);
+void record_change_fini(struct record *r); /* record/change.c: what nobody took out of the boxes */
+void record_ring(int fd);                  /* wake who sleeps on that eventfd */

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "lib/clock.h"
+#include "record/capture.h"
 #include "record/file.h"
 #include "record/internal.h"
 
@@ -33,7 +34,7 @@
 #define FAILING_NAP_NS  (20 * NS_PER_MS)   /* so long a full ring may go unnoticed */
 #define EXCHANGE_EXTRA  (64 * 1024)        /* an exchange beside its heads and bodies */
 
-static void ring_bell(int fd)
+void record_ring(int fd)
 {
 	uint64_t one = 1;
 
@@ -55,7 +56,7 @@ void record_wake(struct record *r)
 {
 	atomic_thread_fence(memory_order_seq_cst);
 	if (atomic_load_explicit(&r->recorder_waits, memory_order_relaxed))
-		ring_bell(r->work_fd);
+		record_ring(r->work_fd);
 }
 
 /* sink of the decoder, decode only */
@@ -126,7 +127,7 @@ static void release(struct record *r)
 	atomic_thread_fence(memory_order_seq_cst);
 	if (atomic_load_explicit(&r->capture_waits, memory_order_relaxed) &&
 	    ring_used_bytes(r->ring) <= r->config.queue_bytes / 2)
-		ring_bell(r->room_fd);
+		record_ring(r->room_fd);
 }
 
 /* The store does not take it now. Must it go, so that there is room for others? */
@@ -165,6 +166,8 @@ static void *record_loop(void *arg)
 
 	for (;;) {
 		bool is_last = atomic_load(&r->is_stopping);
+
+		recorder_apply(r->recorder, atomic_exchange(&r->change_box, NULL));
 		uint64_t nap_ns = record_waiting(r);
 
 		if (is_last && ring_count(r->ring) == 0)
@@ -219,6 +222,7 @@ static int start_wire(struct record *r, struct err *e)
 
 static void free_record(struct record *r)
 {
+	capture_free(r->capture);
 	wire_free(r->wire);
 	ring_free(r->ring);
 	buf_fini(&r->direct);
@@ -226,6 +230,7 @@ static void free_record(struct record *r)
 		(void)close(r->work_fd);
 	if (r->room_fd >= 0)
 		(void)close(r->room_fd);
+	record_change_fini(r);
 	free(r);
 }
 
@@ -290,16 +295,33 @@ int record_file(struct record *r, const char *path, struct err *e)
 	return failed;
 }
 
+int record_open(struct record *r, const struct record_live *live, struct err *e)
+{
+	return capture_open(live, r, &r->capture, e);
+}
+
+int record_run(struct record *r, struct err *e)
+{
+	return capture_start(r->capture, e);
+}
+
+int record_identities(const struct record *r, const char *path, struct identities **i_out,
+		      struct err *e)
+{
+	return capture_identities(r->capture, path, i_out, e);
+}
+
 int record_stop(struct record *r, struct counters *sum_out, struct err *e)
 {
 	int failed;
 
 	if (!r)
 		return 0;
+	capture_stop(r->capture);
 	wire_flush(r->wire);
 	atomic_store(&r->is_stopping, true);
 	if (r->has_thread) {
-		ring_bell(r->work_fd);
+		record_ring(r->work_fd);
 		(void)pthread_join(r->thread, NULL);
 	}
 	failed = recorder_close(r->recorder, clock_mono_ns(), e);

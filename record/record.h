@@ -26,6 +26,8 @@ struct record_config {
 	void (*on_exchange)(void *ctx, const struct exchange *x);
 	/* recorder thread: ids that are now on the tape; may be NULL */
 	void (*on_commit)(void *ctx, const uint64_t *ids, size_t count);
+	/* capture thread: an interface was lost (why), so many are left; may be NULL */
+	void (*on_lost)(void *ctx, const char *why, size_t left);
 	/* recorder thread: the store failed (why) or works again (NULL); may be NULL */
 	void (*on_state)(void *ctx, const char *why);
 	void *ctx;
@@ -50,8 +52,42 @@ int record_start(const struct record_config *config, struct record **r_out, stru
  * said so; -EIO when the store failed, which ends it at once.
  */
 int record_file(struct record *r, const char *path, struct err *e) MUST_USE;
+/* Where live capture listens. */
+struct record_interface {
+	const char *interface; /* NULL: all */
+	const char *netns;     /* network namespace, by name or path; NULL: ours */
+};
+struct record_live {
+	const struct record_interface *interfaces;
+	size_t count;
+	const char *bpf;
+	size_t buffer_bytes; /* of each */
+	size_t snaplen;
+	uint64_t poll_ns;
+};
+
 /**
- * record_stop() - flush the decoder, drain the queue, commit, join, free
+ * record_open() - open all handles, in the calling thread, which needs the privileges to
+ * @live: borrowed for the call
+ * @e:    what source_open() says; all handles are closed then
+ */
+int record_open(struct record *r, const struct record_live *live, struct err *e) MUST_USE;
+/* record_run() - start the capture thread on what record_open() opened; privileges may be gone */
+int record_run(struct record *r, struct err *e) MUST_USE;
+/* record_identities() - build a snapshot: see identities_load(); with the addresses in namespaces */
+int record_identities(const struct record *r, const char *path, struct identities **i_out,
+		      struct err *e) MUST_USE;
+/**
+ * record_change() - what may change while it runs
+ * @config:     redaction, limits of the store, commit interval and record filter are taken
+ * @identities: moves in, in any case; NULL: nobody is known by name
+ *
+ * Each thread applies its part within 100 ms. Return: 0; -EINVAL a bad filter, -ENOMEM: all stays.
+ */
+int record_change(struct record *r, const struct record_config *config,
+		  struct identities *identities, struct err *e) MUST_USE;
+/**
+ * record_stop() - end the capture, flush the decoder, drain the queue, commit, join, free
  * @sum_out: the counters at the very end, when all accounts balance; may be NULL
  *
  * Return: 0 or the store's last error.

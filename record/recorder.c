@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "record/recorder.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 
-#include "store/filter.h"
+#include "record/helper.h"
 
 /*
  * Theory of operation. Exchanges are added to a batch, and the batch is committed when its first
@@ -28,7 +27,10 @@ struct recorder {
 	const struct record_config *config; /* borrowed */
 	struct counters *counters;          /* borrowed */
 	struct filter *filter;              /* NULL keeps all */
+	struct identities *identities;      /* NULL: nobody is known */
 	struct store *store;                /* NULL: decode only */
+	struct helper *helper;              /* trains and makes checkpoints for the store */
+	uint64_t commit_interval_ns;
 	uint64_t last_id;                   /* decode only: given to the last exchange */
 	uint64_t batch_since_ns;            /* when the oldest of the batch was added */
 	size_t batch_count;
@@ -46,6 +48,30 @@ static int open_filter(struct recorder *r, struct err *e)
 	return filter_parse(span_str(text), &r->filter, e) < 0 ? err_wrap(e, "record") : 0;
 }
 
+static int open_store(struct recorder *r, struct err *e)
+{
+	struct store_config config = r->config->store;
+	int failed;
+
+	if (!r->config->store_dir)
+		return 0;
+	failed = helper_start(&r->helper, e);
+	if (failed < 0)
+		return failed;
+	config.run = helper_run;
+	config.run_ctx = r->helper;
+	return store_open(r->config->store_dir, &config, &r->store, e);
+}
+
+static void free_recorder(struct recorder *r)
+{
+	helper_finish(r->helper);
+	helper_free(r->helper);
+	filter_free(r->filter);
+	identities_free(r->identities);
+	free(r);
+}
+
 int recorder_open(const struct record_config *config, struct counters *counters,
 		  struct recorder **r_out, struct err *e)
 {
@@ -54,17 +80,44 @@ int recorder_open(const struct record_config *config, struct counters *counters,
 
 	if (!r)
 		return err_set(e, -ENOMEM, "recorder: out of memory");
-	*r = (struct recorder){.config = config, .counters = counters};
+	*r = (struct recorder){.config = config,
+			       .counters = counters,
+			       .commit_interval_ns = config->commit_interval_ns};
 	failed = open_filter(r, e);
-	if (failed == 0 && config->store_dir)
-		failed = store_open(config->store_dir, &config->store, &r->store, e);
+	if (failed == 0)
+		failed = open_store(r, e);
 	if (failed < 0) {
-		filter_free(r->filter);
-		free(r);
+		free_recorder(r);
 		return failed;
 	}
 	*r_out = r;
 	return 0;
+}
+
+void recorder_change_free(struct recorder_change *c)
+{
+	if (!c)
+		return;
+	filter_free(c->filter);
+	identities_free(c->identities);
+	free(c);
+}
+
+void recorder_apply(struct recorder *r, struct recorder_change *c)
+{
+	struct filter *filter = r->filter;
+	struct identities *identities = r->identities;
+
+	if (!c)
+		return;
+	r->filter = c->filter;
+	r->identities = c->identities;
+	r->commit_interval_ns = c->commit_interval_ns;
+	if (r->store)
+		store_set_limits(r->store, &c->store);
+	c->filter = filter; /* the old ones go with it */
+	c->identities = identities;
+	recorder_change_free(c);
 }
 
 static enum counter counter_of_failure(int failure)
@@ -127,6 +180,13 @@ static bool add(struct recorder *r, struct exchange *x, uint64_t now_ns)
 	return true;
 }
 
+static void name_end(const struct recorder *r, struct endpoint *at)
+{
+	const struct identity *who = identities_find(r->identities, at);
+
+	at->who = who ? *who : (struct identity){0};
+}
+
 /* One counter for an exchange that goes nowhere further. */
 static bool finish(struct recorder *r, enum counter where)
 {
@@ -143,6 +203,8 @@ bool recorder_take(struct recorder *r, struct exchange *x, uint64_t now_ns)
 		return false;
 	if (!r->store)
 		x->id = r->last_id = MAX(x->start_ns, r->last_id + (x->start_ns == r->last_id));
+	name_end(r, &x->src);
+	name_end(r, &x->dst);
 	if (r->filter && !filter_matches(r->filter, x))
 		return finish(r, COUNTER_EXCHANGES_FILTERED);
 	if (r->store && !add(r, x, now_ns))
@@ -164,7 +226,7 @@ static uint64_t due_ns(const struct recorder *r)
 		return r->retry_at_ns;
 	if (r->batch_count == 0)
 		return UINT64_MAX;
-	return r->batch_since_ns + r->config->commit_interval_ns;
+	return r->batch_since_ns + r->commit_interval_ns;
 }
 
 uint64_t recorder_tick(struct recorder *r, uint64_t now_ns)
@@ -202,9 +264,9 @@ int recorder_close(struct recorder *r, uint64_t now_ns, struct err *e)
 		give_up_batch(r);
 	if (r->failure.code)
 		failed = err_set(e, r->failure.code, "%s", r->failure.why);
+	helper_finish(r->helper); /* what it still does is done before the store goes */
 	if (r->store && store_close(r->store, &why) < 0 && failed == 0)
 		failed = err_set(e, why.code, "%s", why.why);
-	filter_free(r->filter);
-	free(r);
+	free_recorder(r);
 	return failed;
 }

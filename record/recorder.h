@@ -6,7 +6,9 @@
  */
 #pragma once
 
+#include "record/identity.h"
 #include "record/record.h"
+#include "store/filter.h"
 
 struct recorder;
 
@@ -37,6 +39,16 @@ void recorder_drop(struct recorder *r);
  * Return: how long until there is something to do [ns]; UINT64_MAX when nothing waits.
  */
 uint64_t recorder_tick(struct recorder *r, uint64_t now_ns);
+/* What may change while it runs. */
+struct recorder_change {
+	struct store_config store;
+	uint64_t commit_interval_ns;
+	struct filter *filter;         /* owned; NULL keeps all */
+	struct identities *identities; /* owned; NULL: nobody is known */
+};
+void recorder_change_free(struct recorder_change *c); /* accepts NULL */
+/* recorder_apply() - from now on. @c moves in; accepts NULL. */
+void recorder_apply(struct recorder *r, struct recorder_change *c);
 /* recorder_is_failing() - the store does not work at present */
 bool recorder_is_failing(const struct recorder *r);
 /* recorder_close() - commit what is left and close the store. Return: 0 or why it could not. */

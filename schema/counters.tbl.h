@@ -19,6 +19,7 @@ COUNTER(KERNEL_RECEIVED,     KERNEL,  IN,   "kernel_packets_received", "",      
 COUNTER(KERNEL_HANDED,       KERNEL,  OUT,  "kernel_packets",          "handed_over",    "packets that the kernel handed to this process")
 COUNTER(KERNEL_DROPPED,      KERNEL,  OUT,  "kernel_packets",          "kernel_drop",    "packets lost in the kernel because the ring was full: raise capture.buffer")
 COUNTER(KERNEL_PENDING,      KERNEL,  HELD, "kernel_packets_pending",  "",               "packets in the ring, not yet read")
+COUNTER(INTERFACES_LOST,     KERNEL,  NOTE, "interfaces_lost",         "",               "interfaces and network namespaces that disappeared while they were captured")
 
 /* packets: each packet that was read ends in exactly one of these */
 COUNTER(PACKETS_IN,          PACKETS, IN,   "packets_read",  "",               "packets read from an interface or a file")

@@ -13,7 +13,7 @@
 // clang-format off
 SETTING(interfaces,       "capture.interfaces",   LIST,     "",                0, 64,                  START, "interfaces to capture on; with none, and no netns or file, all (any)")
 SETTING(netns,            "capture.netns",        LIST,     "",                0, 1024,                START, "network namespaces, by name (ip netns) or path, whose interfaces are captured too; NAME:IFACE picks one")
-SETTING(filter_bpf,       "capture.bpf",          TEXT,     "tcp or (vlan and tcp) or (ip[6:2] & 0x3fff != 0)", 0, 4096, START, "pcap filter that the kernel applies")
+SETTING(filter_bpf,       "capture.bpf",          TEXT,     "",                0, 4096,                START, "pcap filter that the kernel applies; empty takes TCP and fragments of it, in VLANs too")
 SETTING(buffer,           "capture.buffer",       BYTES,    16 << 20,          2 << 20, 1 << 30,       START, "kernel ring for each interface")
 SETTING(snaplen,          "capture.snaplen",      BYTES,    262144,            68, 262144,            START, "bytes kept of each packet; offloading makes packets of 64 KiB")
 SETTING(poll,             "capture.poll",         DURATION, 10 * NS_PER_MS,    NS_PER_MS, NS_PER_S,   START, "how long the kernel may collect packets before it wakes us")

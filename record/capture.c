@@ -1,0 +1,320 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "record/capture.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "lib/clock.h"
+#include "record/internal.h"
+#include "record/source.h"
+
+/*
+ * Theory of operation. One thread polls all handles and feeds one decoder, so that both ends of a
+ * connection, and copies of its packets on several interfaces, meet in one flow table. Reading a
+ * handle costs 0.1 us a packet; one thread is enough for what a node carries.
+ *
+ *	poll ─► read each ready handle ─► wake the recorder ─► every TICK_NS: time goes on
+ *
+ * Handles are read in turn, READ_MOST packets at most, so that a flood on one does not starve the
+ * others. Time is given to the decoder a little late: packets may still lie in a ring that are
+ * older than now.
+ *
+ * A handle that fails is closed and counted, the others go on. At the end the kernel is told to
+ * give nothing more, and what it has taken is read, so that the kernel's account balances.
+ */
+#define READ_MOST     8192
+#define TICK_NS       (100 * NS_PER_MS)
+#define LOOK_TICKS    10                /* between two looks at kernel counts and namespaces */
+#define DRAIN_MAX_NS  (2 * NS_PER_S)    /* at the end; usually a few polls */
+
+/* A handle and its part of the kernel's account. */
+struct tap {
+	struct source *source; /* NULL: lost */
+	struct wire *wire;     /* the one decoder */
+	struct wire_source where;
+	uint64_t handed;       /* packets in the current read */
+	uint64_t handed_total;
+};
+
+struct capture {
+	struct record *record;
+	struct tap *taps;
+	struct pollfd *polls; /* one for each tap, then stop_fd */
+	size_t count, live_count;
+	uint64_t poll_ns;
+	struct source_stats lost; /* of handles that are closed */
+	int stop_fd;
+	pthread_t thread;
+	bool has_thread;
+};
+
+static void take_packet(void *ctx, uint64_t ts_ns, struct span bytes, size_t length)
+{
+	struct tap *t = ctx;
+
+	t->handed++;
+	wire_packet(t->wire, &t->where, ts_ns, bytes, length);
+}
+
+/* The kernel's account. Between looks what it holds is what we do not know better. */
+static void count_kernel(struct capture *c, bool is_drained)
+{
+	struct counters *n = &c->record->capture_counters;
+	struct source_stats sum = c->lost;
+	uint64_t handed = counter_get(n, COUNTER_KERNEL_HANDED), known;
+
+	for (size_t i = 0; i < c->count; i++) {
+		struct source_stats st;
+
+		if (!c->taps[i].source)
+			continue;
+		source_stats(c->taps[i].source, &st);
+		sum.received += st.received;
+		sum.dropped += st.dropped;
+	}
+	known = handed + sum.dropped;
+	counter_set(n, COUNTER_KERNEL_RECEIVED, sum.received);
+	counter_set(n, COUNTER_KERNEL_DROPPED, sum.dropped);
+	counter_set(n, COUNTER_KERNEL_PENDING,
+		    is_drained || sum.received < known ? 0 : sum.received - known);
+}
+
+static void count_handed(struct capture *c, struct tap *t)
+{
+	counter_add(&c->record->capture_counters, COUNTER_KERNEL_HANDED, t->handed);
+	t->handed_total += t->handed;
+	t->handed = 0;
+}
+
+/* A handle is no use any more: its packets that were never read count as dropped. */
+static void lose(struct capture *c, size_t i, const char *why)
+{
+	const struct record_config *config = &c->record->config;
+	struct source_stats st;
+
+	source_stats(c->taps[i].source, &st);
+	c->lost.received += st.received;
+	c->lost.dropped += st.received - MIN(st.received, c->taps[i].handed_total);
+	c->live_count--;
+	counter_add(&c->record->capture_counters, COUNTER_INTERFACES_LOST, 1);
+	if (config->on_lost)
+		config->on_lost(config->ctx, why, c->live_count);
+	source_close(c->taps[i].source);
+	c->taps[i].source = NULL;
+	c->polls[i].fd = -1;
+}
+
+static void read_tap(struct capture *c, size_t i)
+{
+	struct tap *t = &c->taps[i];
+	struct err e;
+	int n = source_read(t->source, READ_MOST, take_packet, t, &e);
+
+	count_handed(c, t);
+	if (n < 0)
+		lose(c, i, e.why);
+}
+
+/* Return: how many handles had something. */
+static unsigned read_ready(struct capture *c, uint64_t wait_ns)
+{
+	struct timespec t = {.tv_sec = (time_t)(wait_ns / NS_PER_S),
+			     .tv_nsec = (long)(wait_ns % NS_PER_S)};
+	unsigned ready = 0;
+
+	if (ppoll(c->polls, c->count + 1, &t, NULL) <= 0)
+		return 0;
+	for (size_t i = 0; i < c->count; i++) {
+		if (c->polls[i].fd < 0 || !c->polls[i].revents)
+			continue;
+		read_tap(c, i);
+		ready++;
+	}
+	record_wake(c->record);
+	return ready;
+}
+
+static void look_for_gone(struct capture *c)
+{
+	for (size_t i = 0; i < c->count; i++) {
+		char why[ERR_WHY_MAX];
+
+		if (!c->taps[i].source || !source_is_gone(c->taps[i].source))
+			continue;
+		(void)snprintf(why, sizeof(why), "interface %s: its network namespace was removed",
+			       source_name(c->taps[i].source));
+		read_tap(c, i);
+		if (c->taps[i].source)
+			lose(c, i, why);
+	}
+}
+
+static void tick(struct capture *c, uint64_t count)
+{
+	wire_tick(c->record->wire, clock_wall_ns() - TICK_NS - 2 * c->poll_ns);
+	record_apply(c->record);
+	record_wake(c->record);
+	if (count % LOOK_TICKS)
+		return;
+	count_kernel(c, false);
+	look_for_gone(c);
+}
+
+/* What the kernel has taken and not yet given. */
+static void drain(struct capture *c)
+{
+	uint64_t until_ns = clock_mono_ns() + DRAIN_MAX_NS;
+
+	for (size_t i = 0; i < c->count; i++)
+		if (c->taps[i].source)
+			source_shut(c->taps[i].source);
+	c->polls[c->count].fd = -1;
+	while (read_ready(c, 2 * c->poll_ns) && clock_mono_ns() < until_ns)
+		;
+	count_kernel(c, true);
+}
+
+static void *capture_loop(void *arg)
+{
+	struct capture *c = arg;
+	uint64_t tick_ns = clock_mono_ns() + TICK_NS, count = 0;
+
+	while (!(c->polls[c->count].revents & POLLIN)) {
+		uint64_t now_ns = clock_mono_ns();
+
+		if (now_ns < tick_ns) {
+			(void)read_ready(c, tick_ns - now_ns);
+			continue;
+		}
+		tick(c, count++);
+		tick_ns = now_ns + TICK_NS;
+	}
+	drain(c);
+	return NULL;
+}
+
+/* Equal numbers for handles in one namespace: they see the same loopback addresses. */
+static uint32_t number_of_netns(const struct capture *c, size_t upto)
+{
+	uint64_t netns = source_netns(c->taps[upto].source);
+
+	for (size_t i = 0; i < upto; i++)
+		if (source_netns(c->taps[i].source) == netns)
+			return c->taps[i].where.netns;
+	return (uint32_t)upto + 1;
+}
+
+static int open_tap(struct capture *c, size_t i, const struct record_live *live, struct err *e)
+{
+	const struct source_config config = {
+		.interface = live->interfaces[i].interface,
+		.netns = live->interfaces[i].netns,
+		.bpf = live->bpf,
+		.buffer_bytes = live->buffer_bytes,
+		.snaplen = live->snaplen,
+		.poll_ns = live->poll_ns,
+	};
+	struct tap *t = &c->taps[i];
+	int failed = source_open(&config, &t->source, e);
+
+	if (failed < 0)
+		return failed;
+	t->wire = c->record->wire;
+	t->where.linktype = source_linktype(t->source);
+	t->where.netns = number_of_netns(c, i);
+	c->polls[i] = (struct pollfd){.fd = source_fd(t->source), .events = POLLIN};
+	c->live_count++;
+	return 0;
+}
+
+int capture_open(const struct record_live *live, struct record *r, struct capture **c_out,
+		 struct err *e)
+{
+	struct capture *c = calloc(1, sizeof(*c));
+	int failed = 0;
+
+	if (!c)
+		return err_set(e, -ENOMEM, "capture: out of memory");
+	*c = (struct capture){.record = r, .count = live->count, .poll_ns = live->poll_ns};
+	c->taps = calloc(c->count, sizeof(*c->taps));
+	c->polls = calloc(c->count + 1, sizeof(*c->polls));
+	c->stop_fd = eventfd(0, EFD_CLOEXEC);
+	if (!c->taps || !c->polls || c->stop_fd < 0)
+		failed = err_set(e, -ENOMEM, "capture: out of memory or file descriptors");
+	for (size_t i = 0; i < c->count && failed == 0; i++)
+		failed = open_tap(c, i, live, e);
+	if (failed < 0) {
+		capture_free(c);
+		return failed;
+	}
+	c->polls[c->count] = (struct pollfd){.fd = c->stop_fd, .events = POLLIN};
+	*c_out = c;
+	return 0;
+}
+
+int capture_start(struct capture *c, struct err *e)
+{
+	int failed = pthread_create(&c->thread, NULL, capture_loop, c);
+
+	if (failed)
+		return err_set(e, -failed, "capture thread: %s", strerror(failed));
+	(void)pthread_setname_np(c->thread, "capture");
+	c->has_thread = true;
+	return 0;
+}
+
+void capture_stop(struct capture *c)
+{
+	uint64_t one = 1;
+
+	if (!c || !c->has_thread)
+		return;
+	if (write(c->stop_fd, &one, sizeof(one)) == sizeof(one))
+		(void)pthread_join(c->thread, NULL);
+	c->has_thread = false;
+}
+
+void capture_free(struct capture *c)
+{
+	if (!c)
+		return;
+	for (size_t i = 0; c->taps && i < c->count; i++)
+		source_close(c->taps[i].source);
+	if (c->stop_fd >= 0)
+		(void)close(c->stop_fd);
+	free(c->taps);
+	free(c->polls);
+	free(c);
+}
+
+int capture_identities(const struct capture *c, const char *path, struct identities **i_out,
+		       struct err *e)
+{
+	struct identity_seen *all = NULL;
+	size_t count = 0;
+	int failed = 0;
+
+	for (size_t i = 0; i < c->count && failed == 0; i++) {
+		size_t n = 0;
+		const struct identity_seen *seen = source_seen(c->taps[i].source, &n);
+		struct identity_seen *more = realloc(all, (count + n + 1) * sizeof(*more));
+
+		if (!more) {
+			failed = err_set(e, -ENOMEM, "identities: out of memory");
+			break;
+		}
+		all = more;
+		if (n)
+			memcpy(all + count, seen, n * sizeof(*seen));
+		count += n;
+	}
+	if (failed == 0)
+		failed = identities_load(path, all, count, i_out, e);
+	free(all);
+	return failed;
+}

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * identity.h - who an address is: an immutable snapshot that is replaced whole
+ *
+ * A snapshot is built by one thread and then only read.
+ */
+#pragma once
+
+#include "lib/err.h"
+#include "schema/exchange.h"
+
+struct identities;
+
+/* An address that was found on an interface inside a network namespace. */
+struct identity_seen {
+	uint8_t address[16]; /* as in struct endpoint */
+	const char *pod;     /* the namespace's name; borrowed for the call */
+};
+
+/**
+ * identities_load() - from a YAML file and from what was seen on interfaces
+ * @path: NULL or "" for none. The file lists rows under `identities`, each with an `address`
+ *        ("10.0.0.1", "fd00::1" or a network "10.1.0.0/16"), optionally a `port`, and any of
+ *        service, namespace, pod, workload, node.
+ * @seen: where a row of the file names the address too, the row's fields win
+ * @e:    "path:line:column: what was expected"
+ *
+ * A row with a port is stronger than one without, a longer prefix than a shorter one.
+ */
+int identities_load(const char *path, const struct identity_seen *seen, size_t seen_count,
+		    struct identities **i_out, struct err *e) MUST_USE;
+void identities_free(struct identities *i); /* accepts NULL */
+AUTO_DEFINE(identities, identities_free)
+
+/* identities_find() - Return: borrowed from @i; NULL when nobody is known under that address. @i may be NULL. */
+const struct identity *identities_find(const struct identities *i, const struct endpoint *at);
+size_t identities_count(const struct identities *i);

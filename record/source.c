@@ -1,0 +1,344 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "record/source.h"
+
+#include <errno.h>
+#include <linux/filter.h>
+#include <net/if.h>
+#include <pcap/pcap.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+
+#include "record/netns.h"
+
+/*
+ * Theory of operation. libpcap with a TPACKET_V3 ring: the kernel fills blocks of 256 KiB and wakes
+ * us when one is full or its time is over. Immediate mode would choose TPACKET_V2, which loses
+ * packets at a tenth of the rate, so it stays off and source_read() is told not to block.
+ *
+ * Counting. The kernel's account is to balance exactly at the end: received = handed to us +
+ * dropped. Three things stand in the way and are dealt with:
+ *
+ *	between activation and filter, everything arrives: a filter that takes nothing is attached
+ *	first, the ring emptied, and counting begins there;
+ *	on loopback each packet passes twice, and libpcap throws away one copy after the kernel has
+ *	counted it: the filter leaves out the outgoing copy already in the kernel;
+ *	at the end the ring holds packets: source_shut() attaches the filter that takes nothing, then
+ *	what is left is read.
+ *
+ * "any" is what is opened where no interface is named: in a pod's namespace it sees loopback too,
+ * where a service mesh's proxy talks to the application.
+ */
+#define ANY          "any"
+#define NAME_BYTES   256
+#define FILTER_BYTES 8192
+#define OPEN_WAITS   20 /* times poll_ns for the ring to become empty at the beginning */
+
+struct source {
+	pcap_t *pcap;
+	char name[NAME_BYTES];
+	char path[NETNS_PATH_MAX]; /* of the namespace; "" for our own */
+	char *pod;                 /* its name, when it is not ours */
+	uint64_t netns;            /* inode of the namespace */
+	struct source_stats stats;
+	uint32_t recv_last, drop_last; /* libpcap's counts, which wrap */
+	struct identity_seen *seen;
+	size_t seen_count;
+};
+
+/* What source_open() takes along into the namespace. */
+struct opening {
+	const struct source_config *config;
+	struct source *s;
+};
+
+void source_close(struct source *s)
+{
+	if (!s)
+		return;
+	if (s->pcap)
+		pcap_close(s->pcap);
+	free(s->pod);
+	free(s->seen);
+	free(s);
+}
+
+static const char *interface_of(const struct source_config *c)
+{
+	return c->interface ? c->interface : ANY;
+}
+
+static int refuse(const struct source *s, int status, struct err *e)
+{
+	const char *why = pcap_geterr(s->pcap);
+
+	switch (status) {
+	case PCAP_ERROR_NO_SUCH_DEVICE:
+		return err_set(e, -ENODEV, "interface %s: there is no such interface", s->name);
+	case PCAP_ERROR_PERM_DENIED:
+	case PCAP_ERROR_PROMISC_PERM_DENIED:
+		return err_set(e, -EPERM, "interface %s: not permitted: capturing needs CAP_NET_RAW",
+			       s->name);
+	case PCAP_ERROR_IFACE_NOT_UP:
+		return err_set(e, -ENETDOWN, "interface %s: is not up", s->name);
+	default:
+		return err_set(e, -EIO, "interface %s: %s", s->name,
+			       *why ? why : pcap_statustostr(status));
+	}
+}
+
+static int activate(struct source *s, const struct source_config *c, struct err *e)
+{
+	char why[PCAP_ERRBUF_SIZE] = "";
+	int status;
+
+	s->pcap = pcap_create(interface_of(c), why);
+	if (!s->pcap)
+		return err_set(e, -EIO, "interface %s: %s", s->name, why);
+	(void)pcap_set_snaplen(s->pcap, (int)c->snaplen);
+	(void)pcap_set_timeout(s->pcap, (int)(c->poll_ns / NS_PER_MS));
+	(void)pcap_set_buffer_size(s->pcap, (int)c->buffer_bytes);
+	(void)pcap_set_tstamp_precision(s->pcap, PCAP_TSTAMP_PRECISION_NANO);
+	status = pcap_activate(s->pcap);
+	if (status < 0)
+		return refuse(s, status, e);
+	if (!c->interface && pcap_set_datalink(s->pcap, DLT_LINUX_SLL2) < 0)
+		return refuse(s, PCAP_ERROR, e);
+	if (pcap_setnonblock(s->pcap, 1, why) < 0)
+		return err_set(e, -EIO, "interface %s: %s", s->name, why);
+	return 0;
+}
+
+/* Take nothing: one instruction that returns 0. */
+static void take_nothing(const struct source *s)
+{
+	struct sock_filter nothing[] = {{.code = BPF_RET | BPF_K, .k = 0}};
+	struct sock_fprog program = {.len = 1, .filter = nothing};
+
+	(void)setsockopt(pcap_fileno(s->pcap), SOL_SOCKET, SO_ATTACH_FILTER, &program,
+			 sizeof(program));
+}
+
+static void ignore(u_char *ctx, const struct pcap_pkthdr *h, const u_char *bytes)
+{
+	(void)ctx;
+	(void)h;
+	(void)bytes;
+}
+
+/* Add what came since the last call; libpcap's numbers have 32 bits and wrap. */
+static void count_on(struct source *s)
+{
+	struct pcap_stat now = {0};
+
+	if (pcap_stats(s->pcap, &now) < 0)
+		return;
+	s->stats.received += (uint32_t)(now.ps_recv - s->recv_last);
+	s->stats.dropped += (uint32_t)(now.ps_drop - s->drop_last);
+	s->recv_last = now.ps_recv;
+	s->drop_last = now.ps_drop;
+}
+
+/* Empty the ring of what came before the filter. */
+static void begin_counting(struct source *s, uint64_t poll_ns)
+{
+	struct pollfd p = {.fd = source_fd(s), .events = POLLIN};
+	int poll_ms = (int)(2 * poll_ns / NS_PER_MS);
+
+	take_nothing(s);
+	count_on(s);
+	for (int i = 0; s->stats.received && i < OPEN_WAITS && poll(&p, 1, poll_ms) > 0; i++)
+		(void)pcap_dispatch(s->pcap, -1, ignore, NULL);
+	count_on(s);
+	s->stats = (struct source_stats){0};
+}
+
+/*
+ * What is captured when nothing else was asked for: TCP, and what may be TCP behind fragmentation or
+ * extension headers. Behind "vlan" libpcap's offsets are shifted, so that comes last; the cooked
+ * link type of "any" has no VLAN tags.
+ */
+#define FILTER_USUAL "tcp or (ip[6:2] & 0x3fff != 0) or (ip6 and not udp and not icmp6)"
+
+static const char *filter_of(const struct source_config *c)
+{
+	if (*c->bpf)
+		return c->bpf;
+	return c->interface ? FILTER_USUAL " or (vlan and (" FILTER_USUAL "))" : FILTER_USUAL;
+}
+
+/* The filter, without the second copy of what passes through loopback. */
+static void whole_filter(const struct source_config *c, char out[FILTER_BYTES])
+{
+	unsigned lo = if_nametoindex("lo");
+	const char *filter = filter_of(c);
+
+	if (!c->interface && lo)
+		(void)snprintf(out, FILTER_BYTES, "(%s) and not (outbound and ifindex %u)", filter,
+			       lo);
+	else if (c->interface && strcmp(c->interface, "lo") == 0)
+		(void)snprintf(out, FILTER_BYTES, "(%s) and inbound", filter);
+	else
+		(void)snprintf(out, FILTER_BYTES, "%s", filter);
+}
+
+static int set_filter(struct source *s, const struct source_config *c, struct err *e)
+{
+	char text[FILTER_BYTES];
+	struct bpf_program program;
+	int failed;
+
+	whole_filter(c, text);
+	if (pcap_compile(s->pcap, &program, text, 1, PCAP_NETMASK_UNKNOWN) < 0)
+		return err_set(e, -EINVAL, "interface %s: filter '%s': %s", s->name, filter_of(c),
+			       pcap_geterr(s->pcap));
+	failed = pcap_setfilter(s->pcap, &program);
+	pcap_freecode(&program);
+	return failed < 0 ? refuse(s, failed, e) : 0;
+}
+
+static void add_seen(void *ctx, const uint8_t address[16])
+{
+	struct source *s = ctx;
+	struct identity_seen *more = realloc(s->seen, (s->seen_count + 1) * sizeof(*more));
+
+	if (!more)
+		return; /* an address without a name: nothing worse */
+	s->seen = more;
+	more[s->seen_count].pod = s->pod;
+	memcpy(more[s->seen_count++].address, address, 16);
+}
+
+/* Runs inside the namespace. */
+static int open_there(void *arg, struct err *e)
+{
+	struct opening *o = arg;
+	struct source *s = o->s;
+	int failed;
+
+	s->netns = netns_inode(NULL);
+	failed = activate(s, o->config, e);
+	if (failed < 0)
+		return failed;
+	begin_counting(s, o->config->poll_ns);
+	failed = set_filter(s, o->config, e);
+	if (failed == 0 && s->pod && netns_addresses(add_seen, s) < 0)
+		s->seen_count = 0; /* exchanges without the pod's name: nothing worse */
+	return failed;
+}
+
+static int name_it(struct source *s, const struct source_config *c, struct err *e)
+{
+	const char *slash = c->netns ? strrchr(c->netns, '/') : NULL;
+
+	(void)snprintf(s->name, sizeof(s->name), "%s%s%s", c->netns ? c->netns : "",
+		       c->netns ? ":" : "", interface_of(c));
+	if (!c->netns)
+		return 0;
+	s->pod = strdup(slash ? slash + 1 : c->netns);
+	if (!s->pod)
+		return err_set(e, -ENOMEM, "interface %s: out of memory", s->name);
+	return netns_path(c->netns, s->path, e);
+}
+
+int source_open(const struct source_config *config, struct source **s_out, struct err *e)
+{
+	AUTO(source) s = calloc(1, sizeof(*s));
+	struct opening o = {config, s};
+	int failed;
+
+	if (!s)
+		return err_set(e, -ENOMEM, "interface %s: out of memory", interface_of(config));
+	failed = name_it(s, config, e);
+	if (failed == 0)
+		failed = netns_run(*s->path ? s->path : NULL, open_there, &o, e);
+	if (failed < 0)
+		return failed;
+	*s_out = TAKE(s);
+	return 0;
+}
+
+/* What the callback of libpcap gets. */
+struct reading {
+	source_packet_fn *fn;
+	void *ctx;
+};
+
+static void give_packet(u_char *arg, const struct pcap_pkthdr *h, const u_char *bytes)
+{
+	const struct reading *rd = (const struct reading *)(const void *)arg;
+	/* with nanosecond precision tv_usec counts ns */
+	uint64_t ts_ns = (uint64_t)h->ts.tv_sec * NS_PER_S + (uint64_t)h->ts.tv_usec;
+
+	rd->fn(rd->ctx, ts_ns, span_of(bytes, h->caplen), MAX(h->len, h->caplen));
+}
+
+int source_read(struct source *s, int most, source_packet_fn *fn, void *ctx, struct err *e)
+{
+	struct reading rd = {fn, ctx};
+	int n = pcap_dispatch(s->pcap, most, give_packet, (u_char *)&rd);
+
+	if (n >= 0)
+		return n;
+	return err_set(e, strstr(pcap_geterr(s->pcap), "disappeared") ? -ENETDOWN : -EIO,
+		       "interface %s: %s", s->name, pcap_geterr(s->pcap));
+}
+
+void source_shut(struct source *s)
+{
+	take_nothing(s);
+}
+
+bool source_is_gone(const struct source *s)
+{
+	return *s->path && netns_inode(s->path) != s->netns;
+}
+
+int source_fd(const struct source *s)
+{
+	return pcap_get_selectable_fd(s->pcap);
+}
+
+int source_linktype(const struct source *s)
+{
+	return pcap_datalink(s->pcap);
+}
+
+uint64_t source_netns(const struct source *s)
+{
+	return s->netns;
+}
+
+const char *source_name(const struct source *s)
+{
+	return s->name;
+}
+
+void source_stats(struct source *s, struct source_stats *out)
+{
+	count_on(s);
+	*out = s->stats;
+}
+
+const struct identity_seen *source_seen(const struct source *s, size_t *count_out)
+{
+	*count_out = s->seen_count;
+	return s->seen;
+}
+
+int source_check_bpf(const char *bpf, struct err *e)
+{
+	pcap_t *dead = pcap_open_dead(DLT_EN10MB, 65535);
+	struct bpf_program program;
+	int failed = 0;
+
+	if (!dead)
+		return err_set(e, -ENOMEM, "out of memory");
+	if (pcap_compile(dead, &program, bpf, 1, PCAP_NETMASK_UNKNOWN) < 0)
+		failed = err_set(e, -EINVAL, "'%s': %s", bpf, pcap_geterr(dead));
+	else
+		pcap_freecode(&program);
+	pcap_close(dead);
+	return failed;
+}
