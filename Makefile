@@ -77,6 +77,9 @@ $(BUILD)/%.o: %.c Makefile | needs
 	@echo "  CC $<"
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
+# part of the program by .incbin
+$(BUILD)/http-api/openapi.o: schema/openapi.yaml
+
 ##@ See it
 demo: ## a small shop with a failing service, recorded, listed, shown and replayed (DEMO_KEEP=1 stays)
 	@scripts/setup build demo
