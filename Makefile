@@ -45,7 +45,9 @@ DAEMON_OBJ := $(patsubst %.c,$(BUILD)/%.o,$(wildcard daemon/*.c))
 CLI_OBJ    := $(patsubst %.c,$(BUILD)/%.o,$(wildcard cli/*.c))
 UNIT_BIN   := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/test_*.c))
 FUZZ_BIN   := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/fuzz/fuzz_*.c))
-PROGRAMS   := $(if $(DAEMON_OBJ),$(BUILD)/tapeloopd) $(if $(CLI_OBJ),$(BUILD)/tapeloop)
+# for the unit tests of daemon/: all of it but main()
+DAEMON_LIB := $(BUILD)/libtapeloop-daemon.a
+PROGRAMS   := $(if $(and $(wildcard wire/conn.c),$(wildcard store/store.c),$(wildcard http-api/api.c)),$(BUILD)/tapeloopd) $(if $(CLI_OBJ),$(BUILD)/tapeloop)
 
 .DELETE_ON_ERROR:
 .PHONY: all help setup needs demo check check-long unit unit-bin e2e rooms docs fuzz fuzz-bin corpora \
@@ -61,6 +63,10 @@ needs:
 	@pkg-config --exists $(PKGS) 2>/dev/null || { echo "libraries are missing: run 'make setup'" >&2; exit 3; }
 
 $(BUILD)/libtapeloop.a: $(LIB_OBJ)
+	@rm -f $@
+	$(Q)$(AR) rcs $@ $^
+
+$(DAEMON_LIB): $(filter-out %/main.o,$(DAEMON_OBJ))
 	@rm -f $@
 	$(Q)$(AR) rcs $@ $^
 
@@ -125,6 +131,11 @@ $(BUILD)/tests/unit/%: tests/unit/%.c $(BUILD)/libtapeloop.a | needs
 	@mkdir -p $(@D)
 	@echo "  CC $<"
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -MMD -MP -o $@ $< $(BUILD)/libtapeloop.a -lcmocka $(LDLIBS)
+
+$(BUILD)/tests/unit/test_daemon_%: tests/unit/test_daemon_%.c $(DAEMON_LIB) $(BUILD)/libtapeloop.a | needs
+	@mkdir -p $(@D)
+	@echo "  CC $<"
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -MMD -MP -o $@ $< $(DAEMON_LIB) $(BUILD)/libtapeloop.a -lcmocka $(LDLIBS)
 
 $(BUILD)/tests/fuzz/%: tests/fuzz/%.c $(BUILD)/libtapeloop.a | needs
 	@mkdir -p $(@D)
