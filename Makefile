@@ -45,9 +45,10 @@ DAEMON_OBJ := $(patsubst %.c,$(BUILD)/%.o,$(wildcard daemon/*.c))
 CLI_OBJ    := $(patsubst %.c,$(BUILD)/%.o,$(wildcard cli/*.c))
 UNIT_BIN   := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/test_*.c))
 FUZZ_BIN   := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/fuzz/fuzz_*.c))
-# for the unit tests of daemon/: all of it but main()
+# for the unit tests of daemon/ and cli/: all of them but main()
 DAEMON_LIB := $(BUILD)/libtapeloop-daemon.a
-PROGRAMS   := $(if $(and $(wildcard wire/conn.c),$(wildcard store/store.c),$(wildcard http-api/api.c)),$(BUILD)/tapeloopd) $(if $(CLI_OBJ),$(BUILD)/tapeloop)
+CLI_LIB    := $(BUILD)/libtapeloop-cli.a
+PROGRAMS   := $(if $(and $(wildcard wire/conn.c),$(wildcard store/store.c),$(wildcard http-api/api.c)),$(BUILD)/tapeloopd) $(if $(wildcard store/reader.c),$(BUILD)/tapeloop)
 
 .DELETE_ON_ERROR:
 .PHONY: all help setup needs demo check check-long unit unit-bin e2e rooms docs fuzz fuzz-bin corpora \
@@ -67,6 +68,10 @@ $(BUILD)/libtapeloop.a: $(LIB_OBJ)
 	$(Q)$(AR) rcs $@ $^
 
 $(DAEMON_LIB): $(filter-out %/main.o,$(DAEMON_OBJ))
+	@rm -f $@
+	$(Q)$(AR) rcs $@ $^
+
+$(CLI_LIB): $(filter-out %/main.o,$(CLI_OBJ))
 	@rm -f $@
 	$(Q)$(AR) rcs $@ $^
 
@@ -136,6 +141,11 @@ $(BUILD)/tests/unit/test_daemon_%: tests/unit/test_daemon_%.c $(DAEMON_LIB) $(BU
 	@mkdir -p $(@D)
 	@echo "  CC $<"
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -MMD -MP -o $@ $< $(DAEMON_LIB) $(BUILD)/libtapeloop.a -lcmocka $(LDLIBS)
+
+$(BUILD)/tests/unit/test_cli_%: tests/unit/test_cli_%.c $(CLI_LIB) $(BUILD)/libtapeloop.a | needs
+	@mkdir -p $(@D)
+	@echo "  CC $<"
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -MMD -MP -o $@ $< $(CLI_LIB) $(BUILD)/libtapeloop.a -lcmocka $(LDLIBS)
 
 $(BUILD)/tests/fuzz/%: tests/fuzz/%.c $(BUILD)/libtapeloop.a | needs
 	@mkdir -p $(@D)
