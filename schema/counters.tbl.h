@@ -63,6 +63,7 @@ COUNTER(REQUESTS_EXCHANGED,  REQUESTS, OUT,  "requests",       "exchanged",   "r
 COUNTER(REQUESTS_QUEUE_FULL, REQUESTS, OUT,  "requests",       "queue_full",  "exchanges dropped because the recorder could not keep up: raise queue_size")
 COUNTER(REQUESTS_EVICTED,    REQUESTS, OUT,  "requests",       "memory",      "requests given up to keep memory_max")
 COUNTER(REQUESTS_OPEN,       REQUESTS, HELD, "requests_open",  "",            "requests waiting for their response")
+COUNTER(RESPONSES_LATE,      REQUESTS, NOTE, "responses_late", "",            "responses that came after their request had been recorded as a timeout")
 COUNTER(INTERIM_RESPONSES,   REQUESTS, NOTE, "interim_responses", "",         "1xx responses")
 COUNTER(PARSE_ERRORS,        REQUESTS, NOTE, "parse_errors",   "",            "times a stream stopped making sense and was searched for the next message")
 COUNTER(REDACTIONS,          REQUESTS, NOTE, "redactions",     "",            "credentials replaced by their tag")

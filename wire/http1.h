@@ -32,53 +32,7 @@
  */
 #pragma once
 
-#include "schema/exchange.h"
-
-enum http1_kind { HTTP1_REQUEST, HTTP1_RESPONSE };
-
-/* Where a value lies in its head [bytes]; from 0: it is not there (a head begins with its start line) */
-struct http1_at {
-	uint32_t from, len;
-};
-
-/* What a head says about the body that follows it (RFC 9112 6.3, before status and method are asked) */
-enum http1_framing {
-	HTTP1_UNFRAMED,   /* neither Content-Length nor Transfer-Encoding */
-	HTTP1_LENGTH,     /* content_length */
-	HTTP1_CHUNKED,    /* Transfer-Encoding ends in chunked */
-	HTTP1_UNKNOWN_TE, /* Transfer-Encoding ends in something else */
-	HTTP1_BAD_LENGTH, /* no number, or several that differ */
-};
-
-/* What one head says. */
-struct http1_head {
-	uint64_t content_length; /* when framing is HTTP1_LENGTH */
-	uint64_t anomalies;      /* bits of enum anomaly */
-	uint32_t bytes;          /* length of the head with its empty line */
-	uint32_t method_len;     /* the method lies at the head's beginning; requests only */
-	struct http1_at target;  /* requests only */
-	struct http1_at host, content_type, trace_id, replay_of;
-	uint16_t status;         /* responses: 0 when the status line has no number */
-	uint8_t version;         /* 9, 10, 11; as struct message has it */
-	uint8_t framing;         /* enum http1_framing */
-	uint8_t trace_rank;      /* which header gave trace_id */
-	bool has_upgrade;        /* Upgrade, or Connection: upgrade */
-	bool has_close;          /* Connection: close */
-	bool has_keep_alive;     /* Connection: keep-alive */
-	bool is_head;            /* the method is HEAD */
-	bool is_connect;         /* the method is CONNECT */
-	bool is_watched;         /* a header of the watch list may be among them */
-	bool is_cut;             /* only its beginning was parsed: what follows is unknown */
-};
-
-/*
- * Header names to look out for, by length and first letter: a head in which none of them can be
- * needs no second look. Names beyond 63 bytes always count as watched.
- */
-struct http1_watch {
-	uint32_t letters[64]; /* [name length]: bit (first letter & 31) */
-};
-void http1_watch_add(struct http1_watch *w, struct span name);
+#include "wire/http1_head.h"
 
 enum http1_step_kind {
 	HTTP1_NEED_MORE,
@@ -88,38 +42,46 @@ enum http1_step_kind {
 	HTTP1_FRAMING,   /* bytes of a chunk-size line, with its line end */
 	HTTP1_TRAILER,   /* bytes of the trailer lines, without the final empty line */
 	HTTP1_END,       /* the message is whole */
-	HTTP1_BROKEN,    /* the message that began cannot be followed to its end (bad chunk, no head after all) */
+	HTTP1_BROKEN,    /* no sense in this: what began, if anything, is no message or cannot be followed */
 	HTTP1_SKIPPED,   /* bytes that belong to no message that could be read */
 	HTTP1_TUNNEL,    /* bytes behind a 101 or a 2xx to CONNECT */
 };
 
 struct http1_step {
 	enum http1_step_kind kind;
-	struct span bytes;  /* in what was fed, or a constant of the parser (the letters of a method) */
+	struct span bytes;  /* in what was fed, or in the parser, until its next call */
+	uint32_t behind;    /* is_begin: how many bytes before the first one taken in this step the head began */
 	bool is_begin;      /* HEAD_PART, HEAD: the first of its head */
 	bool is_parsed;     /* HEAD: it lay in one piece, http1.head is filled */
-	bool is_resynced;   /* HEAD_PART, HEAD: bytes before it were not understood */
-	uint32_t behind;    /* is_begin: how many bytes before the byte after this step the head began */
+	bool is_resynced;   /* of a message found by searching, after bytes that were not understood */
 };
 
-/* One direction of a connection. Only http1.c looks inside, but for head. */
+#define HTTP1_TAIL_MAX 16
+
+/* One direction of a connection. Callers read head and kind. */
 struct http1 {
 	struct http1_head head;          /* of the message now being read */
 	const struct http1_watch *watch; /* borrowed, may be NULL */
 	uint64_t left;                   /* bytes of the body or chunk still to come */
-	uint64_t chunk_size;             /* digits read so far */
-	uint8_t kind;                    /* enum http1_kind */
-	uint8_t state;                   /* enum http1_state, http1.c */
-	uint8_t matched;                 /* searching: how much of a start line's beginning was seen */
-	uint8_t method;                  /* searching: which method that may be */
-	uint8_t tail[12];                /* last bytes of the start line, or those a search looks at */
-	uint8_t tail_len;
-	uint8_t lf_seen;                 /* where in a line end we are */
-	uint32_t head_bytes;             /* of the head so far */
+	uint32_t head_bytes;             /* handed out of the head so far */
+	uint8_t wanted;                  /* enum http1_kind as given; HTTP1_ANY: each message says */
+	uint8_t kind;                    /* enum http1_kind of the message now being read */
+	uint8_t state;                   /* enum state, http1.c */
+	uint8_t phase;                   /* within the state */
+	uint8_t count;                   /* within the phase */
+	uint8_t http_letters;            /* of "HTTP" at the beginning of a line that may be of either kind */
+	uint8_t line;                    /* enum line: where in a line of a head or of trailers */
+	uint8_t start_version;           /* of the start line just accepted */
+	bool is_strict;                  /* the start line was found by searching */
 	bool is_resynced;
+	uint8_t tail_len;
+	uint8_t tail[HTTP1_TAIL_MAX];    /* newest bytes of the start line, or of what is searched */
 };
 
+/* http1_init() - @kind HTTP1_ANY: the first message tells, and http1_expect() fixes it */
 void http1_init(struct http1 *p, enum http1_kind kind, const struct http1_watch *watch);
+/* http1_expect() - this direction carries messages of @kind only; one that has begun is not touched */
+void http1_expect(struct http1 *p, enum http1_kind kind);
 /* http1_search() - what comes next may begin in the middle of a message: find the next start line */
 void http1_search(struct http1 *p);
 /**
@@ -134,6 +96,8 @@ size_t http1_next(struct http1 *p, struct span in, struct http1_step *step) HOT;
 bool http1_has_more(const struct http1 *p);
 /* http1_parse() - the head that came in parts, in one piece now; @is_cut when its end was not kept */
 void http1_parse(struct http1 *p, struct span head, bool is_cut);
+/* http1_has_start_line() - after HTTP1_HEAD_PART: what was handed out begins a message for certain */
+bool http1_has_start_line(const struct http1 *p);
 
 /* What a response answers; for requests all false. */
 struct http1_asked {
@@ -166,18 +130,5 @@ enum http1_gap http1_gap(struct http1 *p, uint64_t len);
  * (close-delimited); false when none was being read, or it is cut short (http1_is_inside()).
  */
 bool http1_close(struct http1 *p);
-/* http1_is_inside() - a message has begun and not ended */
+/* http1_is_inside() - the start line of a message was read and its end was not */
 bool http1_is_inside(const struct http1 *p);
-
-/*
- * Recognition, for the first bytes of a direction: can this be the beginning of a message?
- * HTTP1_MAYBE asks for more bytes.
- */
-enum http1_guess { HTTP1_NO, HTTP1_MAYBE, HTTP1_YES };
-enum http1_guess http1_recognise(enum http1_kind kind, struct span bytes);
-
-/* http1_span() - the value at @at of a head; ptr NULL when it is not there */
-static inline struct span http1_span(struct span head, struct http1_at at)
-{
-	return at.from ? (struct span){head.ptr + at.from, at.len} : (struct span){0};
-}

@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "wire/conn.h"
+
+#include "wire/http1_conn.h"
+#include "wire/internal.h"
+#include "wire/pair.h"
+
+/*
+ * Theory of operation
+ *
+ * A table of protocols, asked in order about the first bytes of a connection; the first that says yes
+ * has it. While one still says maybe (the HTTP/2 preface in pieces of one byte), the bytes are held in
+ * the connection's one block of state: at most CONN_GUESS_MAX in each direction. Nearly always the first
+ * byte decides, and nothing is held.
+ *
+ * TLS and HTTP/2 are recognised and left alone ("not understood yet"): their bytes are not wanted and the
+ * connection is counted under its kind. HTTP/1 comes last and takes all that is left, because its parsers
+ * must find out anyway: when they do not, the connection becomes conn_protocol_other.
+ */
+
+static enum conn_guess guess_prefix(struct span first, struct span prefix)
+{
+	size_t n = MIN(first.len, prefix.len);
+
+	if (memcmp(first.ptr, prefix.ptr, n) != 0)
+		return CONN_NO;
+	return n == prefix.len ? CONN_YES : CONN_MAYBE;
+}
+
+/* RFC 9113 3.4 */
+static enum conn_guess recognise_http2(const struct conn *c, struct span first)
+{
+	(void)c;
+	return guess_prefix(first, SPAN_LIT("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"));
+}
+
+/* RFC 8446 5.1: type, 3, version; a handshake comes first, but joined midstream any record may */
+static enum conn_guess recognise_tls(const struct conn *c, struct span first)
+{
+	uint8_t lowest = c->is_midstream ? 0x14 : 0x16, highest = c->is_midstream ? 0x18 : 0x16;
+
+	if (first.ptr[0] < lowest || first.ptr[0] > highest)
+		return CONN_NO;
+	if (first.len < 3)
+		return first.len < 2 || first.ptr[1] == 3 ? CONN_MAYBE : CONN_NO;
+	return first.ptr[1] == 3 && first.ptr[2] <= 4 ? CONN_YES : CONN_NO;
+}
+
+static const struct conn_protocol protocol_tls = {
+	.name = "tls",
+	.kind = COUNTER_CONNECTIONS_TLS,
+	.recognise = recognise_tls,
+};
+
+static const struct conn_protocol protocol_http2 = {
+	.name = "http2",
+	.kind = COUNTER_CONNECTIONS_HTTP2,
+	.recognise = recognise_http2,
+};
+
+const struct conn_protocol conn_protocol_other = {
+	.name = "other",
+	.kind = COUNTER_CONNECTIONS_OTHER,
+};
+
+static const struct conn_protocol *const protocols[] = {
+	&protocol_tls,
+	&protocol_http2,
+	&http1_conn_protocol,
+};
+
+/* First bytes of both directions while it is not decided; c->state until then. */
+struct guess {
+	struct held {
+		uint64_t offset, acked, ts_ns;
+		size_t len;
+		uint8_t bytes[CONN_GUESS_MAX];
+	} held[2];
+};
+_Static_assert(sizeof(struct guess) <= POOL_BLOCK_BYTES, "a guess is one block");
+
+static void free_state(struct conn *c)
+{
+	pool_give(c->wire->pool, c->state);
+	c->state = NULL;
+}
+
+void conn_become(struct conn *c, const struct conn_protocol *to)
+{
+	const struct conn_protocol *from = c->protocol;
+
+	if (from && from->close)
+		from->close(c);
+	free_state(c);
+	c->protocol = to;
+	if (!to->open)
+		return;
+	c->state = wire_block(c->wire, c);
+	if (!c->state) {
+		c->protocol = &conn_protocol_other;
+		return;
+	}
+	memset(c->state, 0, POOL_BLOCK_BYTES);
+	to->open(c);
+}
+
+void conn_open(struct conn *c, uint64_t ts_ns)
+{
+	(void)ts_ns;
+	c->protocol = NULL;
+	c->state = NULL;
+	c->sequence = 0;
+}
+
+/* the protocol that these first bytes speak; NULL: more are needed */
+static const struct conn_protocol *recognise(const struct conn *c, struct span first)
+{
+	for (size_t i = 0; i < COUNT_OF(protocols); i++) {
+		enum conn_guess g = protocols[i]->recognise(c, first);
+
+		if (g == CONN_YES)
+			return protocols[i];
+		if (g == CONN_MAYBE && first.len < CONN_GUESS_MAX)
+			return NULL;
+	}
+	return &conn_protocol_other;
+}
+
+static void pass_on(struct conn *c, unsigned dir, const struct held *h)
+{
+	if (h->len && c->protocol->data)
+		c->protocol->data(c, dir, h->offset, h->acked, span_of(h->bytes, h->len), h->ts_ns);
+}
+
+/* it is decided: what was held goes first, older bytes before younger ones */
+static void decide(struct conn *c, const struct conn_protocol *protocol)
+{
+	struct guess held = {0};
+	unsigned first;
+
+	if (c->state)
+		held = *(struct guess *)c->state;
+	first = held.held[1].len && (!held.held[0].len || held.held[1].ts_ns < held.held[0].ts_ns);
+	conn_become(c, protocol);
+	pass_on(c, first, &held.held[first]);
+	pass_on(c, !first, &held.held[!first]);
+}
+
+static struct held *held_in(struct conn *c, unsigned dir)
+{
+	struct guess *g = c->state;
+
+	return g ? &g->held[dir] : NULL;
+}
+
+/* hold bytes until more have come; @bytes are few, or they would have told. Return: false without memory. */
+static bool hold(struct conn *c, const struct held *what, unsigned dir)
+{
+	if (!c->state) {
+		c->state = wire_block(c->wire, c);
+		if (!c->state)
+			return false;
+		memset(c->state, 0, sizeof(struct guess));
+	}
+	*held_in(c, dir) = *what;
+	return true;
+}
+
+/* Return: true when the bytes are dealt with; false: c->protocol is known now, give them to it */
+static bool guess(struct conn *c, unsigned dir, uint64_t offset, uint64_t acked, struct span bytes,
+		  uint64_t ts_ns)
+{
+	struct held h = {.offset = offset, .acked = acked, .ts_ns = ts_ns};
+	const struct conn_protocol *protocol;
+	size_t n;
+
+	if (held_in(c, dir) && held_in(c, dir)->len)
+		h = *held_in(c, dir);
+	n = MIN(bytes.len, CONN_GUESS_MAX - h.len);
+	memcpy(h.bytes + h.len, bytes.ptr, n);
+	protocol = recognise(c, span_of(h.bytes, h.len + n));
+	if (protocol) {
+		decide(c, protocol);
+		return false;
+	}
+	h.len += n;
+	if (hold(c, &h, dir))
+		return true;
+	conn_become(c, &conn_protocol_other);
+	return true;
+}
+
+void conn_data(struct conn *c, unsigned dir, uint64_t offset, uint64_t acked, struct span bytes,
+	       uint64_t ts_ns)
+{
+	if (bytes.len == 0)
+		return;
+	if (!c->protocol && guess(c, dir, offset, acked, bytes, ts_ns))
+		return;
+	if (c->protocol->data)
+		c->protocol->data(c, dir, offset, acked, bytes, ts_ns);
+}
+
+void conn_gap(struct conn *c, unsigned dir, uint64_t offset, uint64_t len, uint64_t ts_ns)
+{
+	/* nothing known yet: the offset of what comes next tells of the hole */
+	if (!c->protocol && (!held_in(c, dir) || !held_in(c, dir)->len))
+		return;
+	if (!c->protocol)
+		decide(c, &http1_conn_protocol);
+	if (c->protocol->gap)
+		c->protocol->gap(c, dir, offset, len, ts_ns);
+}
+
+void conn_end(struct conn *c, unsigned dir, enum conn_end how, uint64_t ts_ns)
+{
+	if (c->protocol && c->protocol->end)
+		c->protocol->end(c, dir, how, ts_ns);
+}
+
+void conn_close(struct conn *c)
+{
+	if (c->protocol && c->protocol->close)
+		c->protocol->close(c);
+	free_state(c);
+	c->protocol = &conn_protocol_other;
+}
+
+void conn_overlap(struct conn *c, unsigned dir)
+{
+	if (c->protocol && c->protocol->overlap)
+		c->protocol->overlap(c, dir);
+}
+
+void conn_tick(struct wire *w, uint64_t now_ns)
+{
+	pairs_tick(w, now_ns);
+}
+
+bool conn_wants_data(const struct conn *c, unsigned dir)
+{
+	if (!c->protocol)
+		return true;
+	if (c->protocol->wants_data)
+		return c->protocol->wants_data(c, dir);
+	return c->protocol->data != NULL;
+}
+
+enum counter conn_kind(const struct conn *c)
+{
+	if (!c->protocol || (c->protocol->was_spoken && !c->protocol->was_spoken(c)))
+		return COUNTER_CONNECTIONS_OTHER;
+	return c->protocol->kind;
+}

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * draft.h - a message while it is being read: what is kept of it, in pool blocks, within the limits
+ *
+ * Nothing here fails: what finds no room is left out, counted in the sizes and flagged. Thread: capture.
+ */
+#pragma once
+
+#include "wire/conn.h"
+#include "wire/http1_head.h"
+
+struct draft {
+	struct chain head, body, framing, trailers;
+	struct http1_head info;  /* what its head says; offsets into head */
+	uint64_t offset;         /* of its first byte, in its direction */
+	uint64_t acked;          /* of the packet with its first byte, as conn_data() has it */
+	uint64_t first_ns, last_ns;
+	uint64_t body_bytes;     /* seen, kept or not */
+	uint32_t flags;          /* enum message_flag; MESSAGE_PRESENT once its start line was read */
+	bool is_over;            /* nothing more comes of it */
+};
+
+void draft_begin(struct draft *d, uint64_t offset, uint64_t acked, uint64_t ts_ns);
+void draft_add_head(struct draft *d, struct conn *c, struct span bytes);
+void draft_add_body(struct draft *d, struct conn *c, struct span bytes);
+void draft_add_framing(struct draft *d, struct conn *c, struct span bytes);
+void draft_add_trailer(struct draft *d, struct conn *c, struct span bytes);
+/* draft_note_gap() - bytes are missing here: what is kept of the body ends at the first hole */
+void draft_note_gap(struct draft *d);
+/* draft_head() - the head in one piece: in its block, or copied to wire->scratch; lasts until the next call */
+struct span draft_head(const struct draft *d, struct wire *w);
+static inline bool draft_has_begun(const struct draft *d)
+{
+	return d->flags & MESSAGE_PRESENT;
+}
+/* draft_free() - give all blocks back; the draft is then as if it had never begun */
+void draft_free(struct draft *d, struct pool *p);

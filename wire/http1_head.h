@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * http1_head.h - what the head of an HTTP/1 message says: start line, framing, the headers we name
+ *
+ * A reader that only looks on never refuses a head: what is odd becomes an anomaly. Thread: any.
+ */
+#pragma once
+
+#include "schema/exchange.h"
+
+enum http1_kind { HTTP1_REQUEST, HTTP1_RESPONSE, HTTP1_ANY };
+
+#define HTTP1_BLANKS_MAX 4  /* behind the version of a request line */
+#define HTTP1_METHOD_MAX 32 /* letters; longer words begin no request */
+
+/* Where a value lies in its head [bytes]; from 0: it is not there (a head begins with its start line) */
+struct http1_at {
+	uint32_t from, len;
+};
+
+/* What a head says about the body that follows it (RFC 9112 6.3, before status and method are asked) */
+enum http1_framing {
+	HTTP1_UNFRAMED,   /* neither Content-Length nor Transfer-Encoding */
+	HTTP1_LENGTH,     /* content_length */
+	HTTP1_CHUNKED,    /* Transfer-Encoding ends in chunked */
+	HTTP1_UNKNOWN_TE, /* Transfer-Encoding ends in something else */
+	HTTP1_BAD_LENGTH, /* no number, or several that differ */
+};
+
+/* What one head says. */
+struct http1_head {
+	uint64_t content_length; /* when framing is HTTP1_LENGTH */
+	uint64_t anomalies;      /* bits of enum anomaly */
+	uint32_t bytes;          /* length of the head with its empty line */
+	uint32_t method_len;     /* the method lies at the head's beginning; requests only */
+	struct http1_at target;  /* requests only */
+	struct http1_at host, content_type, trace_id, replay_of;
+	uint16_t status;         /* responses: 0 when the status line has no number */
+	uint8_t version;         /* 9, 10, 11; as struct message has it */
+	uint8_t framing;         /* enum http1_framing */
+	uint8_t trace_rank;      /* which header gave trace_id */
+	bool has_upgrade;        /* Upgrade, or Connection: upgrade */
+	bool has_close;          /* Connection: close */
+	bool has_keep_alive;     /* Connection: keep-alive */
+	bool is_head;            /* the method is HEAD */
+	bool is_connect;         /* the method is CONNECT */
+	bool is_watched;         /* a header of the watch list may be among them */
+	bool is_cut;             /* only its beginning was parsed: what follows is unknown */
+};
+
+/*
+ * Header names to look out for, by length and first letter: a head in which none of them can be
+ * needs no second look. Names beyond 63 bytes always count as watched.
+ */
+struct http1_watch {
+	uint32_t letters[64]; /* [name length]: bit (first letter & 31) */
+};
+void http1_watch_add(struct http1_watch *w, struct span name);
+
+/* http1_span() - the value at @at of a head; ptr NULL when it is not there */
+static inline struct span http1_span(struct span head, struct http1_at at)
+{
+	return at.from ? (struct span){head.ptr + at.from, at.len} : (struct span){0};
+}
+
+/**
+ * http1_head_parse() - read a head
+ * @in:     from the start line on
+ * @is_cut: @in is all there is of a head whose end is missing
+ * @watch:  may be NULL
+ *
+ * Return: its length with the empty line (@in.len when @is_cut), @out filled; 0 when the empty line
+ * is not in @in or the first line is no start line: @out is then undefined.
+ */
+size_t http1_head_parse(enum http1_kind kind, struct span in, bool is_cut,
+			const struct http1_watch *watch, struct http1_head *out) MUST_USE HOT;
+/* http1_version_at() - "HTTP/1.1" in the 8 bytes at @s, in any case: 11; 0 when it is not that */
+uint8_t http1_version_at(const uint8_t *s);
+/* http1_is_method_char() - may stand in a method (token of RFC 9110 5.6.2) */
+bool http1_is_method_char(uint8_t c);
+/* http1_head_has_token() - a comma-separated list holds @token (lower case), in any case */
+bool http1_head_has_token(struct span list, const char *token);
