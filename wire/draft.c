@@ -73,14 +73,25 @@ void draft_note_gap(struct draft *d)
 	d->flags |= MESSAGE_HAS_GAP;
 }
 
+/* at most head_max bytes, which is the size of the scratch */
+static struct span in_one_piece(const struct chain *chain, struct wire *w)
+{
+	struct span s = chain_span(chain);
+
+	if (s.ptr || chain->len == 0)
+		return s;
+	chain_copy(chain, 0, chain->len, w->scratch);
+	return span_of(w->scratch, chain->len);
+}
+
 struct span draft_head(const struct draft *d, struct wire *w)
 {
-	struct span head = chain_span(&d->head);
+	return in_one_piece(&d->head, w);
+}
 
-	if (head.ptr || d->head.len == 0)
-		return head;
-	chain_copy(&d->head, 0, d->head.len, w->scratch);
-	return span_of(w->scratch, d->head.len);
+struct span draft_trailers(const struct draft *d, struct wire *w)
+{
+	return in_one_piece(&d->trailers, w);
 }
 
 void draft_free(struct draft *d, struct pool *p)

@@ -29,6 +29,7 @@ void draft_add_trailer(struct draft *d, struct conn *c, struct span bytes);
 void draft_note_gap(struct draft *d);
 /* draft_head() - the head in one piece: in its block, or copied to wire->scratch; lasts until the next call */
 struct span draft_head(const struct draft *d, struct wire *w);
+struct span draft_trailers(const struct draft *d, struct wire *w); /* likewise */
 static inline bool draft_has_begun(const struct draft *d)
 {
 	return d->flags & MESSAGE_PRESENT;

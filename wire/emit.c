@@ -2,6 +2,8 @@
 #include "wire/emit.h"
 
 #include "wire/internal.h"
+#include "wire/redact.h"
+#include "wire/route.h"
 
 /*
  * Theory of operation
@@ -9,6 +11,10 @@
  * The size of everything is computed, the receiver's memory reserved, and each byte copied once, from
  * the pool's blocks to where the recorder reads it. The fields of an exchange are spans into the head
  * that was just copied: what http1_head.c noted are positions, so nothing is parsed twice.
+ *
+ * A head that may hold a secret is walked twice by redact.c, to measure and to copy; positions shift
+ * then, so the copy is parsed anew. Everything an exchange shows comes from the copy: nothing that was
+ * replaced can be seen in any of its fields.
  */
 
 /* Memory that is being filled from the front. */
@@ -27,9 +33,81 @@ static struct span put_chain(struct room *r, const struct chain *c)
 	return s;
 }
 
-static size_t draft_bytes(const struct draft *d)
+static struct span put_bytes(struct room *r, const uint8_t *bytes, size_t len)
 {
-	return d->head.len + d->body.len + d->framing.len + d->trailers.len;
+	struct span s = {r->at, len};
+
+	memcpy(r->at, bytes, len);
+	r->at += len;
+	return s;
+}
+
+/* How one message is copied. */
+struct plan {
+	const struct draft *draft;
+	enum http1_kind kind;
+	struct http1_head info;   /* positions in the copy of the head */
+	size_t head_bytes, trailer_bytes;
+	size_t secrets;           /* to be replaced in the head ... */
+	size_t trailer_secrets;   /* ... and in the trailers */
+};
+
+static bool may_hold_secret(const struct draft *d, enum http1_kind kind, struct span head)
+{
+	return d->info.is_watched || (d->info.anomalies & ANOMALY_BIT(OBS_FOLD)) || d->info.version == 0 ||
+	       (kind == HTTP1_REQUEST && (redact_target_may_matter(http1_span(head, d->info.target)) ||
+					  redact_target_may_matter(http1_span(head, d->info.host))));
+}
+
+static struct plan make_plan(struct wire *w, const struct draft *d, enum http1_kind kind, bool is_certain)
+{
+	struct plan p = {.draft = d, .kind = kind, .info = d->info};
+	struct span head;
+
+	if (!draft_has_begun(d))
+		return p;
+	p.head_bytes = d->head.len;
+	p.trailer_bytes = d->trailers.len;
+	if (!w->redactor)
+		return p;
+	head = draft_head(d, w);
+	if (!is_certain || may_hold_secret(d, kind, head))
+		p.head_bytes = redact_head(w->redactor, kind, head, NULL, &p.secrets);
+	if (d->trailers.len)
+		p.trailer_bytes = redact_trailers(w->redactor, draft_trailers(d, w), NULL, &p.trailer_secrets);
+	return p;
+}
+
+static size_t plan_bytes(const struct plan *p)
+{
+	if (!draft_has_begun(p->draft))
+		return 0;
+	return p->head_bytes + p->draft->body.len + p->draft->framing.len + p->trailer_bytes;
+}
+
+static struct span put_head(struct wire *w, struct room *r, struct plan *p)
+{
+	struct span head = {r->at, p->head_bytes};
+
+	if (p->secrets == 0)
+		return put_chain(r, &p->draft->head);
+	(void)redact_head(w->redactor, p->kind, draft_head(p->draft, w), r->at, &p->secrets);
+	r->at += p->head_bytes;
+	if (http1_head_parse(p->kind, head, true, NULL, &p->info) == 0)
+		p->info = (struct http1_head){0};
+	p->info.version = p->draft->info.version;
+	return head;
+}
+
+static struct span put_trailers(struct wire *w, struct room *r, struct plan *p)
+{
+	struct span lines = {r->at, p->trailer_bytes};
+
+	if (p->trailer_secrets == 0)
+		return put_chain(r, &p->draft->trailers);
+	(void)redact_trailers(w->redactor, draft_trailers(p->draft, w), r->at, &p->trailer_secrets);
+	r->at += p->trailer_bytes;
+	return lines;
 }
 
 /* the announced size stands for the true one where the rest was not captured */
@@ -44,16 +122,17 @@ static void note_length(struct message *m, const struct draft *d)
 	}
 }
 
-static void put_message(struct room *r, struct message *m, const struct draft *d)
+static void put_message(struct wire *w, struct room *r, struct message *m, struct plan *p)
 {
-	*m = (struct message){0};
+	const struct draft *d = p->draft;
+
 	if (!draft_has_begun(d))
 		return;
-	m->head = put_chain(r, &d->head);
+	m->head = put_head(w, r, p);
 	m->body = put_chain(r, &d->body);
 	m->framing = put_chain(r, &d->framing);
-	m->trailers = put_chain(r, &d->trailers);
-	m->content_type = http1_span(m->head, d->info.content_type);
+	m->trailers = put_trailers(w, r, p);
+	m->content_type = http1_span(m->head, p->info.content_type);
 	m->first_ns = d->first_ns;
 	m->last_ns = d->last_ns;
 	m->flags = d->flags;
@@ -79,17 +158,24 @@ static struct span path_of(struct span target)
 	return (struct span){target.ptr, n};
 }
 
-static void fill_request(struct exchange *x, const struct draft *d)
+static struct span target_path(const struct http1_head *info, struct span head)
+{
+	struct span target = http1_span(head, info->target);
+
+	return info->is_connect ? target : path_of(target);
+}
+
+static void fill_request(struct exchange *x, const struct http1_head *info)
 {
 	struct span head = x->request.head;
 
-	x->method = span_of(head.ptr, d->info.method_len);
-	x->target = http1_span(head, d->info.target);
-	x->host = http1_span(head, d->info.host);
-	x->path = d->info.is_connect ? x->target : path_of(x->target);
+	x->method = span_of(head.ptr, info->method_len);
+	x->target = http1_span(head, info->target);
+	x->host = http1_span(head, info->host);
+	x->path = target_path(info, head);
 	x->route = x->path;
-	x->trace_id = http1_span(head, d->info.trace_id);
-	x->replay_of = http1_span(head, d->info.replay_of);
+	x->trace_id = http1_span(head, info->trace_id);
+	x->replay_of = http1_span(head, info->replay_of);
 }
 
 static uint64_t anomalies_of(const struct pair *p)
@@ -109,7 +195,7 @@ static uint64_t anomalies_of(const struct pair *p)
 	return bits;
 }
 
-static void fill_exchange(struct exchange *x, const struct pair *p)
+static void fill_exchange(struct exchange *x, const struct pair *p, const struct plan *request)
 {
 	const struct conn *c = p->owner->c;
 	unsigned client = c->client == 1;
@@ -123,28 +209,65 @@ static void fill_exchange(struct exchange *x, const struct pair *p)
 	x->src = conn_endpoint(c, client);
 	x->dst = conn_endpoint(c, !client);
 	if (is_asked)
-		fill_request(x, &p->request);
+		fill_request(x, &request->info);
 	if (draft_has_begun(&p->response))
 		x->status = p->response.info.status;
+}
+
+static void count_secrets(struct wire *w, struct exchange *x, const struct plan *p)
+{
+	size_t n = p->secrets + p->trailer_secrets;
+
+	if (n)
+		x->anomalies |= ANOMALY_BIT(REDACTED);
+	counter_add(w->counters, COUNTER_REDACTIONS, n);
+}
+
+/* The route, made from the path before it is known where the path will lie. */
+struct route {
+	uint8_t text[ROUTE_BYTES_MAX];
+	size_t len;
+	bool is_path; /* nothing in it is variable */
+};
+
+static void make_route(struct route *r, struct wire *w, const struct draft *d)
+{
+	struct span path = {0};
+
+	if (draft_has_begun(d))
+		path = target_path(&d->info, draft_head(d, w));
+	r->len = d->info.is_connect ? 0 : route_of(path, r->text);
+	r->is_path = d->info.is_connect || span_eq(path, span_of(r->text, r->len));
 }
 
 void emit_pair(const struct pair *p, enum outcome outcome, enum reason reason)
 {
 	struct wire *w = p->owner->c->wire;
-	size_t bytes = sizeof(struct exchange) + draft_bytes(&p->request) + draft_bytes(&p->response);
-	struct exchange *x = w->sink.reserve(w->sink.ctx, bytes);
-	struct room room = {(uint8_t *)x + sizeof(*x)};
+	bool is_certain = p->rules == w->redaction_rules;
+	struct plan request = make_plan(w, &p->request, HTTP1_REQUEST, is_certain);
+	struct plan response = make_plan(w, &p->response, HTTP1_RESPONSE, is_certain);
+	struct exchange *x;
+	struct route route;
+	struct room room;
 
+	make_route(&route, w, &p->request);
 	if (!draft_has_begun(&p->request))
 		counter_add(w->counters, COUNTER_RESPONSES_ALONE, 1);
+	x = w->sink.reserve(w->sink.ctx,
+			    sizeof(*x) + plan_bytes(&request) + plan_bytes(&response) + route.len);
 	if (!x) {
 		counter_add(w->counters, COUNTER_REQUESTS_QUEUE_FULL, 1);
 		return;
 	}
 	*x = (struct exchange){.outcome = (uint8_t)outcome, .reason = (uint8_t)reason};
-	put_message(&room, &x->request, &p->request);
-	put_message(&room, &x->response, &p->response);
-	fill_exchange(x, p);
+	room = (struct room){(uint8_t *)x + sizeof(*x)};
+	put_message(w, &room, &x->request, &request);
+	put_message(w, &room, &x->response, &response);
+	fill_exchange(x, p, &request);
+	if (!route.is_path)
+		x->route = put_bytes(&room, route.text, route.len);
+	count_secrets(w, x, &request);
+	count_secrets(w, x, &response);
 	counter_add(w->counters, COUNTER_REQUESTS_EXCHANGED, 1);
 	w->sink.commit(w->sink.ctx, x);
 }

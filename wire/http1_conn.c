@@ -4,6 +4,7 @@
 #include "wire/http1.h"
 #include "wire/internal.h"
 #include "wire/pair.h"
+#include "wire/redact.h"
 
 /*
  * Theory of operation
@@ -365,6 +366,7 @@ static void http1_conn_data(struct conn *c, unsigned dir, uint64_t offset, uint6
 	if (offset > d->next)
 		http1_conn_gap(c, dir, d->next, offset - d->next, ts_ns);
 	d->next = offset + bytes.len;
+	d->parser.watch = redactor_watch(c->wire->redactor);
 	if (is_server(c, dir))
 		h->pairs.has_response_bytes = true;
 	while (f.bytes.len || http1_has_more(&d->parser)) {

@@ -15,7 +15,8 @@ struct wire {
 	struct pool *pool;
 	struct flow_table *flows;         /* wire/flow.c */
 	struct fragment_table *fragments; /* wire/fragment.c */
-	struct redactor *redactor;        /* wire/redact.c */
+	struct redactor *redactor;        /* wire/redact.c; NULL: nothing is redacted */
+	uint32_t redaction_rules;         /* counts wire_set_redaction(): heads read by older rules are looked at again */
 	struct list pending;              /* requests that wait, oldest first; wire/conn.c */
 	uint64_t now_ns;                  /* newest time seen */
 	uint64_t tick_due_ns;             /* packets' time at which wire_packet() ticks by itself */

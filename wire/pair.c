@@ -49,7 +49,7 @@ static struct pair *pair_new(struct pairs *ps)
 
 	if (!p)
 		return NULL;
-	*p = (struct pair){.owner = ps};
+	*p = (struct pair){.owner = ps, .rules = ps->c->wire->redaction_rules};
 	list_init(&p->pending);
 	list_init(&p->link);
 	return p;

@@ -17,6 +17,7 @@ struct pair {
 	uint64_t anomalies;
 	uint64_t waits_since_ns; /* orders wire::pending */
 	uint32_t sequence;
+	uint32_t rules;       /* wire->redaction_rules when it began */
 	bool is_told;         /* handed out already; its late response is read and left out */
 };
 

@@ -1,0 +1,587 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "wire/redact.h"
+
+#include <errno.h>
+#include <sodium.h>
+#include <stdlib.h>
+
+#include "wire/internal.h"
+
+/*
+ * Theory of operation
+ *
+ * The rules are rows (redact.tbl.h and the settings). One walk over a head copies everything and, where
+ * a rule says so, a tag in place of a value. A tag's length is fixed, so a first walk that hashes nothing
+ * gives the exact size to reserve. Most heads hold none of the names: the parser noticed that on its way
+ * (struct http1_watch) and they are never walked.
+ *
+ * In a URL a parameter begins behind ? & ; or #, raw or percent-encoded, because a URL within a URL is
+ * where tokens travel (redirects); its name is compared percent-decoded, in any case, - and _ alike. The
+ * value of a parameter with a raw = ends at a raw delimiter; with an encoded %3D also at an encoded one.
+ * One level of encoding is looked through.
+ *
+ * What already is a tag stays as it is: a replay of what was recorded is recorded again.
+ */
+
+enum form { FORM_NONE, FORM_WHOLE, FORM_CREDENTIALS, FORM_COOKIES, FORM_SET_COOKIE, FORM_URL, FORM_URLS };
+
+struct header_rule {
+	struct span name;
+	enum form form;
+};
+
+#define STRING(s) {(const uint8_t *)(s), sizeof(s) - 1}
+
+static const struct header_rule header_rules[] = {
+#define REDACT_HEADER(name, form) {STRING(name), FORM_##form},
+#include "wire/redact.tbl.h"
+#undef REDACT_HEADER
+};
+
+static const struct span schemes[] = {
+#define REDACT_SCHEME(name) STRING(name),
+#include "wire/redact.tbl.h"
+#undef REDACT_SCHEME
+};
+
+static const struct span params[] = {
+#define REDACT_PARAM(name) STRING(name),
+#include "wire/redact.tbl.h"
+#undef REDACT_PARAM
+};
+
+#define NAME_MAX_BYTES 64 /* longer parameter names are none of ours */
+
+struct redactor {
+	uint8_t key[32];
+	struct http1_watch watch;
+	struct span *headers; /* of the settings; each owned */
+	size_t header_count;
+	struct span *params;  /* likewise, normalised like a row */
+	size_t param_count;
+};
+
+/* --- rules --- */
+
+static uint8_t lower(uint8_t c)
+{
+	return c >= 'A' && c <= 'Z' ? c | 0x20 : c;
+}
+
+static uint8_t normal_param_char(uint8_t c)
+{
+	return c == '-' ? '_' : lower(c);
+}
+
+static void free_names(struct span *names, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		free((void *)(uintptr_t)names[i].ptr);
+	free(names);
+}
+
+void redactor_free(struct redactor *r)
+{
+	if (!r)
+		return;
+	free_names(r->headers, r->header_count);
+	free_names(r->params, r->param_count);
+	sodium_memzero(r->key, sizeof(r->key));
+	free(r);
+}
+
+static int copy_names(const char *const *names, uint8_t (*normal)(uint8_t), struct span **out,
+		      size_t *count_out)
+{
+	size_t count = 0;
+
+	while (names && names[count])
+		count++;
+	if (count == 0)
+		return 0;
+	*out = calloc(count, sizeof(**out));
+	if (!*out)
+		return -ENOMEM;
+	for (size_t i = 0; i < count; i++) {
+		size_t len = strlen(names[i]);
+		uint8_t *copy = malloc(len + 1);
+
+		if (!copy)
+			return -ENOMEM;
+		for (size_t k = 0; k < len; k++)
+			copy[k] = normal((uint8_t)names[i][k]);
+		(*out)[i] = (struct span){copy, len};
+		*count_out = i + 1;
+	}
+	return 0;
+}
+
+struct redactor *redactor_new(const uint8_t key[32], const char *const *headers,
+			      const char *const *more_params)
+{
+	struct redactor *r = calloc(1, sizeof(*r));
+
+	if (!r)
+		return NULL;
+	memcpy(r->key, key, sizeof(r->key));
+	if (copy_names(headers, lower, &r->headers, &r->header_count) < 0 ||
+	    copy_names(more_params, normal_param_char, &r->params, &r->param_count) < 0) {
+		redactor_free(r);
+		return NULL;
+	}
+	for (size_t i = 0; i < COUNT_OF(header_rules); i++)
+		http1_watch_add(&r->watch, header_rules[i].name);
+	for (size_t i = 0; i < r->header_count; i++)
+		http1_watch_add(&r->watch, r->headers[i]);
+	return r;
+}
+
+const struct http1_watch *redactor_watch(const struct redactor *r)
+{
+	return r ? &r->watch : NULL;
+}
+
+static enum form form_of_header(const struct redactor *r, struct span name)
+{
+	if (name.len < COUNT_OF(r->watch.letters) && name.len &&
+	    !(r->watch.letters[name.len] >> (name.ptr[0] & 31) & 1))
+		return FORM_NONE;
+	for (size_t i = 0; i < r->header_count; i++)
+		if (span_ieq(name, r->headers[i]))
+			return FORM_WHOLE;
+	for (size_t i = 0; i < COUNT_OF(header_rules); i++)
+		if (span_ieq(name, header_rules[i].name))
+			return header_rules[i].form;
+	return FORM_NONE;
+}
+
+static bool is_secret_word(const struct redactor *r, struct span word)
+{
+	for (size_t i = 0; i < COUNT_OF(params); i++)
+		if (span_eq(word, params[i]))
+			return true;
+	for (size_t i = 0; i < r->param_count; i++)
+		if (span_eq(word, r->params[i]))
+			return true;
+	return false;
+}
+
+/* --- the copy --- */
+
+struct copy {
+	const struct redactor *r;
+	uint8_t *out; /* NULL: only measured */
+	size_t len;
+	size_t count;
+	bool is_among_text; /* a URL ends at a blank, a quote or a bracket */
+};
+
+static void put(struct copy *c, const uint8_t *from, const uint8_t *to)
+{
+	size_t n = (size_t)(to - from);
+
+	if (c->out && n)
+		memcpy(c->out + c->len, from, n);
+	c->len += n;
+}
+
+static bool is_tag(struct span s)
+{
+	return s.len == REDACT_TAG_BYTES && memcmp(s.ptr, "[tl:", 4) == 0 && s.ptr[s.len - 1] == ']';
+}
+
+static void write_tag(const struct redactor *r, struct span secret, uint8_t out[REDACT_TAG_BYTES])
+{
+	static const char letters[] = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+	uint8_t hash[crypto_generichash_BYTES_MIN];
+	uint64_t bits = 0;
+
+	(void)crypto_generichash(hash, sizeof(hash), secret.ptr, secret.len, r->key, sizeof(r->key));
+	for (int i = 0; i < 5; i++)
+		bits = bits << 8 | hash[i];
+	memcpy(out, "[tl:", 4);
+	for (int i = 0; i < 8; i++)
+		out[4 + i] = (uint8_t)letters[bits >> (35 - 5 * i) & 31];
+	out[12] = ']';
+}
+
+static void put_secret(struct copy *c, struct span secret)
+{
+	if (secret.len == 0 || is_tag(secret)) {
+		put(c, secret.ptr, secret.ptr + secret.len);
+		return;
+	}
+	if (c->out)
+		write_tag(c->r, secret, c->out + c->len);
+	c->len += REDACT_TAG_BYTES;
+	c->count++;
+}
+
+/* --- URLs --- */
+
+static int hex_value(uint8_t c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	c |= 0x20;
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* One character of a URL, its encoding looked through. */
+struct letter {
+	uint8_t c;
+	uint8_t bytes; /* 1, or 3 when it was encoded */
+};
+
+static struct letter letter_at(struct span s, size_t at)
+{
+	if (s.ptr[at] == '%' && s.len - at >= 3) {
+		int high = hex_value(s.ptr[at + 1]), low = hex_value(s.ptr[at + 2]);
+
+		if (high >= 0 && low >= 0)
+			return (struct letter){(uint8_t)(high * 16 + low), 3};
+	}
+	return (struct letter){s.ptr[at], 1};
+}
+
+static bool is_delimiter(uint8_t c)
+{
+	return c == '?' || c == '&' || c == ';' || c == '#';
+}
+
+/* what ends a URL that stands among other text in a header's value */
+static bool ends_url(const struct copy *c, uint8_t letter)
+{
+	return c->is_among_text && (letter <= ' ' || letter == '"' || letter == '<' || letter == '>');
+}
+
+/* A parameter's name as the rows have it; a name that is too long is none. */
+struct param_name {
+	uint8_t text[NAME_MAX_BYTES];
+	size_t len;
+	bool is_too_long;
+};
+
+static void add_letter(struct param_name *n, uint8_t c)
+{
+	if (n->len < sizeof(n->text))
+		n->text[n->len++] = normal_param_char(c);
+	else
+		n->is_too_long = true;
+}
+
+static bool is_word_end(uint8_t c)
+{
+	return c == '[' || c == ']' || c == '.' || c == '$' || c == ' ' || c == '+';
+}
+
+/* the name itself, or its last word: user[password] */
+static bool is_secret_name(const struct redactor *r, const struct param_name *n)
+{
+	size_t from, to = n->len;
+
+	if (n->is_too_long)
+		return false;
+	while (to && is_word_end(n->text[to - 1]))
+		to--;
+	for (from = to; from && !is_word_end(n->text[from - 1]); from--)
+		;
+	return is_secret_word(r, span_of(n->text + from, to - from)) ||
+	       is_secret_word(r, span_of(n->text, to));
+}
+
+/* where the value at @from ends; @is_nested: its = was encoded */
+static size_t value_end(const struct copy *c, struct span s, size_t from, bool is_nested)
+{
+	while (from < s.len) {
+		struct letter l = letter_at(s, from);
+
+		if ((l.bytes == 1 || is_nested) && is_delimiter(l.c))
+			break;
+		if (l.bytes == 1 && ends_url(c, l.c))
+			break;
+		from += l.bytes;
+	}
+	return from;
+}
+
+/* the parameter whose name begins at @at; everything up to its value's end is copied. Return: that end. */
+static size_t put_param(struct copy *c, struct span s, size_t at)
+{
+	struct param_name name = {0};
+	size_t from = at;
+
+	while (at < s.len) {
+		struct letter l = letter_at(s, at);
+
+		if (is_delimiter(l.c) || (l.bytes == 1 && ends_url(c, l.c)))
+			break;
+		at += l.bytes;
+		if (l.c == '=') {
+			put(c, s.ptr + from, s.ptr + at);
+			if (is_secret_name(c->r, &name)) {
+				from = at;
+				at = value_end(c, s, at, l.bytes == 3);
+				put_secret(c, span_of(s.ptr + from, at - from));
+			}
+			return at;
+		}
+		add_letter(&name, l.c);
+	}
+	put(c, s.ptr + from, s.ptr + at);
+	return at;
+}
+
+/* user:password@ behind the :// at @at; copied up to the @. Return: where it went on from. */
+static size_t put_userinfo(struct copy *c, struct span s, size_t at)
+{
+	size_t last = 0;
+
+	for (size_t i = at; i < s.len && !ends_url(c, s.ptr[i]); i++) {
+		if (s.ptr[i] == '/' || s.ptr[i] == '?' || s.ptr[i] == '#')
+			break;
+		if (s.ptr[i] == '@')
+			last = i;
+	}
+	if (last)
+		put_secret(c, span_of(s.ptr + at, last - at));
+	return last ? last : at;
+}
+
+static void put_url(struct copy *c, struct span s)
+{
+	size_t at = 0, from = 0;
+
+	while (at < s.len) {
+		struct letter l = letter_at(s, at);
+
+		at += l.bytes;
+		if (l.c == '/' && at >= 3 && memcmp(s.ptr + at - 3, "://", 3) == 0) {
+			put(c, s.ptr + from, s.ptr + at);
+			from = at = put_userinfo(c, s, at);
+		} else if (is_delimiter(l.c)) {
+			put(c, s.ptr + from, s.ptr + at);
+			from = at = put_param(c, s, at);
+		}
+	}
+	put(c, s.ptr + from, s.ptr + s.len);
+}
+
+bool redact_target_may_matter(struct span target)
+{
+	for (size_t i = 0; i < target.len; i++)
+		if (is_delimiter(target.ptr[i]) || target.ptr[i] == '@' || target.ptr[i] == '%')
+			return true;
+	return false;
+}
+
+/* --- header values --- */
+
+static void put_credentials(struct copy *c, struct span value)
+{
+	size_t n = 0;
+
+	while (n < value.len && value.ptr[n] > ' ')
+		n++;
+	for (size_t i = 0; n < value.len && i < COUNT_OF(schemes); i++) {
+		if (!span_ieq(span_of(value.ptr, n), schemes[i]))
+			continue;
+		while (n < value.len && (value.ptr[n] == ' ' || value.ptr[n] == '\t'))
+			n++;
+		put(c, value.ptr, value.ptr + n);
+		put_secret(c, span_from(value, n));
+		return;
+	}
+	put_secret(c, value);
+}
+
+/* what stands before the next ; and the rest behind it */
+static struct span next_part(struct span *rest)
+{
+	const uint8_t *semicolon = rest->len ? memchr(rest->ptr, ';', rest->len) : NULL;
+	size_t n = semicolon ? (size_t)(semicolon - rest->ptr) : rest->len;
+	struct span part = {rest->ptr, n};
+
+	*rest = span_from(*rest, n);
+	return part;
+}
+
+/* name=value: the value is secret; without = all of it is */
+static void put_cookie(struct copy *c, struct span part)
+{
+	struct span text = span_trim(part);
+	const uint8_t *equals = text.len ? memchr(text.ptr, '=', text.len) : NULL;
+	const uint8_t *from = equals ? equals + 1 : text.ptr;
+
+	if (text.len == 0) {
+		put(c, part.ptr, part.ptr + part.len);
+		return;
+	}
+	put(c, part.ptr, from);
+	put_secret(c, span_of(from, (size_t)(text.ptr + text.len - from)));
+	put(c, text.ptr + text.len, part.ptr + part.len);
+}
+
+static void put_cookies(struct copy *c, struct span value)
+{
+	while (value.len) {
+		put_cookie(c, next_part(&value));
+		if (value.len)
+			put(c, value.ptr, value.ptr + 1);
+		value = span_from(value, 1);
+	}
+}
+
+/* Attributes whose values say nothing of the cookie's. A second cookie behind a comma is no attribute. */
+static bool is_plain_attribute(struct span part)
+{
+	static const char *const plain[] = {"expires", "max-age",  "domain",      "path",    "secure",
+					    "httponly", "samesite", "partitioned", "priority", "version"};
+	const uint8_t *equals = part.len ? memchr(part.ptr, '=', part.len) : NULL;
+	struct span name = span_trim(span_of(part.ptr, equals ? (size_t)(equals - part.ptr) : part.len));
+	struct span value = equals ? span_from(part, (size_t)(equals - part.ptr) + 1) : (struct span){0};
+	bool is_date = span_ieq(name, SPAN_LIT("expires"));
+
+	if (value.len && (memchr(value.ptr, '=', value.len) ||
+			  (!is_date && memchr(value.ptr, ',', value.len))))
+		return false;
+	for (size_t i = 0; i < COUNT_OF(plain); i++)
+		if (span_ieq(name, span_str(plain[i])))
+			return true;
+	return false;
+}
+
+static void put_set_cookie(struct copy *c, struct span value)
+{
+	for (bool is_first = true; value.len; is_first = false) {
+		struct span part = next_part(&value);
+
+		if (!is_first && is_plain_attribute(part))
+			put(c, part.ptr, part.ptr + part.len);
+		else
+			put_cookie(c, part);
+		if (value.len)
+			put(c, value.ptr, value.ptr + 1);
+		value = span_from(value, 1);
+	}
+}
+
+static void put_value(struct copy *c, enum form form, struct span value)
+{
+	switch (form) {
+	case FORM_NONE:
+		put(c, value.ptr, value.ptr + value.len);
+		break;
+	case FORM_WHOLE:
+		put_secret(c, value);
+		break;
+	case FORM_CREDENTIALS:
+		put_credentials(c, value);
+		break;
+	case FORM_COOKIES:
+		put_cookies(c, value);
+		break;
+	case FORM_SET_COOKIE:
+		put_set_cookie(c, value);
+		break;
+	case FORM_URL:
+	case FORM_URLS:
+		c->is_among_text = form == FORM_URLS;
+		put_url(c, value);
+		c->is_among_text = false;
+		break;
+	}
+}
+
+/* user:password@host in a Host header or in the target of CONNECT */
+static void put_authority(struct copy *c, struct span s)
+{
+	const uint8_t *at = s.len ? memrchr(s.ptr, '@', s.len) : NULL;
+
+	if (at)
+		put_secret(c, span_of(s.ptr, (size_t)(at - s.ptr)));
+	put(c, at ? at : s.ptr, s.ptr + s.len);
+}
+
+/* --- heads --- */
+
+static void put_lines(struct copy *c, struct span lines, bool has_start_line)
+{
+	struct header_iter it = {.rest = lines, .is_trailers = !has_start_line, .has_begun = has_start_line};
+	const uint8_t *done = lines.ptr;
+
+	while (header_next(&it)) {
+		enum form form = form_of_header(c->r, it.name);
+
+		if (form == FORM_NONE && !span_ieq(it.name, SPAN_LIT("host")))
+			continue;
+		put(c, done, it.value.ptr);
+		if (form == FORM_NONE)
+			put_authority(c, it.value);
+		else
+			put_value(c, form, it.value);
+		done = it.value.ptr + it.value.len;
+	}
+	put(c, done, lines.ptr + lines.len);
+}
+
+/* the first line, with its target wherever the parser sees it */
+static void put_request_line(struct copy *c, struct span line)
+{
+	struct http1_head h;
+	struct span target = {0};
+
+	if (http1_head_parse(HTTP1_REQUEST, line, true, NULL, &h))
+		target = http1_span(line, h.target);
+	if (!target.ptr) {
+		put(c, line.ptr, line.ptr + line.len);
+		return;
+	}
+	put(c, line.ptr, target.ptr);
+	if (h.is_connect)
+		put_authority(c, target);
+	else
+		put_url(c, target);
+	put(c, target.ptr + target.len, line.ptr + line.len);
+}
+
+size_t redact_head(const struct redactor *r, enum http1_kind kind, struct span head, uint8_t *out,
+		   size_t *count_out)
+{
+	struct copy c = {.r = r, .out = out};
+	const uint8_t *lf = head.len ? memchr(head.ptr, '\n', head.len) : NULL;
+	size_t n = lf ? (size_t)(lf - head.ptr) + 1 : head.len;
+
+	if (kind == HTTP1_REQUEST)
+		put_request_line(&c, span_of(head.ptr, n));
+	else
+		put(&c, head.ptr, head.ptr + n);
+	put_lines(&c, span_from(head, n), true);
+	*count_out = c.count;
+	return c.len;
+}
+
+size_t redact_trailers(const struct redactor *r, struct span lines, uint8_t *out, size_t *count_out)
+{
+	struct copy c = {.r = r, .out = out};
+
+	put_lines(&c, lines, false);
+	*count_out = c.count;
+	return c.len;
+}
+
+int wire_set_redaction(struct wire *w, bool is_redacting, const char *const *headers,
+		       const char *const *more_params)
+{
+	struct redactor *r = NULL;
+
+	if (is_redacting) {
+		r = redactor_new(w->config.redact_key, headers, more_params);
+		if (!r)
+			return -ENOMEM;
+	}
+	redactor_free(w->redactor);
+	w->redactor = r;
+	w->redaction_rules++;
+	return 0;
+}
