@@ -1,4 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "schema/sql.h"
+
+#include <errno.h>
+#include <sqlite3.h>
+
+#include "schema/exchange.h"
+
 /*
  * Theory of operation. What many exchanges have in common (method, host, route, status, types, the
  * server) is written once, as a kind, and each exchange names its kind by a small number: a row
@@ -9,10 +16,6 @@
  * Each version of the schema is one step of SQL that leads from the one before it. A step, once
  * released, is never changed: a new one is appended.
  */
-#include "schema/sql.h"
-
-#include <errno.h>
-#include <sqlite3.h>
 
 _Static_assert(OUTCOME_SERVER_ERROR == 2 && OUTCOME_GRPC_ERROR == 3 && OUTCOME_RESET == 4 &&
 		       OUTCOME_TIMEOUT == 5 && OUTCOME_NO_RESPONSE == 6 && OUTCOME_COUNT == 8,
@@ -41,12 +44,13 @@ static const char *const steps[] = {
 	" writer TEXT NOT NULL,"                  /* program that made it */
 	" is_sealed INTEGER NOT NULL,"            /* 1: nothing is added any more, all indexes are there */
 	" rows INTEGER NOT NULL,"
-	" first_ns INTEGER NOT NULL,"             /* of start_ns; 0 without rows */
-	" last_ns INTEGER NOT NULL,"
-	" moved_max INTEGER NOT NULL,"            /* of exchange.moved */
+	" first_id INTEGER NOT NULL,"             /* lowest and highest; 0 without rows */
+	" last_id INTEGER NOT NULL,"
+	" moved_max INTEGER NOT NULL,"            /* highest of exchange.moved */
 	" raw_bytes INTEGER NOT NULL,"            /* of messages */
 	" packed_bytes INTEGER NOT NULL"
 	") STRICT;"
+	"INSERT INTO tape VALUES (1, 'tapeloop " TAPELOOP_VERSION "', 0, 0, 0, 0, 0, 0, 0);"
 	"CREATE TABLE peer ("                     /* one end of connections */
 	" id INTEGER PRIMARY KEY,"
 	" ip TEXT NOT NULL,"
@@ -99,7 +103,7 @@ static const char *const steps[] = {
 	" dictionary INTEGER NOT NULL,"           /* of pack; 0: none */
 	" pack BLOB NOT NULL"                     /* the messages: docs/tape.md */
 	") STRICT;"
-	"CREATE INDEX failed ON exchange (id, kind, src) WHERE outcome IN (2,3,4,5,6);",
+	"CREATE INDEX failed ON exchange (id, kind, src, outcome) WHERE outcome IN (2,3,4,5,6);",
 };
 /* clang-format on */
 _Static_assert(COUNT_OF(steps) == SQL_VERSION, "a version is a step");
@@ -109,27 +113,32 @@ static const char index_sql[] =
 	"CREATE INDEX IF NOT EXISTS trace ON exchange (substr(trace_id, 1, 4))"
 	" WHERE trace_id <> '';";
 
-/* SQLite's complaint as ours: what is no database, or a broken one, is -EBADMSG. */
-static int sql_failed(sqlite3 *db, struct err *e)
+/* SQLite's result codes as errno; what is not here is -EIO. */
+static const struct {
+	int code, error;
+} errors[] = {
+	{SQLITE_NOTADB, -EBADMSG}, {SQLITE_CORRUPT, -EBADMSG},      {SQLITE_ERROR, -EBADMSG},
+	{SQLITE_TOOBIG, -EBADMSG}, {SQLITE_MISMATCH, -EBADMSG},     {SQLITE_FULL, -ENOSPC},
+	{SQLITE_BUSY, -EBUSY},     {SQLITE_LOCKED, -EBUSY},         {SQLITE_NOMEM, -ENOMEM},
+	{SQLITE_READONLY, -EROFS}, {SQLITE_CANTOPEN, -EACCES},      {SQLITE_PERM, -EACCES},
+	{SQLITE_AUTH, -EACCES},    {SQLITE_INTERRUPT, -ETIMEDOUT},
+};
+
+int sql_error(struct sqlite3 *db, struct err *e)
 {
-	switch (sqlite3_errcode(db)) {
-	case SQLITE_NOTADB:
-	case SQLITE_CORRUPT:
-		return err_set(e, -EBADMSG, "%s", sqlite3_errmsg(db));
-	case SQLITE_FULL:
-		return err_set(e, -ENOSPC, "%s", sqlite3_errmsg(db));
-	case SQLITE_BUSY:
-		return err_set(e, -EBUSY, "%s", sqlite3_errmsg(db));
-	case SQLITE_NOMEM:
-		return err_set(e, -ENOMEM, "out of memory");
-	default:
-		return err_set(e, -EIO, "%s", sqlite3_errmsg(db));
-	}
+	int code = sqlite3_errcode(db) & 0xff, error = -EIO;
+
+	for (size_t i = 0; i < COUNT_OF(errors); i++)
+		if (errors[i].code == code)
+			error = errors[i].error;
+	if (error == -EIO && sqlite3_system_errno(db) == ENOSPC)
+		error = -ENOSPC;
+	return err_set(e, error, "%s", sqlite3_errmsg(db));
 }
 
 static int run(sqlite3 *db, const char *sql, struct err *e)
 {
-	return sqlite3_exec(db, sql, NULL, NULL, NULL) == SQLITE_OK ? 0 : sql_failed(db, e);
+	return sqlite3_exec(db, sql, NULL, NULL, NULL) == SQLITE_OK ? 0 : sql_error(db, e);
 }
 
 static int read_pragma(sqlite3 *db, const char *sql, int *out, struct err *e)
@@ -139,7 +148,7 @@ static int read_pragma(sqlite3 *db, const char *sql, int *out, struct err *e)
 
 	if (sqlite3_prepare_v2(db, sql, -1, &st, NULL) != SQLITE_OK ||
 	    sqlite3_step(st) != SQLITE_ROW)
-		r = sql_failed(db, e);
+		r = sql_error(db, e);
 	else
 		*out = sqlite3_column_int(st, 0);
 	(void)sqlite3_finalize(st);

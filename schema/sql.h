@@ -68,6 +68,8 @@ extern const struct column columns[FIELD_COUNT]; /* by enum field */
  */
 size_t sql_trace_pack(struct span text, uint8_t out[SQL_TRACE_BYTES]);
 
+/* sql_error() - SQLite's last complaint as ours. Return: a negative errno, also in @e. */
+int sql_error(struct sqlite3 *db, struct err *e);
 /**
  * sql_migrate() - bring a database to SQL_VERSION, making the tables in an empty one; in one transaction
  * @e: -EPROTONOSUPPORT made by a newer version (nothing changed); -EBADMSG no tape, or damaged
