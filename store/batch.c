@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "store/batch.h"
+
+#include <stdlib.h>
+
+void batch_fini(struct batch *b)
+{
+	buf_fini(&b->bytes);
+	free(b->rows);
+	free(b->commons);
+	*b = (struct batch){0};
+}
+
+void batch_clear(struct batch *b)
+{
+	buf_clear(&b->bytes);
+	b->row_count = 0;
+	b->common_count = 0;
+}
+
+/* An array with room for one more. Return: false without memory, the array as before. */
+static bool make_room(void **array, size_t count, size_t *room, size_t size)
+{
+	size_t more = *room ? *room * 2 : 64;
+	void *grown;
+
+	if (count < *room)
+		return true;
+	grown = realloc(*array, more * size);
+	if (!grown)
+		return false;
+	*array = grown;
+	*room = more;
+	return true;
+}
+
+struct row *batch_row(struct batch *b)
+{
+	void *rows = b->rows;
+	bool has_room = make_room(&rows, b->row_count, &b->row_room, sizeof(struct row));
+
+	b->rows = rows;
+	return has_room ? &b->rows[b->row_count] : NULL;
+}
+
+struct common_row *batch_common(struct batch *b)
+{
+	void *commons = b->commons;
+	bool has_room =
+		make_room(&commons, b->common_count, &b->common_room, sizeof(struct common_row));
+
+	b->commons = commons;
+	return has_room ? &b->commons[b->common_count] : NULL;
+}
+
+struct piece batch_add(struct batch *b, struct span s)
+{
+	struct piece p = {(uint32_t)b->bytes.len, (uint32_t)s.len};
+
+	buf_add_span(&b->bytes, s);
+	return p;
+}
+
+struct span batch_span(const struct batch *b, struct piece p)
+{
+	return span_of(b->bytes.ptr + p.at, p.len);
+}
+
+static int by_id(const void *a, const void *b)
+{
+	uint64_t x = ((const struct row *)a)->id, y = ((const struct row *)b)->id;
+
+	return (x > y) - (x < y);
+}
+
+void batch_sort(struct batch *b)
+{
+	for (size_t i = 1; i < b->row_count; i++)
+		if (b->rows[i].id < b->rows[i - 1].id) {
+			qsort(b->rows, b->row_count, sizeof(b->rows[0]), by_id);
+			return;
+		}
+}
+
+size_t batch_memory(const struct batch *b)
+{
+	return b->bytes.len + b->row_count * sizeof(struct row) +
+	       b->common_count * sizeof(struct common_row);
+}

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+/* batch.h - rows that wait for the next commit: packed, in one piece of memory, bounded by who
+ * fills it */
+#pragma once
+
+#include "lib/buf.h"
+
+/* bytes of a row in batch.bytes: an offset, since those move when they grow */
+struct piece {
+	uint32_t at, len;
+};
+
+struct row {
+	uint64_t id, moved, kind, src, connection, latency_ns, request_bytes, response_bytes;
+	uint32_t sequence;
+	uint32_t dictionary;
+	uint32_t raw_bytes;
+	uint16_t src_port;
+	uint8_t outcome;
+	bool is_path_route; /* path = route: written once, in the kind */
+	bool has_target;    /* the target is not path and query */
+	bool is_trace_packed;
+	struct piece path, query, target, trace, replay, pack;
+};
+
+/* a row of peer or kind that the tape has not yet */
+struct common_row {
+	uint64_t number;
+	uint8_t table; /* enum common_table */
+	struct piece key;
+};
+
+struct batch {
+	struct buf bytes;
+	struct row *rows;
+	size_t row_count, row_room;
+	struct common_row *commons;
+	size_t common_count, common_room;
+};
+
+void batch_fini(struct batch *b);
+void batch_clear(struct batch *b);
+/* batch_row() - room for one more row; NULL without memory. It counts once row_count is raised. */
+struct row *batch_row(struct batch *b) MUST_USE;
+struct common_row *batch_common(struct batch *b) MUST_USE; /* likewise */
+struct piece batch_add(struct batch *b, struct span s);	   /* see bytes.is_failed */
+struct span batch_span(const struct batch *b, struct piece p);
+void batch_sort(struct batch *b); /* by id: the tape then grows at its end */
+size_t batch_memory(const struct batch *b);

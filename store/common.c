@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "store/common.h"
+
+#include <sqlite3.h>
+
+/*
+ * Theory of operation. A key is the row in the order of its columns, each value behind a letter for
+ * its type, so that one loop binds any table: i 8 bytes; t 4 bytes of length and the text; a an
+ * address, which becomes text only when the row is really written.
+ */
+const char *const common_insert_sql[] = {
+	[COMMON_PEER] = "INSERT INTO peer (id, ip, port, service, namespace, pod, workload, node)"
+			" VALUES (?,?,?,?,?,?,?,?)",
+	[COMMON_KIND] =
+		"INSERT INTO kind (id, dst, protocol, method, host, route, status, reason, "
+		"anomalies,"
+		" request_type, response_type, request_flags, response_flags, request_version,"
+		" response_version) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+};
+
+static void add_number(struct buf *key, uint64_t v)
+{
+	buf_add_char(key, 'i');
+	buf_add(key, &v, sizeof(v));
+}
+
+static void add_text(struct buf *key, struct span s)
+{
+	uint32_t len = (uint32_t)s.len;
+
+	buf_add_char(key, 't');
+	buf_add(key, &len, sizeof(len));
+	buf_add_span(key, s);
+}
+
+void common_peer_key(struct buf *key, const struct endpoint *end, bool is_server)
+{
+	buf_clear(key);
+	buf_add_char(key, 'a');
+	buf_add(key, end->address, sizeof(end->address));
+	buf_add_char(key, (char)end->is_ipv4);
+	add_number(key, is_server ? end->port : 0);
+	add_text(key, end->who.service);
+	add_text(key, end->who.name_space);
+	add_text(key, end->who.pod);
+	add_text(key, end->who.workload);
+	add_text(key, end->who.node);
+}
+
+void common_kind_key(struct buf *key, const struct exchange *x, uint64_t dst_peer)
+{
+	const struct message *q = &x->request, *s = &x->response;
+	uint32_t request_absent =
+		(x->host.ptr ? 0u : COMMON_NO_HOST) | (q->content_type.ptr ? 0u : COMMON_NO_TYPE);
+	uint32_t response_absent = s->content_type.ptr ? 0u : COMMON_NO_TYPE;
+
+	buf_clear(key);
+	add_number(key, dst_peer);
+	add_number(key, x->protocol);
+	add_text(key, x->method);
+	add_text(key, x->host);
+	add_text(key, x->route);
+	add_number(key, x->status);
+	add_number(key, x->reason);
+	add_number(key, x->anomalies);
+	add_text(key, q->content_type);
+	add_text(key, s->content_type);
+	add_number(key, (q->flags & 0xffff) | request_absent);
+	add_number(key, (s->flags & 0xffff) | response_absent);
+	add_number(key, q->version);
+	add_number(key, s->version);
+}
+
+static struct span bind_number(struct sqlite3_stmt *st, int at, struct span key)
+{
+	int64_t v;
+
+	memcpy(&v, key.ptr, sizeof(v));
+	(void)sqlite3_bind_int64(st, at, v);
+	return span_from(key, sizeof(v));
+}
+
+static struct span bind_text(struct sqlite3_stmt *st, int at, struct span key)
+{
+	uint32_t len;
+
+	memcpy(&len, key.ptr, sizeof(len));
+	(void)sqlite3_bind_text(st, at, (const char *)key.ptr + sizeof(len), (int)len,
+				SQLITE_STATIC);
+	return span_from(key, sizeof(len) + len);
+}
+
+static struct span bind_address(struct sqlite3_stmt *st, int at, struct span key)
+{
+	struct endpoint end = {0};
+	char text[ENDPOINT_TEXT_MAX];
+
+	memcpy(end.address, key.ptr, sizeof(end.address));
+	end.is_ipv4 = key.ptr[sizeof(end.address)] != 0;
+	(void)sqlite3_bind_text(st, at, endpoint_text(&end, text), -1, SQLITE_TRANSIENT);
+	return span_from(key, sizeof(end.address) + 1);
+}
+
+void common_bind(struct sqlite3_stmt *st, uint64_t number, struct span key)
+{
+	(void)sqlite3_bind_int64(st, 1, (int64_t)number);
+	for (int at = 2; key.len; at++) {
+		uint8_t type = key.ptr[0];
+
+		key = span_from(key, 1);
+		key = type == 'i'   ? bind_number(st, at, key)
+		      : type == 't' ? bind_text(st, at, key)
+				    : bind_address(st, at, key);
+	}
+}

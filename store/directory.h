@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+/* directory.h - the files of a store: names, order, sizes, the lock */
+#pragma once
+
+#include "lib/buf.h"
+#include "lib/err.h"
+
+/* Tapes are numbered as they are made, whatever the clock says: tape-00000042.tape. */
+struct tape_list {
+	uint64_t *numbers; /* ascending; owned */
+	size_t count;
+};
+
+/* directory_list() - @dir's tapes. @e: -ENOENT, -EACCES, -ENOTDIR ... */
+int directory_list(const char *dir, struct tape_list *out, struct err *e) MUST_USE;
+void tape_list_fini(struct tape_list *l);
+
+/* Bulk tapes have another name until they are whole: whoever lists does not see them. */
+const char *directory_path(struct buf *out, const char *dir, uint64_t number, bool is_part);
+/* directory_file_bytes() - a tape's size on disk, log included; 0 when it is gone */
+uint64_t directory_file_bytes(const char *path);
+bool directory_has_log(const char *path);
+void directory_unlink(const char *path); /* a tape with all that belongs to it */
+/* directory_tidy() - remove what an interrupted writer left: parts, logs without a tape */
+void directory_tidy(const char *dir);
+
+/**
+ * directory_lock() - make @dir if need be and be its only writer
+ * @fd_out: close() gives the lock back; so does the end of the process
+ * @e:      -EBUSY with the other writer's pid; -EACCES, -EROFS ...
+ */
+int directory_lock(const char *dir, int *fd_out, struct err *e) MUST_USE;
+/* directory_sync() - names given or changed survive a power cut */
+void directory_sync(const char *dir);
