@@ -4,8 +4,4 @@
  */
 // clang-format off
 COMMAND(ls)
-COMMAND(tail)
-COMMAND(show)
-COMMAND(failures)
-COMMAND(doctor)
 // clang-format on

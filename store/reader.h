@@ -19,8 +19,11 @@ struct filter;
 int reader_open(const char *path, struct reader **r_out, struct err *e) MUST_USE;
 void reader_close(struct reader *r); /* accepts NULL */
 AUTO_DEFINE(reader, reader_close)
-/* reader_limit_ns() - a query that runs longer ends with -ETIMEDOUT; 0 = no limit */
-void reader_limit_ns(struct reader *r, uint64_t ns);
+/*
+ * reader_limit_ns() - a query that runs longer ends with -ETIMEDOUT; 0 = no limit
+ * @now_ns: a clock, since store/ has none: clock_mono_ns
+ */
+void reader_limit_ns(struct reader *r, uint64_t ns, uint64_t (*now_ns)(void));
 
 struct query {
 	const struct filter *filter; /* NULL: all */

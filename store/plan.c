@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "store/read_list.h"
+
+#include <errno.h>
+#include <sqlite3.h>
+
+#include "schema/sql.h"
+
+/*
+ * Theory of operation. The filter's condition is asked twice of each tape. First of its kinds, with
+ * NULL for whatever only an exchange or its client knows: a kind for which the condition is false
+ * even so has no exchange that matches. On a sealed tape, where (kind, id) is indexed, the others
+ * are then followed one by one; a tape without any is left out. Then of the exchanges.
+ *
+ * Times are conditions on start_ns, which is the id less `moved`; they bound the ids too, and the
+ * ids are what the tape is sorted by.
+ */
+#define START "(exchange.id - exchange.moved)"
+
+int plan_init(struct plan *p, const struct query *q, const char *extra, struct err *e)
+{
+	*p = (struct plan){.q = q, .extra = extra, .wants_messages = q->wants_messages};
+	if (!q->filter) {
+		p->is_all = true;
+		return 0;
+	}
+	if (filter_to_sql(q->filter, &p->filter) < 0)
+		return err_set(e, -ENOMEM, "filter: out of memory");
+	p->is_all = span_eq(buf_span(&p->filter.where), SPAN_LIT("1"));
+	p->needs_residual = !p->filter.is_exact;
+	p->wants_messages = p->wants_messages || filter_wants_messages(q->filter);
+	return 0;
+}
+
+void plan_fini(struct plan *p)
+{
+	if (p->q && p->q->filter)
+		filter_sql_fini(&p->filter);
+}
+
+void plan_where(const struct plan *p, struct buf *sql)
+{
+	buf_add_str(sql, " WHERE exchange.id > ? AND exchange.id < ?");
+	if (p->q->since_ns)
+		buf_add_str(sql, " AND " START " >= ?");
+	if (p->q->until_ns)
+		buf_add_str(sql, " AND " START " < ?");
+	if (p->extra)
+		buf_add_fmt(sql, " AND %s", p->extra);
+	if (!p->is_all) {
+		buf_add_str(sql, " AND ");
+		buf_add_span(sql, buf_span(&p->filter.where));
+	}
+}
+
+static int64_t as_integer(uint64_t v)
+{
+	return (int64_t)MIN(v, (uint64_t)INT64_MAX);
+}
+
+static int bind_filter(const struct plan *p, sqlite3_stmt *st, int at)
+{
+	for (size_t i = 0; i < p->filter.param_count; i++) {
+		const struct filter_param *param = &p->filter.params[i];
+
+		if (!param->text.ptr)
+			(void)sqlite3_bind_int64(st, at++, param->number);
+		else if (param->is_blob)
+			(void)sqlite3_bind_blob(st, at++, param->text.ptr, (int)param->text.len,
+						SQLITE_STATIC);
+		else
+			(void)sqlite3_bind_text(st, at++, (const char *)param->text.ptr,
+						(int)param->text.len, SQLITE_STATIC);
+	}
+	return at;
+}
+
+int plan_bind(const struct plan *p, sqlite3_stmt *st, int at, uint64_t after, uint64_t before)
+{
+	(void)sqlite3_bind_int64(st, at++, as_integer(after));
+	(void)sqlite3_bind_int64(st, at++, as_integer(before));
+	if (p->q->since_ns)
+		(void)sqlite3_bind_int64(st, at++, as_integer(p->q->since_ns));
+	if (p->q->until_ns)
+		(void)sqlite3_bind_int64(st, at++, as_integer(p->q->until_ns));
+	return p->is_all ? at : bind_filter(p, st, at);
+}
+
+bool plan_window(const struct plan *p, const struct tape_summary *sum, uint64_t *after,
+		 uint64_t *before)
+{
+	const struct query *q = p->q;
+	uint64_t low = sum->first_id - 1, high = sum->last_id + 1;
+
+	if (sum->rows == 0 || sum->first_id == 0)
+		return false;
+	if (q->since_ns)
+		low = MAX(low, q->since_ns - 1);
+	if (q->until_ns && q->until_ns < UINT64_MAX - sum->moved_max)
+		high = MIN(high, q->until_ns + sum->moved_max);
+	if (q->cursor && q->is_reverse)
+		low = MAX(low, q->cursor);
+	if (q->cursor && !q->is_reverse)
+		high = MIN(high, q->cursor);
+	*after = low;
+	*before = high;
+	return low < high && high - low > 1;
+}
+
+/* --- kinds --- */
+
+void plan_kinds_sql(const struct plan *p, const char *select, struct buf *sql)
+{
+	buf_add_fmt(sql, "SELECT %s FROM kind CROSS JOIN peer AS dst ON dst.id = kind.dst", select);
+	buf_add_str(sql, " CROSS JOIN (SELECT NULL AS id, NULL AS moved, NULL AS outcome,"
+			 " NULL AS src_port, NULL AS connection, NULL AS sequence, NULL AS latency,"
+			 " NULL AS path, NULL AS query, NULL AS target, NULL AS request_size,"
+			 " NULL AS response_size, NULL AS trace_id, NULL AS replay) AS exchange"
+			 " CROSS JOIN (SELECT NULL AS ip, NULL AS service, NULL AS namespace,"
+			 " NULL AS pod, NULL AS workload, NULL AS node) AS src WHERE (");
+	buf_add_span(sql, buf_span(&p->filter.where));
+	buf_add_char(sql, ')');
+}
+
+static sqlite3_stmt *ask_kinds(const struct plan *p, struct tape *t, const char *select,
+			       const char *ending, struct err *e)
+{
+	AUTO_BUF sql = {0};
+	sqlite3_stmt *st;
+
+	plan_kinds_sql(p, select, &sql);
+	buf_add_str(&sql, ending);
+	st = tape_prepare(t, buf_cstr(&sql), e);
+	if (st)
+		(void)bind_filter(p, st, 1);
+	return st;
+}
+
+/* Does the condition exclude any kind at all? Return: 1, 0 or a negative errno. */
+static int excludes_some(const struct plan *p, struct tape *t, struct err *e)
+{
+	sqlite3_stmt *st = ask_kinds(p, t, "1", " IS FALSE LIMIT 1", e);
+	int step;
+
+	if (!st)
+		return e->code;
+	step = sqlite3_step(st);
+	(void)sqlite3_finalize(st);
+	return step == SQLITE_ROW ? 1 : step == SQLITE_DONE ? 0 : tape_failed(t, e);
+}
+
+int plan_kinds(const struct plan *p, struct tape *t, uint64_t numbers[PLAN_KINDS_MAX],
+	       struct err *e)
+{
+	sqlite3_stmt *st;
+	int n = 0, step, some = p->is_all ? 0 : excludes_some(p, t, e);
+
+	if (some <= 0)
+		return some < 0 ? some : PLAN_KINDS_MAX + 1;
+	st = ask_kinds(p, t, "kind.id", " IS NOT FALSE", e);
+	if (!st)
+		return e->code;
+	while ((step = sqlite3_step(st)) == SQLITE_ROW && n <= PLAN_KINDS_MAX) {
+		if (n < PLAN_KINDS_MAX)
+			numbers[n] = (uint64_t)sqlite3_column_int64(st, 0);
+		n++;
+	}
+	(void)sqlite3_finalize(st);
+	return step == SQLITE_ROW || step == SQLITE_DONE ? n : tape_failed(t, e);
+}

@@ -1,0 +1,378 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "store/read_list.h"
+
+#include <errno.h>
+#include <sqlite3.h>
+#include <stdlib.h>
+
+#include "lib/id.h"
+#include "schema/sql.h"
+
+/*
+ * Theory of operation. A track is a piece of a tape that is sorted by id: the tape as a whole, or
+ * one kind of it. All tracks are merged. A track reads ahead a few rows at a time into memory and
+ * then resets its statement, so no read transaction stays open while the caller works, and the
+ * writer's log can be emptied. Where it goes on is the last id it read (keyset).
+ *
+ * Tapes are opened only when the merge comes to their windows, so the newest fifty exchanges open
+ * one or two tapes of a thousand.
+ */
+#define READ_AHEAD_FIRST 16 /* rows; twice as many each time, up to */
+#define READ_AHEAD_MAX	 512
+#define READ_AHEAD_BYTES (256 << 10)
+
+struct track {
+	struct seen_tape *tape;
+	sqlite3_stmt *st;
+	uint64_t kind; /* 0: all */
+	uint64_t after, before;
+	struct batch rows;
+	size_t at; /* of the next row in rows */
+	size_t ahead;
+	bool is_read; /* nothing is left on the tape */
+};
+
+struct merge {
+	struct reader *reader;
+	const struct plan *plan;
+	struct seen_tape **tapes; /* with something in their windows, in the order of the list */
+	size_t tape_count, next_tape;
+	struct track *tracks;
+	size_t count, room;
+};
+
+static bool is_before(const struct plan *p, uint64_t a, uint64_t b)
+{
+	return p->q->is_reverse ? a < b : a > b;
+}
+
+/* The id at which a tape begins, as the list goes. */
+static uint64_t edge(const struct plan *p, const struct seen_tape *t)
+{
+	return p->q->is_reverse ? t->summary.first_id : t->summary.last_id;
+}
+
+/* --- one track --- */
+
+static void write_sql(const struct plan *p, bool has_kind, struct buf *sql)
+{
+	buf_add_fmt(sql, "SELECT " READ_COLUMNS " FROM %s", p->is_all ? "exchange" : SQL_FROM);
+	plan_where(p, sql);
+	if (has_kind)
+		buf_add_str(sql, " AND exchange.kind = ?");
+	buf_add_fmt(sql, " ORDER BY exchange.id %s LIMIT ?", p->q->is_reverse ? "ASC" : "DESC");
+}
+
+static int prepare_track(const struct plan *p, struct track *k, struct err *e)
+{
+	AUTO_BUF sql = {0};
+
+	write_sql(p, k->kind != 0, &sql);
+	k->st = tape_prepare(read_tape_tape(k->tape->open), buf_cstr(&sql), e);
+	return k->st ? 0 : e->code;
+}
+
+static void track_fini(struct track *k)
+{
+	(void)sqlite3_finalize(k->st);
+	batch_fini(&k->rows);
+}
+
+static int read_rows(const struct plan *p, struct track *k, struct err *e)
+{
+	int step, r = 0;
+
+	while (r == 0 && k->rows.bytes.len < READ_AHEAD_BYTES &&
+	       (step = sqlite3_step(k->st)) != SQLITE_DONE) {
+		if (step != SQLITE_ROW)
+			return tape_failed(read_tape_tape(k->tape->open), e);
+		r = read_tape_row(k->st, p->wants_messages, &k->rows);
+	}
+	return r < 0 ? err_set(e, r, "reader: out of memory") : 0;
+}
+
+/* Read on, when what was read ahead is used up. */
+static int track_fill(const struct plan *p, struct track *k, struct err *e)
+{
+	int at, r;
+
+	if (k->at < k->rows.row_count || k->is_read)
+		return 0;
+	if (k->rows.row_count) {
+		uint64_t last = k->rows.rows[k->rows.row_count - 1].id;
+
+		*(p->q->is_reverse ? &k->after : &k->before) = last;
+	}
+	batch_clear(&k->rows);
+	k->at = 0;
+	at = plan_bind(p, k->st, 1, k->after, k->before);
+	if (k->kind)
+		(void)sqlite3_bind_int64(k->st, at++, (int64_t)k->kind);
+	(void)sqlite3_bind_int64(k->st, at, (int64_t)k->ahead);
+	r = read_rows(p, k, e);
+	(void)sqlite3_reset(k->st);
+	k->is_read = k->rows.row_count == 0;
+	k->ahead = MIN(2 * k->ahead, (size_t)READ_AHEAD_MAX);
+	return r;
+}
+
+/* --- tapes and their tracks --- */
+
+/* A track that is used up goes; its tape may then be closed, so many need not be open at once. */
+static void drop_track(struct merge *m, struct track *k)
+{
+	struct seen_tape *t = k->tape;
+
+	track_fini(k);
+	*k = m->tracks[--m->count];
+	for (size_t i = 0; i < m->count; i++)
+		if (m->tracks[i].tape == t)
+			return;
+	t->used = m->reader->turn - 1;
+}
+
+static int add_track(struct merge *m, struct seen_tape *t, uint64_t kind, struct err *e)
+{
+	struct track *k;
+
+	t->used = m->reader->turn;
+	if (m->count == m->room) {
+		size_t room = m->room ? 2 * m->room : 16;
+		struct track *grown = realloc(m->tracks, room * sizeof(*grown));
+
+		if (!grown)
+			return err_set(e, -ENOMEM, "reader: out of memory");
+		m->tracks = grown;
+		m->room = room;
+	}
+	k = &m->tracks[m->count];
+	*k = (struct track){.tape = t, .kind = kind, .ahead = READ_AHEAD_FIRST};
+	(void)plan_window(m->plan, &t->summary, &k->after, &k->before);
+	if (prepare_track(m->plan, k, e) < 0)
+		return e->code;
+	m->count++;
+	if (track_fill(m->plan, k, e) < 0)
+		return e->code;
+	if (k->is_read)
+		drop_track(m, k);
+	return 0;
+}
+
+static int begin_tape(struct merge *m, struct seen_tape *t, struct err *e)
+{
+	uint64_t kinds[PLAN_KINDS_MAX];
+	int n, r = read_set_open(m->reader, t, e);
+
+	if (r < 0)
+		return r == -ENOENT ? 0 : r; /* retired since */
+	n = plan_kinds(m->plan, read_tape_tape(t->open), kinds, e);
+	if (n <= 0)
+		return n;
+	if (n > PLAN_KINDS_MAX || !t->summary.is_sealed)
+		return add_track(m, t, 0, e);
+	for (int i = 0; i < n && r == 0; i++)
+		r = add_track(m, t, kinds[i], e);
+	return r;
+}
+
+static const struct row *head_of(const struct track *k)
+{
+	return k->at < k->rows.row_count ? &k->rows.rows[k->at] : NULL;
+}
+
+static struct track *first_track(const struct merge *m)
+{
+	struct track *first = NULL;
+
+	for (size_t i = 0; i < m->count; i++) {
+		struct track *k = &m->tracks[i];
+
+		if (head_of(k) &&
+		    (!first || is_before(m->plan, head_of(k)->id, head_of(first)->id)))
+			first = k;
+	}
+	return first;
+}
+
+/* The track with the next row; NULL at the end. Tapes that may come before it are opened. */
+static int next_track(struct merge *m, struct track **out, struct err *e)
+{
+	struct track *first = first_track(m);
+	int r = 0;
+
+	while (r == 0 && m->next_tape < m->tape_count) {
+		struct seen_tape *t = m->tapes[m->next_tape];
+
+		if (first && is_before(m->plan, head_of(first)->id, edge(m->plan, t)))
+			break;
+		m->next_tape++;
+		r = begin_tape(m, t, e);
+		first = first_track(m);
+	}
+	*out = first;
+	return r;
+}
+
+static int advance(struct merge *m, struct track *k, struct err *e)
+{
+	int r;
+
+	k->at++;
+	r = track_fill(m->plan, k, e);
+	if (r == 0 && k->is_read)
+		drop_track(m, k);
+	return r;
+}
+
+/* --- the list --- */
+
+static int by_edge(const void *a, const void *b, void *plan)
+{
+	uint64_t x = edge(plan, *(struct seen_tape *const *)a);
+	uint64_t y = edge(plan, *(struct seen_tape *const *)b);
+
+	return x == y ? 0 : is_before(plan, x, y) ? -1 : 1;
+}
+
+static int choose_tapes(struct merge *m, struct err *e)
+{
+	struct reader *r = m->reader;
+	uint64_t after, before;
+
+	m->tapes = calloc(r->count + 1, sizeof(*m->tapes));
+	if (!m->tapes)
+		return err_set(e, -ENOMEM, "reader: out of memory");
+	for (size_t i = r->count; i-- > 0;) {
+		int failed = read_set_summary(r, &r->tapes[i], e);
+
+		if (failed < 0 && failed != -ENOENT)
+			return failed;
+		if (failed == 0 && plan_window(m->plan, &r->tapes[i].summary, &after, &before))
+			m->tapes[m->tape_count++] = &r->tapes[i];
+	}
+	qsort_r(m->tapes, m->tape_count, sizeof(*m->tapes), by_edge, (void *)(uintptr_t)m->plan);
+	return 0;
+}
+
+static int read_head(struct merge *m, struct track *k, struct exchange *x, bool *is_wanted,
+		     struct err *e)
+{
+	const struct plan *p = m->plan;
+	struct reader *r = m->reader;
+	int failed = read_tape_exchange(k->tape->open, &k->rows, head_of(k), p->wants_messages,
+					r->unpacker, &r->room, x, e);
+
+	*is_wanted = failed == 0 && (!p->needs_residual || filter_matches(p->q->filter, x));
+	return failed;
+}
+
+/* Return: 1 at the end, 0 with one more handed out or skipped, or a negative errno. */
+static int list_one(struct merge *m, reader_exchange_fn *fn, void *ctx, uint64_t *count,
+		    uint64_t *cursor, struct err *e)
+{
+	struct track *k;
+	struct exchange x;
+	bool is_wanted;
+	int r = next_track(m, &k, e);
+
+	if (r < 0)
+		return r;
+	if (!k) {
+		*cursor = 0;
+		return 1;
+	}
+	r = read_head(m, k, &x, &is_wanted, e);
+	if (r == 0 && is_wanted) {
+		if (m->plan->q->limit && *count == m->plan->q->limit)
+			return 1; /* there is more: the cursor says where */
+		++*count;
+		*cursor = x.id;
+		r = fn(ctx, &x);
+	}
+	return r ? r : advance(m, k, e);
+}
+
+int read_list(struct reader *r, const struct plan *p, reader_exchange_fn *fn, void *ctx,
+	      uint64_t *cursor_out, struct err *e)
+{
+	struct merge m = {.reader = r, .plan = p};
+	uint64_t count = 0, cursor = 0;
+	int failed = read_set_refresh(r, e);
+
+	r->turn++;
+	if (failed == 0)
+		failed = choose_tapes(&m, e);
+	while (failed == 0)
+		failed = list_one(&m, fn, ctx, &count, &cursor, e);
+	for (size_t i = 0; i < m.count; i++)
+		track_fini(&m.tracks[i]);
+	free(m.tracks);
+	free(m.tapes);
+	if (failed < 0)
+		return failed;
+	if (cursor_out)
+		*cursor_out = cursor;
+	return 0;
+}
+
+int reader_list(struct reader *r, const struct query *q, reader_exchange_fn *fn, void *ctx,
+		uint64_t *cursor_out, struct err *e)
+{
+	struct err why = {0};
+	struct plan p;
+	int failed = plan_init(&p, q, NULL, &why);
+
+	if (failed == 0)
+		failed = read_list(r, &p, fn, ctx, cursor_out, &why);
+	plan_fini(&p);
+	return failed < 0 ? err_set(e, failed, "%s", *why.why ? why.why : strerror(-failed)) : 0;
+}
+
+/* --- for people --- */
+
+static void explain_param(const struct filter_param *p, struct buf *out)
+{
+	if (!p->text.ptr)
+		buf_add_fmt(out, " %lld", (long long)p->number);
+	else if (p->is_blob)
+		buf_add_fmt(out, " %zu bytes", p->text.len);
+	else
+		buf_add_fmt(out, " '%.*s'", (int)p->text.len, (const char *)p->text.ptr);
+}
+
+static void explain_filter(const struct plan *p, struct buf *out)
+{
+	buf_add_str(out, "parameters of the filter:");
+	for (size_t i = 0; i < p->filter.param_count; i++)
+		explain_param(&p->filter.params[i], out);
+	buf_add_str(out, "\nkinds: ");
+	plan_kinds_sql(p, "kind.id", out);
+	buf_add_str(out, " IS NOT FALSE\n");
+}
+
+static void explain_residual(const struct plan *p, struct buf *out)
+{
+	buf_add_str(out, "then, for each exchange: ");
+	if (p->needs_residual)
+		filter_describe(p->q->filter, out);
+	else
+		buf_add_str(out, "nothing, the SQL is exact");
+	buf_add_str(out, p->wants_messages ? "\nmessages: read\n" : "\nmessages: not read\n");
+}
+
+int reader_explain(struct reader *r, const struct query *q, struct buf *out, struct err *e)
+{
+	struct plan p;
+	int failed = plan_init(&p, q, NULL, e);
+
+	if (failed == 0) {
+		buf_add_fmt(out, "%zu tapes, each:\n", r->count);
+		write_sql(&p, false, out);
+		buf_add_char(out, '\n');
+		if (!p.is_all)
+			explain_filter(&p, out);
+		explain_residual(&p, out);
+	}
+	plan_fini(&p);
+	return failed;
+}

@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "store/read_set.h"
+
+#include <errno.h>
+#include <sqlite3.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include "store/directory.h"
+
+/*
+ * Theory of operation. Tapes come and go while we read. Each query begins with a look at the
+ * directory: known tapes keep what is known of them, others are forgotten. A tape that goes after
+ * that look is simply not there any more: its exchanges are retired. One that is open stays
+ * readable until it is closed.
+ *
+ * Few tapes are kept open, the last used ones. One that was seen growing is asked again each time;
+ * once sealed it is opened anew, so that our connection does not keep its log alive.
+ */
+#define OPEN_MAX       6
+#define PROGRESS_STEPS 10000 /* of SQLite's machine between two looks at the clock */
+
+static void forget_tape(struct seen_tape *t)
+{
+	read_tape_close(t->open);
+	free(t->path);
+	*t = (struct seen_tape){0};
+}
+
+static uint64_t inode_of(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 ? (uint64_t)st.st_ino : 0;
+}
+
+static struct seen_tape *find(struct reader *r, uint64_t number, uint64_t inode)
+{
+	for (size_t i = 0; i < r->count; i++)
+		if (r->tapes[i].number == number && r->tapes[i].inode == inode && r->tapes[i].path)
+			return &r->tapes[i];
+	return NULL;
+}
+
+/* What is known of tape @number, moved out of the old list, or the beginning of it. */
+static bool meet(struct reader *r, uint64_t number, const char *path, struct seen_tape *out)
+{
+	uint64_t inode = inode_of(path);
+	struct seen_tape *known = find(r, number, inode);
+
+	if (known) {
+		*out = *known;
+		*known = (struct seen_tape){0};
+		return true;
+	}
+	*out = (struct seen_tape){.number = number, .inode = inode, .path = strdup(path)};
+	return out->path != NULL;
+}
+
+static void replace(struct reader *r, struct seen_tape *tapes, size_t count)
+{
+	for (size_t i = 0; i < r->count; i++)
+		forget_tape(&r->tapes[i]);
+	free(r->tapes);
+	r->tapes = tapes;
+	r->count = count;
+}
+
+static int refresh(struct reader *r, const struct tape_list *l, struct err *e)
+{
+	AUTO_BUF path = {0};
+	struct seen_tape *tapes = calloc(l->count + 1, sizeof(*tapes));
+	bool is_whole = tapes != NULL;
+	size_t n = 0;
+
+	for (size_t i = 0; i < l->count && is_whole; i++)
+		is_whole = meet(r, l->numbers[i],
+				directory_path(&path, r->path, l->numbers[i], false), &tapes[n++]);
+	if (tapes)
+		replace(r, tapes, n);
+	return is_whole ? 0 : err_set(e, -ENOMEM, "store %s: out of memory", r->path);
+}
+
+int read_set_refresh(struct reader *r, struct err *e)
+{
+	struct tape_list l;
+	int failed;
+
+	r->deadline_ns = r->limit_ns && r->now_ns ? r->now_ns() + r->limit_ns : 0;
+	if (r->is_file && r->count)
+		return 0;
+	if (r->is_file) {
+		r->tapes = calloc(1, sizeof(*r->tapes));
+		if (!r->tapes || !meet(r, 1, r->path, r->tapes))
+			return err_set(e, -ENOMEM, "tape %s: out of memory", r->path);
+		r->count = 1;
+		return 0;
+	}
+	failed = directory_list(r->path, &l, e);
+	if (failed < 0)
+		return failed;
+	failed = refresh(r, &l, e);
+	tape_list_fini(&l);
+	return failed;
+}
+
+static int is_late(void *ctx)
+{
+	const struct reader *r = ctx;
+
+	return r->deadline_ns && r->now_ns() > r->deadline_ns;
+}
+
+static void close_oldest(struct reader *r, const struct seen_tape *keep)
+{
+	struct seen_tape *oldest = NULL;
+	size_t open = 0;
+
+	for (size_t i = 0; i < r->count; i++) {
+		struct seen_tape *t = &r->tapes[i];
+
+		open += t->open != NULL;
+		/* one that was used in this turn may be in the middle of a list */
+		if (t->open && t != keep && t->used != r->turn &&
+		    (!oldest || t->used < oldest->used))
+			oldest = t;
+	}
+	if (oldest && open >= OPEN_MAX) {
+		read_tape_close(oldest->open);
+		oldest->open = NULL;
+	}
+}
+
+int read_set_open(struct reader *r, struct seen_tape *t, struct err *e)
+{
+	int failed;
+
+	t->used = r->turn;
+	if (t->open)
+		return 0;
+	close_oldest(r, t);
+	failed = read_tape_open(t->path, &t->open, e);
+	if (failed == 0)
+		sqlite3_progress_handler(tape_db(read_tape_tape(t->open)), PROGRESS_STEPS, is_late,
+					 r);
+	return failed;
+}
+
+int read_set_summary(struct reader *r, struct seen_tape *t, struct err *e)
+{
+	bool was_growing = t->open && t->has_summary && !t->summary.is_sealed;
+	int failed;
+
+	if (t->has_summary && t->summary.is_sealed)
+		return 0;
+	failed = read_set_open(r, t, e);
+	if (failed == 0)
+		failed = read_tape_summary(t->open, &t->summary, e);
+	if (failed < 0)
+		return failed;
+	t->has_summary = true;
+	if (was_growing && t->summary.is_sealed) {
+		read_tape_close(t->open);
+		t->open = NULL;
+	}
+	return 0;
+}

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+/* read_set.h - the tapes that a reader sees now; what reader.c and its siblings share. @e is never
+ * NULL. */
+#pragma once
+
+#include "store/read_tape.h"
+#include "store/reader.h"
+
+struct seen_tape {
+	uint64_t number; /* order of making */
+	uint64_t inode;
+	uint64_t used; /* turn of its last use */
+	char *path;
+	struct read_tape *open; /* NULL: not now */
+	struct tape_summary summary;
+	bool has_summary;
+};
+
+struct reader {
+	char *path;
+	bool is_file; /* one tape */
+	struct seen_tape *tapes;
+	size_t count;
+	uint64_t turn;
+	struct unpacker *unpacker;
+	struct read_room room;
+	uint64_t limit_ns, deadline_ns;
+	uint64_t (*now_ns)(void);
+};
+
+/* read_set_refresh() - look again which tapes there are; a query begins with it */
+int read_set_refresh(struct reader *r, struct err *e) MUST_USE;
+/* read_set_summary() - of a tape. Return: 0; -ENOENT it is gone meanwhile: skip it; others */
+int read_set_summary(struct reader *r, struct seen_tape *t, struct err *e) MUST_USE;
+/* read_set_open() - likewise; the tape stays open while it is @is_needed or not many are */
+int read_set_open(struct reader *r, struct seen_tape *t, struct err *e) MUST_USE;

@@ -1,0 +1,375 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "store/read_tape.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <sqlite3.h>
+#include <stdlib.h>
+#include <zstd.h>
+
+#include "schema/sql.h"
+#include "store/common.h"
+#include "store/commons.h"
+
+/*
+ * Theory of operation. A row is copied out of SQLite at once, so that no statement stays open, and
+ * no read transaction with it, while somebody looks at the exchange. It becomes an exchange with
+ * the help of its kind and its peers; its pack is opened for the times, and decompressed only when
+ * messages are wanted. A body that lies in another exchange's pack is fetched from there, one step
+ * far: that one holds it itself.
+ *
+ * Everything read here may be damaged or made to harm. SQLite checks its own structure; here every
+ * length is checked against what is there, and types are taken as they come.
+ */
+#define PREFIX_BYTES	     160 /* of a pack: more than a prefix can be */
+#define DICTIONARIES_MAX     256
+#define DICTIONARY_BYTES_MAX (1 << 20)
+
+struct dictionary_slot {
+	uint64_t number; /* 0: free */
+	ZSTD_DDict *ready;
+};
+
+struct read_tape {
+	struct tape *tape;
+	struct commons *commons;
+	sqlite3_stmt *get, *dictionary;
+	struct tape_summary summary; /* final once is_sealed */
+	struct dictionary_slot dictionaries[DICTIONARIES_MAX];
+};
+
+int read_tape_open(const char *path, struct read_tape **t_out, struct err *e)
+{
+	struct err why = {0};
+	struct read_tape *t = calloc(1, sizeof(*t));
+	int r;
+
+	if (!t)
+		return err_set(e, -ENOMEM, "tape %s: out of memory", path);
+	r = tape_open(path, TAPE_READ, &t->tape, &why);
+	if (r == 0)
+		r = tape_summary(t->tape, &t->summary, &why);
+	if (r == 0 &&
+	    (!(t->commons = commons_new(t->tape, &why)) ||
+	     !(t->get = tape_prepare(t->tape, "SELECT " READ_COLUMNS " FROM exchange WHERE id = ?",
+				     &why)) ||
+	     !(t->dictionary =
+		       tape_prepare(t->tape, "SELECT bytes FROM dictionary WHERE id = ?", &why))))
+		r = why.code;
+	if (r < 0) {
+		read_tape_close(t);
+		return err_set(e, r, "%s", why.why);
+	}
+	*t_out = t;
+	return 0;
+}
+
+void read_tape_close(struct read_tape *t)
+{
+	if (!t)
+		return;
+	(void)sqlite3_finalize(t->get);
+	(void)sqlite3_finalize(t->dictionary);
+	for (size_t i = 0; i < DICTIONARIES_MAX; i++)
+		(void)ZSTD_freeDDict(t->dictionaries[i].ready);
+	commons_free(t->commons);
+	tape_close(t->tape);
+	free(t);
+}
+
+struct tape *read_tape_tape(const struct read_tape *t)
+{
+	return t->tape;
+}
+
+struct commons *read_tape_commons(const struct read_tape *t)
+{
+	return t->commons;
+}
+
+int read_tape_summary(struct read_tape *t, struct tape_summary *out, struct err *e)
+{
+	int r = t->summary.is_sealed ? 0 : tape_summary(t->tape, &t->summary, e);
+
+	if (r == 0)
+		*out = t->summary;
+	return r;
+}
+
+/* --- a row out of SQLite --- */
+
+static struct piece keep(sqlite3_stmt *st, int at, size_t max, struct batch *b)
+{
+	const void *bytes = sqlite3_column_blob(st, at);
+	size_t n = (size_t)sqlite3_column_bytes(st, at);
+
+	return batch_add(b, span_of(bytes, bytes ? MIN(n, max) : 0));
+}
+
+static struct piece keep_text(sqlite3_stmt *st, int at, struct batch *b)
+{
+	bool is_text = sqlite3_column_type(st, at) == SQLITE_TEXT;
+
+	return is_text ? keep(st, at, SIZE_MAX, b) : (struct piece){0};
+}
+
+int read_tape_row(struct sqlite3_stmt *st, bool wants_pack, struct batch *b)
+{
+	struct row *row = batch_row(b);
+
+	if (!row)
+		return -ENOMEM;
+	*row = (struct row){
+		.id = (uint64_t)sqlite3_column_int64(st, 0),
+		.moved = (uint64_t)sqlite3_column_int64(st, 1),
+		.kind = (uint64_t)sqlite3_column_int64(st, 2),
+		.outcome = (uint8_t)sqlite3_column_int(st, 3),
+		.src = (uint64_t)sqlite3_column_int64(st, 4),
+		.src_port = (uint16_t)sqlite3_column_int(st, 5),
+		.connection = (uint64_t)sqlite3_column_int64(st, 6),
+		.sequence = (uint32_t)sqlite3_column_int64(st, 7),
+		.latency_ns = (uint64_t)sqlite3_column_int64(st, 8),
+		.is_path_route = sqlite3_column_type(st, 9) == SQLITE_INTEGER,
+		.path = keep_text(st, 9, b),
+		.query = keep_text(st, 10, b),
+		.has_target = sqlite3_column_type(st, 11) != SQLITE_INTEGER,
+		.target = keep_text(st, 11, b),
+		.request_bytes = (uint64_t)sqlite3_column_int64(st, 12),
+		.response_bytes = (uint64_t)sqlite3_column_int64(st, 13),
+		.is_trace_packed = sqlite3_column_type(st, 14) == SQLITE_BLOB,
+		.trace = keep(st, 14, SQL_TRACE_BYTES * 1024, b),
+		.replay = keep_text(st, 15, b),
+		.dictionary = (uint32_t)sqlite3_column_int64(st, 16),
+		.pack = keep(st, 17, wants_pack ? SIZE_MAX : PREFIX_BYTES, b),
+	};
+	if (b->bytes.is_failed || b->bytes.len > UINT32_MAX)
+		return -ENOMEM;
+	b->row_count++;
+	return 0;
+}
+
+int read_tape_get(struct read_tape *t, uint64_t id, struct batch *b, struct err *e)
+{
+	int step, r;
+
+	(void)sqlite3_bind_int64(t->get, 1, (int64_t)id);
+	step = sqlite3_step(t->get);
+	if (step == SQLITE_ROW)
+		r = read_tape_row(t->get, true, b);
+	else
+		r = step == SQLITE_DONE ? -ENOENT : tape_failed(t->tape, e);
+	(void)sqlite3_reset(t->get);
+	return r;
+}
+
+/* --- a row as an exchange --- */
+
+void read_room_fini(struct read_room *room)
+{
+	buf_fini(&room->texts);
+	buf_fini(&room->messages);
+	buf_fini(&room->request_body);
+	buf_fini(&room->response_body);
+}
+
+static int damaged(const struct read_tape *t, uint64_t id, const char *what, struct err *e)
+{
+	return err_set(e, -EBADMSG, "tape %s: damaged: exchange %" PRIu64 ": %s",
+		       tape_path(t->tape), id, what);
+}
+
+static struct span absent_if(bool is_absent, struct span s)
+{
+	return is_absent ? (struct span){0} : s;
+}
+
+static void use_kind(const struct kind_row *k, struct exchange *x)
+{
+	x->protocol = k->protocol;
+	x->method = k->method;
+	x->host = absent_if(k->request_flags & COMMON_NO_HOST, k->host);
+	x->route = k->route;
+	x->status = k->status;
+	x->reason = k->reason;
+	x->anomalies = k->anomalies;
+	x->request.flags = k->request_flags & 0xffff;
+	x->request.version = k->request_version;
+	x->request.content_type = absent_if(k->request_flags & COMMON_NO_TYPE, k->request_type);
+	x->response.flags = k->response_flags & 0xffff;
+	x->response.version = k->response_version;
+	x->response.content_type = absent_if(k->response_flags & COMMON_NO_TYPE, k->response_type);
+}
+
+static void use_row(const struct batch *b, const struct row *row, struct exchange *x)
+{
+	*x = (struct exchange){
+		.id = row->id,
+		.start_ns = row->id - row->moved,
+		.connection = row->connection,
+		.sequence = row->sequence,
+		.outcome = row->outcome,
+		.path = batch_span(b, row->path),
+		.target = batch_span(b, row->target),
+		.trace_id = batch_span(b, row->trace),
+		.replay_of = batch_span(b, row->replay),
+		.request.body_bytes = row->request_bytes,
+		.response.body_bytes = row->response_bytes,
+	};
+}
+
+/* Texts that have to be put together: the target, the trace id. Their sizes are known before. */
+static int use_texts(const struct batch *b, const struct row *row, struct exchange *x,
+		     struct buf *texts)
+{
+	static const char hex[] = "0123456789abcdef";
+	struct span query = batch_span(b, row->query), trace = x->trace_id;
+	size_t target_bytes = row->has_target ? 0 : x->path.len + query.len;
+
+	buf_clear(texts);
+	if (!buf_reserve(texts, target_bytes + 2 * trace.len + 1))
+		return -ENOMEM;
+	if (!row->has_target) {
+		buf_add_span(texts, x->path);
+		buf_add_span(texts, query);
+		x->target = buf_span(texts);
+	}
+	if (row->is_trace_packed) {
+		x->trace_id = span_of(texts->ptr + texts->len, 2 * trace.len);
+		for (size_t i = 0; i < trace.len; i++) {
+			buf_add_char(texts, hex[trace.ptr[i] >> 4]);
+			buf_add_char(texts, hex[trace.ptr[i] & 15]);
+		}
+	}
+	return 0;
+}
+
+static int use_columns(struct read_tape *t, const struct batch *b, const struct row *row,
+		       struct buf *texts, struct exchange *x, struct err *e)
+{
+	const struct kind_row *kind = commons_kind(t->commons, row->kind, e);
+	const struct peer_row *src = kind ? commons_peer(t->commons, row->src, e) : NULL;
+	const struct peer_row *dst = src ? commons_peer(t->commons, kind->dst, e) : NULL;
+
+	if (!dst)
+		return e->code;
+	use_row(b, row, x);
+	use_kind(kind, x);
+	x->src = src->end;
+	x->src.port = row->src_port;
+	x->dst = dst->end;
+	if (row->is_path_route)
+		x->path = x->route;
+	return use_texts(b, row, x, texts);
+}
+
+/* --- messages --- */
+
+static int load_dictionary(struct read_tape *t, struct dictionary_slot *slot, uint64_t number,
+			   struct err *e)
+{
+	int step, r = 0;
+
+	(void)sqlite3_bind_int64(t->dictionary, 1, (int64_t)number);
+	step = sqlite3_step(t->dictionary);
+	if (step == SQLITE_ROW && sqlite3_column_bytes(t->dictionary, 0) <= DICTIONARY_BYTES_MAX)
+		slot->ready = ZSTD_createDDict(sqlite3_column_blob(t->dictionary, 0),
+					       (size_t)sqlite3_column_bytes(t->dictionary, 0));
+	else if (step != SQLITE_ROW && step != SQLITE_DONE)
+		r = tape_failed(t->tape, e);
+	(void)sqlite3_reset(t->dictionary);
+	if (r == 0 && !slot->ready)
+		r = err_set(e, -EBADMSG, "tape %s: damaged: no dictionary %" PRIu64,
+			    tape_path(t->tape), number);
+	slot->number = r == 0 ? number : 0;
+	return r;
+}
+
+static int find_dictionary(struct read_tape *t, uint64_t number, const ZSTD_DDict **out,
+			   struct err *e)
+{
+	struct dictionary_slot *slot = &t->dictionaries[number % DICTIONARIES_MAX];
+	int r = 0;
+
+	if (number && slot->number != number) {
+		(void)ZSTD_freeDDict(slot->ready);
+		*slot = (struct dictionary_slot){0};
+		r = load_dictionary(t, slot, number, e);
+	}
+	*out = number ? slot->ready : NULL;
+	return r;
+}
+
+static int unpack(struct read_tape *t, const struct row *row, const struct pack *p,
+		  struct unpacker *u, struct exchange *x, struct buf *room, struct err *e)
+{
+	const ZSTD_DDict *dictionary;
+	int r = find_dictionary(t, row->dictionary, &dictionary, e);
+
+	if (r < 0)
+		return r;
+	r = unpacker_messages(u, p, dictionary, x, room);
+	return r == -EBADMSG ? damaged(t, x->id, "its messages cannot be unpacked", e) : r;
+}
+
+/* The messages of another exchange, for its bodies. */
+static int unpack_other(struct read_tape *t, uint64_t id, struct unpacker *u, struct buf *room,
+			struct exchange *x, struct pack *p, struct err *e)
+{
+	struct batch b = {0};
+	AUTO_BUF texts = {0};
+	int r = read_tape_get(t, id, &b, e);
+
+	if (r == -ENOENT)
+		r = damaged(t, id, "it should hold a body of another one, but is not there", e);
+	if (r == 0)
+		r = use_columns(t, &b, b.rows, &texts, x, e);
+	if (r == 0 && pack_open(batch_span(&b, b.rows->pack), x, b.rows->latency_ns, p) < 0)
+		r = damaged(t, id, "the beginning of its pack", e);
+	if (r == 0)
+		r = unpack(t, b.rows, p, u, x, room, e);
+	batch_fini(&b);
+	return r;
+}
+
+/* @want: how long the body is to be */
+static int fetch_body(struct read_tape *t, uint64_t id, bool is_request, uint64_t want,
+		      struct unpacker *u, struct buf *room, struct span *body, struct err *e)
+{
+	struct exchange other;
+	struct pack p;
+	int r = unpack_other(t, id, u, room, &other, &p, e);
+
+	if (r < 0)
+		return r;
+	*body = is_request ? other.request.body : other.response.body;
+	if (body->len != want || (is_request ? p.elsewhere.request : p.elsewhere.response))
+		return damaged(t, id, "it should hold a body of another one, but does not", e);
+	return 0;
+}
+
+int read_tape_exchange(struct read_tape *t, const struct batch *b, const struct row *row,
+		       bool wants_messages, struct unpacker *u, struct read_room *room,
+		       struct exchange *x_out, struct err *e)
+{
+	struct exchange x;
+	struct pack p;
+	int r;
+
+	commons_trim(t->commons);
+	r = use_columns(t, b, row, &room->texts, &x, e);
+	if (r == 0 && pack_open(batch_span(b, row->pack), &x, row->latency_ns, &p) < 0)
+		r = damaged(t, row->id, "the beginning of its pack", e);
+	if (r == 0 && wants_messages)
+		r = unpack(t, row, &p, u, &x, &room->messages, e);
+	if (r == 0 && wants_messages && p.elsewhere.request)
+		r = fetch_body(t, p.elsewhere.request, true, p.request_body, u, &room->request_body,
+			       &x.request.body, e);
+	if (r == 0 && wants_messages && p.elsewhere.response)
+		r = fetch_body(t, p.elsewhere.response, false, p.response_body, u,
+			       &room->response_body, &x.response.body, e);
+	if (r == -ENOMEM)
+		return err_set(e, r, "tape %s: out of memory", tape_path(t->tape));
+	if (r == 0)
+		*x_out = x;
+	return r;
+}

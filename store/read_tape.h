@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+/* read_tape.h - one tape opened for reading: rows become exchanges. Thread: the reader's. @e is
+ * never NULL here. */
+#pragma once
+
+#include "store/batch.h"
+#include "store/pack.h"
+#include "store/tape.h"
+
+struct commons;
+struct read_tape;
+struct sqlite3_stmt;
+
+/* the columns that read_tape_row() expects, in this order */
+#define READ_COLUMNS                                                                               \
+	"exchange.id, exchange.moved, exchange.kind, exchange.outcome, exchange.src,"              \
+	" exchange.src_port, exchange.connection, exchange.sequence, exchange.latency,"            \
+	" exchange.path, exchange.query, exchange.target, exchange.request_size,"                  \
+	" exchange.response_size, exchange.trace_id, exchange.replay, exchange.dictionary,"        \
+	" exchange.pack"
+
+int read_tape_open(const char *path, struct read_tape **t_out, struct err *e) MUST_USE;
+void read_tape_close(struct read_tape *t); /* accepts NULL */
+struct tape *read_tape_tape(const struct read_tape *t);
+struct commons *read_tape_commons(const struct read_tape *t);
+/* read_tape_summary() - asked anew unless the tape is sealed */
+int read_tape_summary(struct read_tape *t, struct tape_summary *out, struct err *e) MUST_USE;
+
+/* read_tape_row() - append the row that @st stands at to @b. @wants_pack: all of it, not its
+ * prefix. */
+int read_tape_row(struct sqlite3_stmt *st, bool wants_pack, struct batch *b) MUST_USE;
+
+/* Where the spans of an exchange that was read live; reused from one to the next. */
+struct read_room {
+	struct buf texts, messages, request_body, response_body;
+};
+void read_room_fini(struct read_room *room);
+/**
+ * read_tape_exchange() - a row as an exchange
+ * @b, @row: as read_tape_row() left them
+ * @x_out:   its spans live in @b, @room and @t until the next call with one of these
+ *
+ * Return: 0; -EBADMSG damaged; -ENOMEM and SQLite's.
+ */
+int read_tape_exchange(struct read_tape *t, const struct batch *b, const struct row *row,
+		       bool wants_messages, struct unpacker *u, struct read_room *room,
+		       struct exchange *x_out, struct err *e) MUST_USE;
+/* read_tape_get() - the row of @id, appended to @b. Return: 0, -ENOENT, or as above. */
+int read_tape_get(struct read_tape *t, uint64_t id, struct batch *b, struct err *e) MUST_USE;
