@@ -49,7 +49,7 @@ PROGRAMS   := $(if $(DAEMON_OBJ),$(BUILD)/tapeloopd) $(if $(CLI_OBJ),$(BUILD)/ta
 
 .DELETE_ON_ERROR:
 .PHONY: all help setup needs demo check check-long unit unit-bin e2e rooms docs fuzz fuzz-bin corpora \
-	bench install uninstall format format-check clean
+	bench man install uninstall format format-check clean
 
 ##@ Build
 all: $(BUILD)/libtapeloop.a $(PROGRAMS) ## build tapeloop and tapeloopd into build/
@@ -110,7 +110,7 @@ corpora: all ## compare with ground truth: CORPUS=DIR [TAGS="a b"] [NOT_TAGS="c 
 rooms: ## who may include whom
 	@scripts/check-rooms
 
-docs: all ## documents agree with the tables and their links resolve
+docs: all man ## documents agree with the tables and their links resolve
 	@BUILD=$(BUILD) scripts/check-docs
 
 fuzz: ## fuzz every parser with libFuzzer: FUZZ_SECONDS each (60), or FUZZ=name for one
@@ -129,7 +129,13 @@ $(BUILD)/tests/fuzz/%: tests/fuzz/%.c $(BUILD)/libtapeloop.a | needs
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -fsanitize=fuzzer -MMD -MP -o $@ $< $(BUILD)/libtapeloop.a $(LDLIBS)
 
 ##@ Install
-install: all ## programs, man pages, completions, systemd unit, a first configuration (DESTDIR= PREFIX=)
+$(BUILD)/man/tapeloop-vocabulary.7: scripts/man-vocabulary $(wildcard schema/*.tbl.h)
+	@mkdir -p $(@D)
+	$(Q)scripts/man-vocabulary >$@
+
+man: $(BUILD)/man/tapeloop-vocabulary.7 ## man pages that are made from tables
+
+install: all man ## programs, man pages, completions, systemd unit, a first configuration (DESTDIR= PREFIX=)
 	@BUILD='$(BUILD)' DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' SYSCONFDIR='$(SYSCONFDIR)' scripts/install
 
 uninstall: ## remove what install put there; configuration and recordings stay
