@@ -122,12 +122,13 @@ static void *take_block(struct stream *s)
 
 /* --- the table --- */
 
+/* Both ends in a fixed order. No padding: its bytes are hashed. */
 struct flow_key {
-	struct conn_address ends[2];
+	uint8_t address[2][16];
+	uint16_t port[2];
 	uint32_t netns;
-	uint32_t hash;
-	unsigned dir; /* the packet's sender is ends[dir] */
 };
+_Static_assert(sizeof(struct flow_key) == 40, "padding would be hashed");
 
 static bool is_loopback(const uint8_t a[16], bool is_ipv4)
 {
@@ -136,46 +137,50 @@ static bool is_loopback(const uint8_t a[16], bool is_ipv4)
 	return is_ipv4 ? a[12] == 127 : memcmp(a, one, 16) == 0;
 }
 
-static void make_key(struct flow_key *k, const struct flow_table *t, const struct packet *p,
-		     uint32_t netns)
+/* memcmp() of 16 bytes, without the call */
+static int order_of(const uint8_t *a, const uint8_t *b)
 {
-	int order = memcmp(p->src, p->dst, 16);
-	struct {
-		uint8_t address[2][16];
-		uint16_t port[2];
-		uint32_t netns;
-	} hashed;
+	for (unsigned i = 0; i < 16; i += 8) {
+		uint64_t x, y;
 
-	k->dir = order > 0 || (order == 0 && p->src_port > p->dst_port);
-	memcpy(hashed.address[k->dir], p->src, 16);
-	memcpy(hashed.address[!k->dir], p->dst, 16);
-	hashed.port[k->dir] = p->src_port;
-	hashed.port[!k->dir] = p->dst_port;
-	hashed.netns = UNLIKELY(is_loopback(p->src, p->is_ipv4)) ? netns : 0;
-	for (unsigned i = 0; i < 2; i++) {
-		memcpy(k->ends[i].address, hashed.address[i], 16);
-		k->ends[i].port = hashed.port[i];
-		k->ends[i].is_ipv4 = p->is_ipv4;
+		memcpy(&x, a + i, 8);
+		memcpy(&y, b + i, 8);
+		if (x != y)
+			return __builtin_bswap64(x) < __builtin_bswap64(y) ? -1 : 1;
 	}
-	k->netns = hashed.netns;
-	k->hash = (uint32_t)XXH3_64bits_withSeed(&hashed, sizeof(hashed), t->wire->config.hash_seed);
+	return 0;
+}
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "order_of() swaps");
+
+/* Return: the packet's direction */
+static unsigned make_key(struct flow_key *k, const struct packet *p, uint32_t netns)
+{
+	int order = order_of(p->src, p->dst);
+	unsigned dir = order > 0 || (order == 0 && p->src_port > p->dst_port);
+
+	memcpy(k->address[dir], p->src, 16);
+	memcpy(k->address[!dir], p->dst, 16);
+	k->port[dir] = p->src_port;
+	k->port[!dir] = p->dst_port;
+	k->netns = UNLIKELY(is_loopback(p->src, p->is_ipv4)) ? netns : 0;
+	return dir;
 }
 
 static bool has_key(const struct flow *f, const struct flow_key *k)
 {
-	const struct conn_address *a = f->conn.ends, *b = k->ends;
+	const struct conn_address *a = f->conn.ends;
 
-	return f->hash == k->hash && f->netns == k->netns && a[0].port == b[0].port &&
-	       a[1].port == b[1].port && memcmp(a[0].address, b[0].address, 16) == 0 &&
-	       memcmp(a[1].address, b[1].address, 16) == 0;
+	return f->netns == k->netns && a[0].port == k->port[0] && a[1].port == k->port[1] &&
+	       memcmp(a[0].address, k->address[0], 16) == 0 &&
+	       memcmp(a[1].address, k->address[1], 16) == 0;
 }
 
-static struct flow *find(const struct flow_table *t, const struct flow_key *k)
+static struct flow *find(const struct flow_table *t, const struct flow_key *k, uint32_t hash)
 {
-	for (uint32_t i = t->buckets[k->hash & t->bucket_mask]; i != NO_FLOW;) {
+	for (uint32_t i = t->buckets[hash & t->bucket_mask]; i != NO_FLOW;) {
 		struct flow *f = &t->flows[i];
 
-		if (has_key(f, k))
+		if (LIKELY(f->hash == hash && has_key(f, k)))
 			return f;
 		i = f->next;
 	}
@@ -301,26 +306,35 @@ static uint64_t next_connection(struct wire *w, uint64_t ts_ns)
 	return w->connection_last;
 }
 
-static struct flow *open_flow(struct flow_table *t, const struct flow_key *k,
+static void set_end(struct conn *c, unsigned end, const uint8_t address[16], uint16_t port,
+		    bool is_ipv4)
+{
+	memcpy(c->ends[end].address, address, 16);
+	c->ends[end].port = port;
+	c->ends[end].is_ipv4 = is_ipv4;
+}
+
+static struct flow *open_flow(struct flow_table *t, uint32_t hash, unsigned dir, uint32_t netns,
 			      const struct packet *p, uint64_t ts_ns)
 {
 	struct flow *f = take_place(t);
-	uint32_t *bucket = &t->buckets[k->hash & t->bucket_mask];
+	uint32_t *bucket = &t->buckets[hash & t->bucket_mask];
 
 	*f = (struct flow){
 		.conn = {.wire = t->wire,
 			 .id = next_connection(t->wire, ts_ns),
-			 .ends = {k->ends[0], k->ends[1]},
 			 .client = -1,
 			 .is_midstream = !(p->flags & PACKET_SYN)},
 		.touched_ns = t->wire->now_ns,
-		.hash = k->hash,
-		.netns = k->netns,
+		.hash = hash,
+		.netns = netns,
 		.next = *bucket,
 		.class = FLOW_HALF_OPEN,
 	};
+	set_end(&f->conn, dir, p->src, p->src_port, p->is_ipv4);
+	set_end(&f->conn, !dir, p->dst, p->dst_port, p->is_ipv4);
 	if (p->flags & PACKET_SYN)
-		f->conn.client = (int8_t)(p->flags & PACKET_ACK ? !k->dir : k->dir);
+		f->conn.client = (int8_t)(p->flags & PACKET_ACK ? !dir : dir);
 	*bucket = (uint32_t)(f - t->flows);
 	stream_init(&f->streams[0], 0);
 	stream_init(&f->streams[1], 1);
@@ -529,14 +543,14 @@ static void follow(struct flow_table *t, struct flow *f, unsigned dir, const str
 void flow_packet(struct flow_table *t, const struct packet *p, uint32_t netns, uint64_t ts_ns)
 {
 	struct flow_key key;
-	struct flow *f;
+	unsigned dir = make_key(&key, p, netns);
+	uint32_t hash = (uint32_t)XXH3_64bits_withSeed(&key, sizeof(key), t->wire->config.hash_seed);
+	struct flow *f = find(t, &key, hash);
 
-	make_key(&key, t, p, netns);
 	count(t, COUNTER_BYTES_IN, p->payload.len);
-	f = find(t, &key);
-	if (UNLIKELY(f && is_reuse(f, key.dir, p))) {
+	if (UNLIKELY(f && is_reuse(f, dir, p))) {
 		if (f->class != FLOW_CLOSED)
-			end_both(t, f, CONN_END_REUSED, key.dir, ts_ns);
+			end_both(t, f, CONN_END_REUSED, dir, ts_ns);
 		forget(t, f);
 		f = NULL;
 	}
@@ -546,13 +560,13 @@ void flow_packet(struct flow_table *t, const struct packet *p, uint32_t netns, u
 			count(t, COUNTER_BYTES_IGNORED, p->payload.len);
 			return;
 		}
-		f = open_flow(t, &key, p, ts_ns);
+		f = open_flow(t, hash, dir, key.netns, p, ts_ns);
 	}
 	touch(t, f);
 	if (UNLIKELY(f->class == FLOW_CLOSED))
-		absorb(t, f, key.dir, p);
+		absorb(t, f, dir, p);
 	else
-		follow(t, f, key.dir, p, ts_ns);
+		follow(t, f, dir, p, ts_ns);
 }
 
 /* --- time --- */

@@ -86,22 +86,35 @@ enum layer layer_IP(struct layers *l)
 	}
 }
 
+/* RFC 1071: the sum of 32-bit words folds to that of 16-bit words, in any byte order */
 static bool is_wrong_checksum(const uint8_t *header, size_t len)
 {
-	uint32_t sum = 0;
+	uint64_t sum = 0;
 
-	for (size_t i = 0; i < len; i += 2)
-		sum += be16(header + i);
-	sum = (sum & 0xffff) + (sum >> 16);
-	return ((sum & 0xffff) + (sum >> 16)) != 0xffff;
+	for (size_t i = 0; i < len; i += 4) {
+		uint32_t word;
+
+		memcpy(&word, header + i, 4);
+		sum += word;
+	}
+	sum = (sum >> 32) + (sum & 0xffffffff);
+	sum = (sum >> 16) + (sum & 0xffff);
+	sum = (sum >> 16) + (sum & 0xffff);
+	return ((sum >> 16) + (sum & 0xffff)) != 0xffff;
 }
 
+/* as two whole words: whoever reads them next does not wait for halves to be put together */
 static void set_ipv4(uint8_t to[16], const uint8_t *from)
 {
-	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+	static const uint8_t mapped[8] = {[2] = 0xff, [3] = 0xff};
+	uint64_t low;
+	uint8_t bytes[8];
 
-	memcpy(to, mapped, 12);
-	memcpy(to + 12, from, 4);
+	memcpy(bytes, mapped, 4);
+	memcpy(bytes + 4, from, 4);
+	memcpy(&low, bytes, 8);
+	memset(to, 0, 8);
+	memcpy(to + 8, &low, 8);
 }
 
 /* what lies behind the header as part of a datagram; the caller has set id, offset and has_more */
