@@ -131,7 +131,8 @@ static size_t say_head(struct http1 *p, struct http1_step *step, enum http1_step
 /* no start line after all: the first @n bytes of @in go with it, what follows is searched */
 static size_t give_up_line(struct http1 *p, struct http1_step *step, struct span in, size_t n)
 {
-	bool is_spoiled = p->head_bytes == 0 && n == 0 && in.len && in.ptr[0] <= ' ';
+	bool is_spoiled = p->wanted == HTTP1_RESPONSE && p->head_bytes == 0 && n == 0 && in.len &&
+			  in.ptr[0] <= ' ';
 
 	keep_tail(p, span_of(in.ptr, n));
 	p->state = is_spoiled ? STATE_SKIP_LINE : STATE_SEARCH;

@@ -15,12 +15,14 @@
  *
  *   bytes -> http1_next() -> HEAD: pair_begin_...() -> BODY... -> END: pair_end_...()
  *
- * A connection seen from its SYN on whose client does not begin with a start line is not HTTP. One that
- * was joined midstream is searched for a while in both directions, since its first bytes may lie in the
- * middle of a body.
+ * A connection that does not begin with a start line is searched for a while: for long when it was
+ * joined midstream, since its first bytes may lie in the middle of a body; for a few bytes when its SYN
+ * was seen, which finds HTTP behind the greeting of a SOCKS proxy and leaves all else alone soon.
  */
 
-#define SEARCH_BYTES_MAX (256 << 10) /* of a direction, before a connection without a message is given up */
+/* bytes of one direction that may be searched before a connection without a message is given up */
+#define SEARCH_BYTES_MIDSTREAM (256 << 10)
+#define SEARCH_BYTES_BEGINNING 512
 
 struct direction {
 	struct http1 parser;
@@ -136,6 +138,14 @@ static void become_client_and_server(struct conn *c, unsigned client)
 	http1_expect(&h->dirs[!client].parser, HTTP1_RESPONSE);
 }
 
+/* a response alone makes no HTTP of a connection whose client was heard from the SYN and spoke none */
+static bool is_answer_to_nonsense(const struct conn *c, unsigned dir)
+{
+	const struct http1_conn *h = state_of(c);
+
+	return !is_request(&h->dirs[dir]) && !c->is_midstream && h->dirs[!dir].searched > 0;
+}
+
 /* the start line is certain: the draft becomes part of a pair. Return: false when it is of no use. */
 static bool open_message(const struct feed *f, bool is_resynced)
 {
@@ -143,7 +153,7 @@ static bool open_message(const struct feed *f, bool is_resynced)
 	struct direction *d = &h->dirs[f->dir];
 	struct pair *p;
 
-	if (!h->has_spoken)
+	if (!h->has_spoken && !is_answer_to_nonsense(f->c, f->dir))
 		become_client_and_server(f->c, is_request(d) ? f->dir : !f->dir);
 	if (d->parser.kind != d->parser.wanted) {
 		drop_draft(f->c, d);
@@ -290,15 +300,18 @@ static bool is_server(const struct conn *c, unsigned dir)
 	return state_of(c)->has_spoken && c->client != (int8_t)dir;
 }
 
-/* nothing was found where something should have been: is it HTTP at all? */
-static void note_hopeless(struct conn *c, unsigned dir)
+/* @bytes that made no sense: is it HTTP at all? */
+static void note_nonsense(struct conn *c, unsigned dir, size_t bytes)
 {
 	struct http1_conn *h = state_of(c);
+	struct direction *d = &h->dirs[dir];
 
+	d->searched += bytes;
 	if (h->has_spoken)
 		return;
-	h->dirs[dir].is_hopeless = true;
-	if (h->dirs[!dir].is_hopeless || (!c->is_midstream && c->client == (int8_t)dir))
+	if (d->searched > (c->is_midstream ? SEARCH_BYTES_MIDSTREAM : SEARCH_BYTES_BEGINNING))
+		d->is_hopeless = true;
+	if (d->is_hopeless && h->dirs[!dir].is_hopeless)
 		conn_become(c, &conn_protocol_other);
 }
 
@@ -312,17 +325,7 @@ static void take_broken_step(const struct feed *f, const struct http1_step *step
 	end_message(f->c, d, false, REASON_PARSE_ERROR, f->ts_ns);
 	if (is_server(f->c, f->dir))
 		pair_lost_responses(&h->pairs, f->offset, f->offset, REASON_PARSE_ERROR);
-	if (!f->c->is_midstream)
-		note_hopeless(f->c, f->dir);
-}
-
-static void take_skipped_step(const struct feed *f, const struct http1_step *step)
-{
-	struct direction *d = &state_of(f->c)->dirs[f->dir];
-
-	d->searched += step->bytes.len;
-	if (d->searched > SEARCH_BYTES_MAX)
-		note_hopeless(f->c, f->dir);
+	note_nonsense(f->c, f->dir, step->bytes.len);
 }
 
 static void take_step(const struct feed *f, const struct http1_step *step)
@@ -344,7 +347,7 @@ static void take_step(const struct feed *f, const struct http1_step *step)
 		take_broken_step(f, step);
 		break;
 	case HTTP1_SKIPPED:
-		take_skipped_step(f, step);
+		note_nonsense(f->c, f->dir, step->bytes.len);
 		break;
 	case HTTP1_NEED_MORE:
 	case HTTP1_TUNNEL:

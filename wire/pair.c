@@ -323,7 +323,8 @@ static struct pair *find_request_of(struct pairs *ps, const struct draft *respon
 		return NULL;
 	if (p->request.acked != UNKNOWN && response->offset < p->request.acked)
 		return NULL;
-	if (response->acked != UNKNOWN && response->acked <= p->request.offset)
+	/* an acknowledgement of nothing at all says nothing: some captures were made by hand */
+	if (response->acked != UNKNOWN && response->acked && response->acked <= p->request.offset)
 		return NULL;
 	return p;
 }
