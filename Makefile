@@ -45,7 +45,10 @@ DAEMON_OBJ := $(patsubst %.c,$(BUILD)/%.o,$(wildcard daemon/*.c))
 CLI_OBJ    := $(patsubst %.c,$(BUILD)/%.o,$(wildcard cli/*.c))
 UNIT_BIN   := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/test_*.c))
 FUZZ_BIN   := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/fuzz/fuzz_*.c))
-PROGRAMS   := $(if $(DAEMON_OBJ),$(BUILD)/tapeloopd) $(if $(CLI_OBJ),$(BUILD)/tapeloop)
+# for the unit tests of daemon/ and cli/: all of them but main()
+DAEMON_LIB := $(BUILD)/libtapeloop-daemon.a
+CLI_LIB    := $(BUILD)/libtapeloop-cli.a
+PROGRAMS   := $(if $(and $(wildcard wire/conn.c),$(wildcard store/store.c),$(wildcard http-api/api.c)),$(BUILD)/tapeloopd) $(if $(wildcard store/reader.c),$(BUILD)/tapeloop)
 
 .DELETE_ON_ERROR:
 .PHONY: all help setup needs demo check check-long unit unit-bin e2e rooms docs fuzz fuzz-bin corpora \
@@ -64,6 +67,14 @@ $(BUILD)/libtapeloop.a: $(LIB_OBJ)
 	@rm -f $@
 	$(Q)$(AR) rcs $@ $^
 
+$(DAEMON_LIB): $(filter-out %/main.o,$(DAEMON_OBJ))
+	@rm -f $@
+	$(Q)$(AR) rcs $@ $^
+
+$(CLI_LIB): $(filter-out %/main.o,$(CLI_OBJ))
+	@rm -f $@
+	$(Q)$(AR) rcs $@ $^
+
 $(BUILD)/tapeloopd: $(DAEMON_OBJ) $(BUILD)/libtapeloop.a
 	@echo "  LD $@"
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
@@ -76,6 +87,9 @@ $(BUILD)/%.o: %.c Makefile | needs
 	@mkdir -p $(@D)
 	@echo "  CC $<"
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+# part of the program by .incbin
+$(BUILD)/http-api/openapi.o: schema/openapi.yaml
 
 ##@ See it
 demo: ## a small shop with a failing service, recorded, listed, shown and replayed (DEMO_KEEP=1 stays)
@@ -122,6 +136,16 @@ $(BUILD)/tests/unit/%: tests/unit/%.c $(BUILD)/libtapeloop.a | needs
 	@mkdir -p $(@D)
 	@echo "  CC $<"
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -MMD -MP -o $@ $< $(BUILD)/libtapeloop.a -lcmocka $(LDLIBS)
+
+$(BUILD)/tests/unit/test_daemon_%: tests/unit/test_daemon_%.c $(DAEMON_LIB) $(BUILD)/libtapeloop.a | needs
+	@mkdir -p $(@D)
+	@echo "  CC $<"
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -MMD -MP -o $@ $< $(DAEMON_LIB) $(BUILD)/libtapeloop.a -lcmocka $(LDLIBS)
+
+$(BUILD)/tests/unit/test_cli_%: tests/unit/test_cli_%.c $(CLI_LIB) $(BUILD)/libtapeloop.a | needs
+	@mkdir -p $(@D)
+	@echo "  CC $<"
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -MMD -MP -o $@ $< $(CLI_LIB) $(BUILD)/libtapeloop.a -lcmocka $(LDLIBS)
 
 $(BUILD)/tests/fuzz/%: tests/fuzz/%.c $(BUILD)/libtapeloop.a | needs
 	@mkdir -p $(@D)

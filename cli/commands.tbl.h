@@ -4,4 +4,8 @@
  */
 // clang-format off
 COMMAND(ls)
+COMMAND(tail)
+COMMAND(show)
+COMMAND(failures)
+COMMAND(doctor)
 // clang-format on

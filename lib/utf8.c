@@ -14,8 +14,8 @@ size_t utf8_len(const uint8_t *p, size_t left)
 			return 0;
 		return 3;
 	}
-	if (c >= 0xf0 && c <= 0xf4 && left >= 4 && (p[1] & 0xc0) == 0x80 &&
-	    (p[2] & 0xc0) == 0x80 && (p[3] & 0xc0) == 0x80) {
+	if (c >= 0xf0 && c <= 0xf4 && left >= 4 && (p[1] & 0xc0) == 0x80 && (p[2] & 0xc0) == 0x80 &&
+	    (p[3] & 0xc0) == 0x80) {
 		if ((c == 0xf0 && p[1] < 0x90) || (c == 0xf4 && p[1] > 0x8f))
 			return 0;
 		return 4;
@@ -46,8 +46,7 @@ uint32_t utf8_rune(const uint8_t *p, size_t len)
 {
 	switch (len) {
 	case 2: return (uint32_t)(p[0] & 0x1f) << 6 | (p[1] & 0x3f);
-	case 3:
-		return (uint32_t)(p[0] & 0x0f) << 12 | (uint32_t)(p[1] & 0x3f) << 6 | (p[2] & 0x3f);
+	case 3: return (uint32_t)(p[0] & 0x0f) << 12 | (uint32_t)(p[1] & 0x3f) << 6 | (p[2] & 0x3f);
 	case 4:
 		return (uint32_t)(p[0] & 0x07) << 18 | (uint32_t)(p[1] & 0x3f) << 12 |
 		       (uint32_t)(p[2] & 0x3f) << 6 | (p[3] & 0x3f);
@@ -61,6 +60,7 @@ struct range {
 };
 
 /* in order; what stands in none of them is one column wide */
+// clang-format off
 static const struct range ranges[] = {
 	{0x0000, 0x001f, -1},   /* C0 controls: ESC begins terminal sequences */
 	{0x007f, 0x009f, -1},   /* DEL and C1 controls: CSI in one byte */
@@ -100,6 +100,7 @@ static const struct range ranges[] = {
 	{0x20000, 0x3fffd, 2},
 	{0xe0000, 0xe0fff, -1}, /* tags: invisible text */
 };
+// clang-format on
 
 int utf8_width(uint32_t rune)
 {

@@ -42,12 +42,14 @@ struct tap {
 };
 
 struct capture {
-	struct record *record;
+	struct record *record; /* once it runs */
 	struct tap *taps;
 	struct pollfd *polls; /* one for each tap, then stop_fd */
 	size_t count, live_count;
 	uint64_t poll_ns;
 	struct source_stats lost; /* of handles that are closed */
+	struct identity_seen *seen; /* addresses in namespaces; pods' names are owned */
+	size_t seen_count;
 	int stop_fd;
 	pthread_t thread;
 	bool has_thread;
@@ -156,6 +158,7 @@ static void look_for_gone(struct capture *c)
 
 static void tick(struct capture *c, uint64_t count)
 {
+	atomic_fetch_add_explicit(&c->record->beats, 1, memory_order_relaxed);
 	wire_tick(c->record->wire, clock_wall_ns() - TICK_NS - 2 * c->poll_ns);
 	record_apply(c->record);
 	record_wake(c->record);
@@ -209,58 +212,81 @@ static uint32_t number_of_netns(const struct capture *c, size_t upto)
 	return (uint32_t)upto + 1;
 }
 
-static int open_tap(struct capture *c, size_t i, const struct record_live *live, struct err *e)
+static int keep_seen(struct capture *c, const struct source *source)
 {
-	const struct source_config config = {
-		.interface = live->interfaces[i].interface,
-		.netns = live->interfaces[i].netns,
-		.bpf = live->bpf,
-		.buffer_bytes = live->buffer_bytes,
-		.snaplen = live->snaplen,
-		.poll_ns = live->poll_ns,
+	size_t n;
+	const struct identity_seen *seen = source_seen(source, &n);
+	struct identity_seen *more = realloc(c->seen, (c->seen_count + n + 1) * sizeof(*more));
+
+	if (!more)
+		return -ENOMEM;
+	c->seen = more;
+	for (size_t i = 0; i < n; i++) {
+		more[c->seen_count] = seen[i];
+		more[c->seen_count].pod = strdup(seen[i].pod);
+		if (!more[c->seen_count].pod)
+			return -ENOMEM;
+		c->seen_count++;
+	}
+	return 0;
+}
+
+static int open_tap(struct capture *c, size_t i, const struct capture_config *config,
+		    struct err *e)
+{
+	const struct source_config sc = {
+		.interface = config->interfaces[i].interface,
+		.netns = config->interfaces[i].netns,
+		.bpf = config->bpf,
+		.buffer_bytes = config->buffer_bytes,
+		.snaplen = config->snaplen,
+		.poll_ns = config->poll_ns,
 	};
 	struct tap *t = &c->taps[i];
-	int failed = source_open(&config, &t->source, e);
+	int failed = source_open(&sc, &t->source, e);
 
 	if (failed < 0)
 		return failed;
-	t->wire = c->record->wire;
 	t->where.linktype = source_linktype(t->source);
 	t->where.netns = number_of_netns(c, i);
 	c->polls[i] = (struct pollfd){.fd = source_fd(t->source), .events = POLLIN};
 	c->live_count++;
+	if (keep_seen(c, t->source) < 0)
+		return err_set(e, -ENOMEM, "capture: out of memory");
 	return 0;
 }
 
-int capture_open(const struct record_live *live, struct record *r, struct capture **c_out,
-		 struct err *e)
+int capture_open(const struct capture_config *config, struct capture **c_out, struct err *e)
 {
-	struct capture *c = calloc(1, sizeof(*c));
+	AUTO(capture) c = calloc(1, sizeof(*c));
 	int failed = 0;
 
 	if (!c)
 		return err_set(e, -ENOMEM, "capture: out of memory");
-	*c = (struct capture){.record = r, .count = live->count, .poll_ns = live->poll_ns};
+	c->count = config->count;
+	c->poll_ns = config->poll_ns;
 	c->taps = calloc(c->count, sizeof(*c->taps));
 	c->polls = calloc(c->count + 1, sizeof(*c->polls));
 	c->stop_fd = eventfd(0, EFD_CLOEXEC);
 	if (!c->taps || !c->polls || c->stop_fd < 0)
-		failed = err_set(e, -ENOMEM, "capture: out of memory or file descriptors");
+		return err_set(e, -ENOMEM, "capture: out of memory or file descriptors");
 	for (size_t i = 0; i < c->count && failed == 0; i++)
-		failed = open_tap(c, i, live, e);
-	if (failed < 0) {
-		capture_free(c);
+		failed = open_tap(c, i, config, e);
+	if (failed < 0)
 		return failed;
-	}
 	c->polls[c->count] = (struct pollfd){.fd = c->stop_fd, .events = POLLIN};
-	*c_out = c;
+	*c_out = TAKE(c);
 	return 0;
 }
 
-int capture_start(struct capture *c, struct err *e)
+int capture_start(struct capture *c, struct record *r, struct err *e)
 {
-	int failed = pthread_create(&c->thread, NULL, capture_loop, c);
+	int failed;
 
+	c->record = r;
+	for (size_t i = 0; i < c->count; i++)
+		c->taps[i].wire = r->wire;
+	failed = pthread_create(&c->thread, NULL, capture_loop, c);
 	if (failed)
 		return err_set(e, -failed, "capture thread: %s", strerror(failed));
 	(void)pthread_setname_np(c->thread, "capture");
@@ -285,8 +311,11 @@ void capture_free(struct capture *c)
 		return;
 	for (size_t i = 0; c->taps && i < c->count; i++)
 		source_close(c->taps[i].source);
+	for (size_t i = 0; i < c->seen_count; i++)
+		free((char *)(uintptr_t)c->seen[i].pod);
 	if (c->stop_fd >= 0)
 		(void)close(c->stop_fd);
+	free(c->seen);
 	free(c->taps);
 	free(c->polls);
 	free(c);
@@ -295,26 +324,5 @@ void capture_free(struct capture *c)
 int capture_identities(const struct capture *c, const char *path, struct identities **i_out,
 		       struct err *e)
 {
-	struct identity_seen *all = NULL;
-	size_t count = 0;
-	int failed = 0;
-
-	for (size_t i = 0; i < c->count && failed == 0; i++) {
-		size_t n = 0;
-		const struct identity_seen *seen = source_seen(c->taps[i].source, &n);
-		struct identity_seen *more = realloc(all, (count + n + 1) * sizeof(*more));
-
-		if (!more) {
-			failed = err_set(e, -ENOMEM, "identities: out of memory");
-			break;
-		}
-		all = more;
-		if (n)
-			memcpy(all + count, seen, n * sizeof(*seen));
-		count += n;
-	}
-	if (failed == 0)
-		failed = identities_load(path, all, count, i_out, e);
-	free(all);
-	return failed;
+	return identities_load(path, c->seen, c->seen_count, i_out, e);
 }

@@ -7,9 +7,8 @@
 
 #include "lib/buf.h"
 #include "lib/ring.h"
+#include "record/capture.h"
 #include "record/recorder.h"
-
-struct capture;
 
 /* New redaction rules on their way to the capture thread. */
 struct redaction_rules {
@@ -25,6 +24,7 @@ struct record {
 	struct counters capture_counters;
 	struct buf direct;       /* decode only: the one exchange that is being made */
 	struct capture *capture; /* NULL: files only */
+	_Atomic uint64_t beats;  /* of the capture thread: it lives */
 
 	/* between the two */
 	struct ring *ring;            /* NULL: decode only, there is no recorder thread */
@@ -50,3 +50,8 @@ void record_wake(struct record *r);
 void record_apply(struct record *r);
 void record_change_fini(struct record *r); /* record/change.c: what nobody took out of the boxes */
 void record_ring(int fd);                  /* wake who sleeps on that eventfd */
+
+/* record/capture.c */
+int capture_start(struct capture *c, struct record *r, struct err *e) MUST_USE; /* the thread */
+/* capture_stop() - read what the kernel has already taken, end the thread; accepts NULL */
+void capture_stop(struct capture *c);

@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include "lib/clock.h"
-#include "record/capture.h"
 #include "record/file.h"
 #include "record/internal.h"
 
@@ -181,9 +180,14 @@ static void *record_loop(void *arg)
 	}
 }
 
+size_t record_exchange_bytes_max(size_t head_max, size_t body_max)
+{
+	return 2 * (head_max + body_max) + EXCHANGE_EXTRA;
+}
+
 static int check_queue(const struct record_config *c, struct err *e)
 {
-	size_t most = 2 * (c->wire.body_max + c->wire.head_max) + EXCHANGE_EXTRA;
+	size_t most = record_exchange_bytes_max(c->wire.head_max, c->wire.body_max);
 
 	if (c->store_dir && c->queue_bytes / 2 < most)
 		return err_set(e, -EINVAL,
@@ -295,20 +299,24 @@ int record_file(struct record *r, const char *path, struct err *e)
 	return failed;
 }
 
-int record_open(struct record *r, const struct record_live *live, struct err *e)
+int record_run(struct record *r, struct capture *c, struct err *e)
 {
-	return capture_open(live, r, &r->capture, e);
+	r->capture = c;
+	return capture_start(c, r, e);
 }
 
-int record_run(struct record *r, struct err *e)
+uint64_t record_beats(const struct record *r)
 {
-	return capture_start(r->capture, e);
+	return atomic_load_explicit(&r->beats, memory_order_relaxed);
 }
 
-int record_identities(const struct record *r, const char *path, struct identities **i_out,
-		      struct err *e)
+void record_levels(const struct record *r, struct record_levels *out)
 {
-	return capture_identities(r->capture, path, i_out, e);
+	*out = (struct record_levels){0};
+	if (!r->ring)
+		return;
+	out->queue_bytes = ring_used_bytes(r->ring);
+	out->queue_count = ring_count(r->ring);
 }
 
 int record_stop(struct record *r, struct counters *sum_out, struct err *e)

@@ -13,6 +13,7 @@
 #include "wire/wire.h"
 
 struct record;
+struct capture;    /* record/capture.h: live handles */
 struct identities; /* record/identity.h: immutable snapshot address -> who */
 
 struct record_config {
@@ -35,6 +36,8 @@ struct record_config {
 	bool (*is_stopped)(void); /* asked between packets of a file: should it end here? may be NULL */
 };
 
+/* record_exchange_bytes_max() - the most that one exchange takes in the queue, which must be twice as large */
+size_t record_exchange_bytes_max(size_t head_max, size_t body_max);
 /**
  * record_start() - make the decoder, open the store, start the recorder thread
  * @config: copied; its strings and what ctx points to must outlive record_stop()
@@ -52,31 +55,15 @@ int record_start(const struct record_config *config, struct record **r_out, stru
  * said so; -EIO when the store failed, which ends it at once.
  */
 int record_file(struct record *r, const char *path, struct err *e) MUST_USE;
-/* Where live capture listens. */
-struct record_interface {
-	const char *interface; /* NULL: all */
-	const char *netns;     /* network namespace, by name or path; NULL: ours */
+/* record_run() - start the capture thread. @c moves in, in any case. */
+int record_run(struct record *r, struct capture *c, struct err *e) MUST_USE;
+/* record_beats() - grows ten times a second as long as the capture thread lives. Any thread. */
+uint64_t record_beats(const struct record *r);
+/* What is held at present, for gauges. */
+struct record_levels {
+	uint64_t queue_bytes, queue_count;
 };
-struct record_live {
-	const struct record_interface *interfaces;
-	size_t count;
-	const char *bpf;
-	size_t buffer_bytes; /* of each */
-	size_t snaplen;
-	uint64_t poll_ns;
-};
-
-/**
- * record_open() - open all handles, in the calling thread, which needs the privileges to
- * @live: borrowed for the call
- * @e:    what source_open() says; all handles are closed then
- */
-int record_open(struct record *r, const struct record_live *live, struct err *e) MUST_USE;
-/* record_run() - start the capture thread on what record_open() opened; privileges may be gone */
-int record_run(struct record *r, struct err *e) MUST_USE;
-/* record_identities() - build a snapshot: see identities_load(); with the addresses in namespaces */
-int record_identities(const struct record *r, const char *path, struct identities **i_out,
-		      struct err *e) MUST_USE;
+void record_levels(const struct record *r, struct record_levels *out); /* any thread */
 /**
  * record_change() - what may change while it runs
  * @config:     redaction, limits of the store, commit interval and record filter are taken

@@ -158,7 +158,8 @@ static void put_octets(struct json *j, const struct exchange *x)
 		json_object_end(j);
 }
 
-/* Which object a field stands in: the bytes of its name before the dot, with the dot; 0 for the outer one. */
+/* Which object a field stands in: the bytes of its name before the dot, with the dot; 0 for the
+ * outer one. */
 static size_t group_len(const char *name)
 {
 	const char *dot = strchr(name, '.');

@@ -24,17 +24,18 @@
 #include "schema/fields.h"
 
 struct reading {
-	json_t *root;       /* owned */
-	uint8_t *block;     /* owned; what is decoded */
-	size_t used, cap;   /* bytes of block */
+	json_t *root;	  /* owned */
+	uint8_t *block;	  /* owned; what is decoded */
+	size_t used, cap; /* bytes of block */
 	struct err *e;
-	int result;         /* 0, or the first failure */
+	int result; /* 0, or the first failure */
 };
 
 static void fail(struct reading *r, const char *name, const char *expected)
 {
 	if (r->result == 0)
-		r->result = err_set(r->e, -EINVAL, "exchange in JSON: \"%s\" is not %s", name, expected);
+		r->result = err_set(r->e, -EINVAL, "exchange in JSON: \"%s\" is not %s", name,
+				    expected);
 }
 
 /* "dst.service" -> the value of service in the object dst; NULL when absent or null */
@@ -121,7 +122,8 @@ static uint64_t read_bits(struct reading *r, const char *name, int (*parse)(stru
 
 	if (list && !json_is_array(list))
 		fail(r, name, "a list");
-	json_array_foreach(list, i, v) {
+	json_array_foreach(list, i, v)
+	{
 		int n = json_is_string(v) ? parse(string_of(v)) : -EINVAL;
 
 		if (n < 0)
@@ -244,7 +246,8 @@ static void append_lines(struct reading *r, const char *name)
 	const json_t *v;
 	size_t i;
 
-	json_array_foreach(list, i, v) {
+	json_array_foreach(list, i, v)
+	{
 		struct span key = string_of(json_object_get(v, "name"));
 
 		append(r, key);
@@ -329,7 +332,7 @@ static void read_message(struct reading *r, const char *side, struct message *m)
 
 static void read_texts(struct reading *r, struct exchange *x)
 {
-#define READ_TEXT(name, value)     value = read_text(r, name);
+#define READ_TEXT(name, value) value = read_text(r, name);
 #define READ_INT(name, value)
 #define READ_TIME(name, value)
 #define READ_DURATION(name, value)

@@ -97,11 +97,13 @@ int failures_from_json(struct span text, reader_failure_fn *fn, void *ctx, struc
 	if (!json_is_array(list))
 		r = err_set(e, -EINVAL, "failures in JSON: %s",
 			    root ? "no list \"failures\"" : why.text);
-	json_array_foreach(list, i, v) {
+	json_array_foreach(list, i, v)
+	{
 		struct failure f;
 
 		if (!read_failure(v, &f))
-			r = err_set(e, -EINVAL, "failures in JSON: number %zu is not understood", i);
+			r = err_set(e, -EINVAL, "failures in JSON: number %zu is not understood",
+				    i);
 		else
 			r = fn(ctx, &f);
 		if (r)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* failure_json.h - the stable JSON form of a kind of failure, the same from REST and the command line */
+/* failure_json.h - the stable JSON form of a kind of failure, the same from REST and the command
+ * line */
 #pragma once
 
 #include "lib/json.h"

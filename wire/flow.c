@@ -31,9 +31,9 @@
  *     |  CLOSED_LINGER_NS              v                 v  FIN both ways, RST                      v
  *     +--------------------------------------------- CLOSED <---------------------------------------+
  *
- * A RST is believed if its number fits (RFC 5961 in spirit), and carried out RST_WAIT later: bytes
- * that crossed it are still delivered, and if its sender goes on sending, it was someone else's and
- * is forgotten. The same ports with another initial sequence number are a new connection.
+ * A RST is believed if its number fits (RFC 5961 in spirit), and carried out STREAM_CHECK_NS later:
+ * bytes that crossed it are still delivered, and if its sender goes on sending, it was someone else's
+ * and is forgotten; if he does so later still, what he sends is a connection joined midstream. The same ports with another initial sequence number are a new connection.
  *
  * Connections with a hole or a pending reset wait in a list of their own, each looked at again after
  * STREAM_CHECK_NS.
@@ -367,14 +367,22 @@ static bool is_other_syn(const struct flow *f, unsigned dir, const struct packet
 	return other->has_base && !is_near(other, p->ack);
 }
 
+/* whoever reset a connection does not go on sending: then the RST was not his */
+static bool is_reset_disproved(const struct flow *f, unsigned dir, const struct packet *p)
+{
+	return f->reset_ns && f->reset_dir == dir &&
+	       stream_offset(&f->streams[dir], p->seq) >= (int64_t)f->streams[dir].next;
+}
+
 static bool is_reuse(const struct flow *f, unsigned dir, const struct packet *p)
 {
 	if (p->flags & PACKET_RST)
 		return false;
 	if (p->flags & PACKET_SYN)
 		return is_other_syn(f, dir, p);
-	return f->class == FLOW_CLOSED && p->payload.len > 1 && f->streams[dir].has_base &&
-	       !is_near(&f->streams[dir], p->seq);
+	if (f->class != FLOW_CLOSED || p->payload.len < 2 || !f->streams[dir].has_base)
+		return false;
+	return !is_near(&f->streams[dir], p->seq) || is_reset_disproved(f, dir, p);
 }
 
 /* is it worth a place in the table? A single 0 is what some keep-alive probes carry. */
@@ -465,19 +473,18 @@ static enum counter feed(struct flow_table *t, struct flow *f, unsigned dir,
 static void note_reset(struct flow_table *t, struct flow *f, unsigned dir, const struct packet *p,
 		       uint64_t ts_ns)
 {
-	if (f->streams[dir].has_base && !stream_can_reset(&f->streams[dir], p->seq))
-		return;
-	if (!f->has_bytes) {
+	struct stream *s = &f->streams[dir];
+
+	if (!s->has_base && !f->has_bytes) { /* the answer to a SYN */
 		end_both(t, f, CONN_END_RST, dir, ts_ns);
 		return;
 	}
-	if (f->reset_ns == 0) {
+	if (f->reset_ns == 0 && (!s->has_base || stream_can_reset(s, p->seq))) {
 		f->reset_ns = MAX(ts_ns, 1);
 		f->reset_dir = (uint8_t)dir;
 	}
 }
 
-/* whoever reset a connection does not go on sending: then the RST was not his */
 static void doubt_reset(struct flow *f, unsigned dir, enum counter which)
 {
 	if (f->reset_ns && f->reset_dir == dir && which == COUNTER_PACKETS_DATA)

@@ -14,6 +14,7 @@ Everything is removed afterwards, whatever happens. Tests that make namespaces n
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import tempfile
 
@@ -26,6 +27,7 @@ SHARED = programs.ROOT.parent / "shared"
 
 
 def pytest_configure(config):
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # fixtures clean up then, too
     config.addinivalue_line("markers", "root: needs root (network namespaces)")
     config.addinivalue_line("markers", "slow: longer than ten seconds; runs in `make check` all the same")
     config.addinivalue_line("markers", "soak: minutes; runs in `make check-long` only (SOAK=1)")

@@ -60,12 +60,14 @@ def end(process, sig=signal.SIGTERM, seconds=10.0):
 
 
 def sweep():
-    """Remove namespaces of test runs whose process is gone."""
+    """Remove namespaces, and what still runs in them, of test runs whose process is gone."""
     if not NETNS.is_dir():
         return
     for name in os.listdir(NETNS):
         found = re.match(rf"{PREFIX}-(\d+)-", name)
         if found and not pathlib.Path("/proc", found.group(1)).exists():
+            for pid in subprocess.run(["ip", "netns", "pids", name], capture_output=True, text=True).stdout.split():
+                os.kill(int(pid), signal.SIGKILL)
             subprocess.run(["ip", "netns", "del", name], capture_output=True)
 
 

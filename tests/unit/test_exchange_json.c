@@ -226,8 +226,8 @@ static void the_messages_part_shows_headers_in_order_and_text_as_text(void **sta
 	assert_non_null(strstr(json, "\"version\":\"1.1\""));
 	assert_non_null(strstr(json, "\"flags\":[\"present\",\"complete\"]"));
 	x.response.body = SPAN_LIT("\xff\x00");
-	assert_non_null(strstr(write_json(&text, &x, EXCHANGE_JSON_MESSAGES),
-			       "\"body_base64\":\"/wA=\""));
+	assert_non_null(
+		strstr(write_json(&text, &x, EXCHANGE_JSON_MESSAGES), "\"body_base64\":\"/wA=\""));
 }
 
 static void the_messages_part_gives_an_equal_message_back(void **state)

@@ -68,7 +68,12 @@ static void a_list_of_failures_comes_back(void **state)
 static void what_is_no_list_is_refused(void **state)
 {
 	static const char *const bad[] = {
-		"", "[]", "{}", "{\"failures\":7}", "{\"failures\":[{}]}", "{\"failures\":[7]}",
+		"",
+		"[]",
+		"{}",
+		"{\"failures\":7}",
+		"{\"failures\":[{}]}",
+		"{\"failures\":[7]}",
 		"{\"failures\":[{\"count\":1,\"status\":70000}]}",
 	};
 	struct err e;

@@ -502,6 +502,61 @@ static void a_prefix_ends_where_the_next_text_begins(void **state)
 	}
 }
 
+/* ---- its document ---- */
+
+static void read_file(const char *path, struct buf *out)
+{
+	FILE *f = fopen(path, "r");
+	char chunk[4096];
+	size_t n;
+
+	assert_non_null(f);
+	while ((n = fread(chunk, 1, sizeof(chunk), f)) > 0)
+		buf_add(out, chunk, n);
+	(void)fclose(f);
+}
+
+static void the_document_lists_every_field(void **state)
+{
+	AUTO_BUF text = {0};
+
+	(void)state;
+	read_file("docs/filter.md", &text);
+	for (int i = 0; i < FIELD_COUNT; i++) {
+		AUTO_BUF name = {0}, what = {0};
+
+		buf_add_fmt(&name, "| `%s` | ", field_rows[i].name);
+		buf_add_fmt(&what, " | %s |\n", field_rows[i].what);
+		if (!strstr(buf_cstr(&text), buf_cstr(&name)) || !strstr(buf_cstr(&text), buf_cstr(&what)))
+			fail_msg("docs/filter.md: no row %s...%s", buf_cstr(&name), buf_cstr(&what));
+	}
+}
+
+static void the_examples_of_the_document_are_filters(void **state)
+{
+	AUTO_BUF text = {0};
+	bool is_filter = false;
+	unsigned count = 0;
+	char *save = NULL;
+
+	(void)state;
+	read_file("docs/filter.md", &text);
+	(void)buf_cstr(&text);
+	for (char *l = strtok_r((char *)text.ptr, "\n", &save); l; l = strtok_r(NULL, "\n", &save)) {
+		AUTO_BUF meaning = {0};
+
+		if (strncmp(l, "```", 3) == 0) {
+			is_filter = strcmp(l, "```filter") == 0;
+			continue;
+		}
+		if (!is_filter)
+			continue;
+		describe(span_str(l), &meaning);
+		count++;
+	}
+	assert_int_equal(count, 10);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -515,6 +570,8 @@ int main(void)
 		cmocka_unit_test(only_heads_and_bodies_need_the_messages),
 		cmocka_unit_test(its_sql_says_no_more_than_it_does),
 		cmocka_unit_test(a_prefix_ends_where_the_next_text_begins),
+		cmocka_unit_test(the_document_lists_every_field),
+		cmocka_unit_test(the_examples_of_the_document_are_filters),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

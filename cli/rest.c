@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Theory of operation
+ *
+ * One libcurl handle, used again and again, so that pages travel over one connection. The status
+ * decides, before the first byte of the body, where that goes: to the caller (2xx) or, as far as
+ * PROBLEM_MAX, into a buffer that is read as problem+json (RFC 9457) once the answer is whole. A
+ * progress callback ends a transfer when the reader presses ^C.
+ */
+#include "cli/rest.h"
+
+#include <curl/curl.h>
+#include <errno.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "cli/cli.h"
+
+#define PROBLEM_MAX   65536
+#define CONNECT_MS    5000L
+#define SILENCE_S     60L
+#define CURSOR_HEADER "Tapeloop-Next-Cursor:"
+
+struct rest {
+	CURL *curl;
+	char *base; /* "http://localhost", "http://127.0.0.1:7700" */
+	char *name; /* as given: for messages */
+	const struct rest_get *get;
+	struct buf problem;
+	int fn_result;
+	long status;
+	char cursor[32];
+	char why[CURL_ERROR_SIZE];
+};
+
+static bool set_address(struct rest *c, const char *url)
+{
+	if (strncmp(url, "unix:", 5) == 0 && url[5]) {
+		c->base = strdup("http://localhost");
+		return c->base &&
+		       curl_easy_setopt(c->curl, CURLOPT_UNIX_SOCKET_PATH, url + 5) == CURLE_OK;
+	}
+	if (strncmp(url, "http://", 7) == 0 && url[7]) {
+		size_t len = strlen(url);
+
+		c->base = strndup(url, url[len - 1] == '/' ? len - 1 : len);
+		return c->base != NULL;
+	}
+	return false;
+}
+
+int rest_open(const char *url, struct rest **c_out, struct err *e)
+{
+	struct rest *c = calloc(1, sizeof(*c));
+
+	if (!c)
+		return err_set(e, -ENOMEM, "out of memory");
+	c->curl = curl_easy_init();
+	c->name = strdup(url);
+	if (!c->curl || !c->name) {
+		rest_close(c);
+		return err_set(e, -ENOMEM, "out of memory");
+	}
+	if (!set_address(c, url)) {
+		rest_close(c);
+		return err_set(e, -EINVAL,
+			       "\"%s\" is no address of an API: unix:PATH or http://127.0.0.1:PORT",
+			       url);
+	}
+	*c_out = c;
+	return 0;
+}
+
+void rest_close(struct rest *c)
+{
+	if (!c)
+		return;
+	curl_easy_cleanup(c->curl);
+	buf_fini(&c->problem);
+	free(c->base);
+	free(c->name);
+	free(c);
+}
+
+static size_t on_body(char *ptr, size_t size, size_t count, void *ctx)
+{
+	struct rest *c = ctx;
+	size_t n = size * count;
+
+	if (c->status < 200 || c->status > 299) {
+		buf_add(&c->problem, ptr, MIN(n, PROBLEM_MAX - c->problem.len));
+		return n;
+	}
+	c->fn_result = c->get->fn(c->get->ctx, span_of(ptr, n));
+	return c->fn_result ? 0 : n;
+}
+
+static size_t on_header(char *ptr, size_t size, size_t count, void *ctx)
+{
+	struct rest *c = ctx;
+	struct span line = span_of(ptr, size * count);
+
+	(void)curl_easy_getinfo(c->curl, CURLINFO_RESPONSE_CODE, &c->status);
+	if (span_istarts(line, SPAN_LIT(CURSOR_HEADER))) {
+		struct span v = span_trim(span_from(line, strlen(CURSOR_HEADER)));
+
+		while (v.len && (v.ptr[v.len - 1] == '\n' || v.ptr[v.len - 1] == '\r'))
+			v.len--;
+		(void)snprintf(c->cursor, sizeof(c->cursor), "%.*s", (int)v.len,
+			       (const char *)v.ptr);
+	}
+	return line.len;
+}
+
+static int on_progress(void *ctx, curl_off_t a, curl_off_t b, curl_off_t d, curl_off_t f)
+{
+	(void)ctx, (void)a, (void)b, (void)d, (void)f;
+	return cli_is_interrupted() ? 1 : 0;
+}
+
+struct status_row {
+	long status;
+	int code;
+};
+
+static const struct status_row statuses[] = {
+	{400, -EINVAL}, {404, -ENOENT}, {409, -ENOTUNIQ}, {503, -EAGAIN}, {504, -ETIMEDOUT},
+};
+
+static int code_of(long status)
+{
+	for (size_t i = 0; i < COUNT_OF(statuses); i++)
+		if (statuses[i].status == status)
+			return statuses[i].code;
+	return -EPROTO;
+}
+
+/* RFC 9457: detail says it best, else title */
+static int read_problem(struct rest *c, struct err *e)
+{
+	json_t *root = json_loadb((const char *)c->problem.ptr, c->problem.len, 0, NULL);
+	const char *why = json_string_value(json_object_get(root, "detail"));
+	int code = code_of(c->status);
+
+	if (!why)
+		why = json_string_value(json_object_get(root, "title"));
+	if (why)
+		(void)err_set(e, code, "%s", why);
+	else
+		(void)err_set(e, code == -ENOENT ? -EPROTO : code,
+			      "%s answers with status %ld and no reason", c->name, c->status);
+	json_decref(root);
+	return e ? e->code : code;
+}
+
+static int transport_failed(const struct rest *c, CURLcode code, struct err *e)
+{
+	const char *why = c->why[0] ? c->why : curl_easy_strerror(code);
+
+	switch ((int)code) {
+	case CURLE_ABORTED_BY_CALLBACK: return err_set(e, -ECANCELED, "interrupted");
+	case CURLE_COULDNT_CONNECT:
+	case CURLE_COULDNT_RESOLVE_HOST:
+		return err_set(e, -ECONNREFUSED, "no daemon answers at %s: %s", c->name, why);
+	case CURLE_OPERATION_TIMEDOUT:
+		return err_set(e, -ETIMEDOUT, "%s does not answer: %s", c->name, why);
+	default: return err_set(e, -EIO, "the answer of %s broke off: %s", c->name, why);
+	}
+}
+
+static struct curl_slist *headers_of(const struct rest_get *get)
+{
+	struct curl_slist *list;
+	char line[128];
+
+	(void)snprintf(line, sizeof(line), "Accept: %s",
+		       get->accept ? get->accept : "application/json");
+	list = curl_slist_append(NULL, line);
+	if (get->last_event && get->last_event[0]) {
+		(void)snprintf(line, sizeof(line), "Last-Event-ID: %s", get->last_event);
+		list = curl_slist_append(list, line);
+	}
+	return list;
+}
+
+static void set_options(struct rest *c, const char *url, struct curl_slist *headers)
+{
+	CURL *h = c->curl;
+
+	(void)curl_easy_setopt(h, CURLOPT_URL, url);
+	(void)curl_easy_setopt(h, CURLOPT_HTTPHEADER, headers);
+	(void)curl_easy_setopt(h, CURLOPT_PROXY, "");
+	(void)curl_easy_setopt(h, CURLOPT_NOSIGNAL, 1L);
+	(void)curl_easy_setopt(h, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_MS);
+	(void)curl_easy_setopt(h, CURLOPT_LOW_SPEED_LIMIT, c->get->is_stream ? 0L : 1L);
+	(void)curl_easy_setopt(h, CURLOPT_LOW_SPEED_TIME, c->get->is_stream ? 0L : SILENCE_S);
+	(void)curl_easy_setopt(h, CURLOPT_WRITEFUNCTION, on_body);
+	(void)curl_easy_setopt(h, CURLOPT_WRITEDATA, c);
+	(void)curl_easy_setopt(h, CURLOPT_HEADERFUNCTION, on_header);
+	(void)curl_easy_setopt(h, CURLOPT_HEADERDATA, c);
+	(void)curl_easy_setopt(h, CURLOPT_XFERINFOFUNCTION, on_progress);
+	(void)curl_easy_setopt(h, CURLOPT_NOPROGRESS, 0L);
+	(void)curl_easy_setopt(h, CURLOPT_ERRORBUFFER, c->why);
+}
+
+int rest_get(struct rest *c, const struct rest_get *get, struct err *e)
+{
+	struct curl_slist *headers = headers_of(get);
+	AUTO_BUF url = {0};
+	CURLcode code;
+
+	c->get = get;
+	c->fn_result = 0;
+	c->status = 0;
+	c->cursor[0] = c->why[0] = '\0';
+	buf_clear(&c->problem);
+	buf_add_fmt(&url, "%s%s", c->base, get->path);
+	set_options(c, buf_cstr(&url), headers);
+	code = curl_easy_perform(c->curl);
+	curl_slist_free_all(headers);
+	if (c->fn_result)
+		return c->fn_result;
+	if (code != CURLE_OK)
+		return transport_failed(c, code, e);
+	if (c->status < 200 || c->status > 299)
+		return read_problem(c, e);
+	return 0;
+}
+
+const char *rest_next_cursor(const struct rest *c)
+{
+	return c->cursor;
+}
+
+long rest_status(const struct rest *c)
+{
+	return c->status;
+}
+
+void rest_add_param(struct buf *out, const char *key, const char *value)
+{
+	static const char plain[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
+
+	buf_add_fmt(out, "%c%s=", strchr(buf_cstr(out), '?') ? '&' : '?', key);
+	for (; *value; value++) {
+		if (strchr(plain, *value))
+			buf_add_char(out, *value);
+		else
+			buf_add_fmt(out, "%%%02X", (unsigned char)*value);
+	}
+}

@@ -1,0 +1,503 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Theory of operation
+ *
+ * Lists come as NDJSON, a page at a time, and each line becomes an exchange as soon as it is whole:
+ * memory holds one line. Messages come in the exact form, so what a subcommand gets is byte for
+ * byte what a store would have given it. The stream is server-sent events (WHATWG HTML 9.2): lines,
+ * an empty one ends an event; after a break it goes on behind the last id seen.
+ */
+#include <errno.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "cli/rest.h"
+#include "cli/source_kind.h"
+#include "lib/id.h"
+#include "schema/exchange_json.h"
+#include "store/failure_json.h"
+
+#define PAGE_MAX     1000	/* what the API allows */
+#define LINE_MAX_MiB 512	/* a longer line is not an exchange */
+#define ANSWER_MAX   (64 << 20) /* bytes of an answer that is read whole */
+
+struct api_source {
+	struct source base;
+	struct rest *rest;
+};
+
+static struct rest *rest_of(struct source *s)
+{
+	return CONTAINER_OF(s, struct api_source, base)->rest;
+}
+
+static void api_close(struct source *s)
+{
+	struct api_source *a = CONTAINER_OF(s, struct api_source, base);
+
+	rest_close(a->rest);
+	free(a);
+}
+
+/* Lines of an answer, each handed on whole. */
+struct lines {
+	struct buf rest; /* of a line whose end has not come */
+	int (*fn)(void *ctx, struct span line);
+	void *ctx;
+};
+
+static int take_line(struct lines *l, struct span part)
+{
+	int r;
+
+	if (l->rest.len == 0)
+		return l->fn(l->ctx, part);
+	buf_add_span(&l->rest, part);
+	r = l->rest.is_failed ? -ENOMEM : l->fn(l->ctx, buf_span(&l->rest));
+	buf_clear(&l->rest);
+	return r;
+}
+
+static int on_lines(void *ctx, struct span bytes)
+{
+	struct lines *l = ctx;
+
+	while (bytes.len) {
+		const uint8_t *nl = memchr(bytes.ptr, '\n', bytes.len);
+		size_t n = nl ? (size_t)(nl - bytes.ptr) : bytes.len;
+		int r;
+
+		if (!nl) {
+			if (l->rest.len + n > (size_t)LINE_MAX_MiB << 20)
+				return -E2BIG;
+			buf_add(&l->rest, bytes.ptr, n);
+			return l->rest.is_failed ? -ENOMEM : 0;
+		}
+		r = take_line(l, span_of(bytes.ptr, n));
+		if (r)
+			return r;
+		bytes = span_from(bytes, n + 1);
+	}
+	return 0;
+}
+
+/* Each line an exchange, for the caller's function. */
+struct receiver {
+	reader_exchange_fn *fn;
+	void *ctx;
+	struct err *e;
+	uint64_t count;
+	uint64_t last_id;
+};
+
+static int receive(void *ctx, struct span text)
+{
+	struct receiver *rc = ctx;
+	struct exchange x;
+	void *memory;
+	int r;
+
+	if (text.len == 0)
+		return 0;
+	if (cli_is_interrupted())
+		return 1;
+	if (exchange_from_json(text, &x, &memory, rc->e) < 0)
+		return -EPROTO;
+	rc->count++;
+	rc->last_id = x.id;
+	r = rc->fn(rc->ctx, &x);
+	free(memory);
+	return r;
+}
+
+static void add_time(struct buf *path, const char *key, uint64_t ns)
+{
+	AUTO_BUF text = {0};
+
+	if (ns == 0)
+		return;
+	clock_format_utc(&text, ns);
+	rest_add_param(path, key, buf_cstr(&text));
+}
+
+static void add_query(struct buf *path, const struct source_query *q)
+{
+	if (q->filter && q->filter[0])
+		rest_add_param(path, "filter", q->filter);
+	add_time(path, "since", q->since_ns);
+	add_time(path, "until", q->until_ns);
+}
+
+static void page_path(struct buf *path, const struct source_query *q, uint64_t left,
+		      const char *cursor)
+{
+	char limit[24];
+
+	buf_clear(path);
+	buf_add_str(path, "/api/v1/exchanges");
+	add_query(path, q);
+	(void)snprintf(limit, sizeof(limit), "%u",
+		       (unsigned)(left && left < PAGE_MAX ? left : PAGE_MAX));
+	rest_add_param(path, "limit", limit);
+	if (cursor[0])
+		rest_add_param(path, "cursor", cursor);
+	if (q->is_reverse)
+		rest_add_param(path, "order", "asc");
+	rest_add_param(path, "part", q->wants_messages ? "exact" : "summary");
+}
+
+/* the caller's function failed, or the daemon: the former's code is handed on as it is */
+static int page_failed(int r, struct err *e)
+{
+	if (r == -E2BIG)
+		return err_set(e, r, "a line of the answer is longer than %d MiB", LINE_MAX_MiB);
+	return r;
+}
+
+static uint64_t id_of(const char *text)
+{
+	uint64_t id;
+	unsigned bits;
+
+	return id_parse(span_str(text), &id, &bits) == 0 ? id : 0;
+}
+
+static int api_list(struct source *s, const struct source_query *q, reader_exchange_fn *fn,
+		    void *ctx, uint64_t *cursor_out, struct err *e)
+{
+	struct receiver rc = {.fn = fn, .ctx = ctx, .e = e};
+	struct lines lines = {.fn = receive, .ctx = &rc};
+	char cursor[ID_TEXT_LEN + 1] = "";
+	AUTO_BUF path = {0};
+	int r;
+
+	if (q->cursor)
+		(void)id_format(q->cursor, cursor);
+	do {
+		page_path(&path, q, q->limit ? q->limit - rc.count : 0, cursor);
+		r = rest_get(rest_of(s),
+			     &(struct rest_get){.path = buf_cstr(&path),
+						.accept = "application/x-ndjson",
+						.fn = on_lines,
+						.ctx = &lines},
+			     e);
+		(void)snprintf(cursor, sizeof(cursor), "%s", rest_next_cursor(rest_of(s)));
+	} while (r == 0 && cursor[0] && !(q->limit && rc.count >= q->limit));
+	buf_fini(&lines.rest);
+	if (cursor_out)
+		*cursor_out = r > 0 ? rc.last_id : id_of(cursor);
+	return r < 0 && r != -ECANCELED ? page_failed(r, e) : 0;
+}
+
+static int on_whole(void *ctx, struct span bytes)
+{
+	struct buf *b = ctx;
+
+	if (b->len + bytes.len > ANSWER_MAX)
+		return -E2BIG;
+	buf_add_span(b, bytes);
+	return b->is_failed ? -ENOMEM : 0;
+}
+
+static int get_whole(struct source *s, const char *path, struct buf *answer, struct err *e)
+{
+	int r = rest_get(rest_of(s),
+			 &(struct rest_get){.path = path, .fn = on_whole, .ctx = answer}, e);
+
+	if (r == -E2BIG || r == -ENOMEM)
+		return err_set(e, r, "the answer of %s is too large", s->name);
+	return r;
+}
+
+static int get_exchange(struct source *s, const char *id, const char *part, reader_exchange_fn *fn,
+			void *ctx, struct err *e)
+{
+	struct receiver rc = {.fn = fn, .ctx = ctx, .e = e};
+	AUTO_BUF answer = {0};
+	char path[96];
+	int r;
+
+	(void)snprintf(path, sizeof(path), "/api/v1/exchanges/%s?part=%s", id, part);
+	r = get_whole(s, path, &answer, e);
+	if (r == 0)
+		r = receive(&rc, buf_span(&answer));
+	return r < 0 ? r : 0;
+}
+
+static int api_get(struct source *s, uint64_t id, reader_exchange_fn *fn, void *ctx, struct err *e)
+{
+	char text[ID_TEXT_LEN + 1];
+
+	return get_exchange(s, id_format(id, text), "exact", fn, ctx, e);
+}
+
+static int note_id(void *ctx, const struct exchange *x)
+{
+	*(uint64_t *)ctx = x->id;
+	return 0;
+}
+
+static int api_resolve(struct source *s, const char *text, uint64_t *id_out, struct err *e)
+{
+	return get_exchange(s, text, "summary", note_id, id_out, e);
+}
+
+static int api_failures(struct source *s, const struct source_query *q, reader_failure_fn *fn,
+			void *ctx, struct err *e)
+{
+	AUTO_BUF path = {0};
+	AUTO_BUF answer = {0};
+	char limit[24];
+	int r;
+
+	buf_add_str(&path, "/api/v1/failures");
+	add_query(&path, q);
+	if (q->limit) {
+		(void)snprintf(limit, sizeof(limit), "%llu", (unsigned long long)q->limit);
+		rest_add_param(&path, "limit", limit);
+	}
+	r = get_whole(s, buf_cstr(&path), &answer, e);
+	return r < 0 ? r : failures_from_json(buf_span(&answer), fn, ctx, e);
+}
+
+static uint64_t number_in(const json_t *object, const char *key)
+{
+	json_int_t n = json_integer_value(json_object_get(object, key));
+
+	return n > 0 ? (uint64_t)n : 0;
+}
+
+static uint64_t time_in(const json_t *object, const char *key)
+{
+	const char *text = json_string_value(json_object_get(object, key));
+	uint64_t ns = 0;
+
+	return text && clock_parse(span_str(text), 0, &ns) == 0 ? ns : 0;
+}
+
+/* the list @key of the answer to GET @path; the caller frees *root_out */
+static int get_list(struct source *s, const char *path, const char *key, json_t **root_out,
+		    const json_t **list_out, struct err *e)
+{
+	AUTO_BUF answer = {0};
+	json_error_t why;
+	int r = get_whole(s, path, &answer, e);
+
+	if (r < 0)
+		return r;
+	*root_out = json_loadb((const char *)answer.ptr, answer.len, JSON_ALLOW_NUL, &why);
+	*list_out = json_object_get(*root_out, key);
+	if (json_is_array(*list_out))
+		return 0;
+	json_decref(*root_out);
+	return err_set(e, -EPROTO, "%s answers %s without a list \"%s\"", s->name, path, key);
+}
+
+static int api_tapes(struct source *s, int (*fn)(void *ctx, const struct tape_info *t), void *ctx,
+		     struct err *e)
+{
+	const json_t *list, *v;
+	json_t *root;
+	size_t i;
+	int r = get_list(s, "/api/v1/tapes", "tapes", &root, &list, e);
+
+	if (r < 0)
+		return r;
+	json_array_foreach(list, i, v)
+	{
+		const char *path = json_string_value(json_object_get(v, "path"));
+		struct tape_info t = {
+			.path = path ? path : "?",
+			.rows = number_in(v, "rows"),
+			.bytes = number_in(v, "bytes"),
+			.first_ns = time_in(v, "first"),
+			.last_ns = time_in(v, "last"),
+			.is_sealed = json_is_true(json_object_get(v, "sealed")),
+		};
+
+		r = fn(ctx, &t);
+		if (r)
+			break;
+	}
+	json_decref(root);
+	return r < 0 ? r : 0;
+}
+
+static int api_explain(struct source *s, const struct source_query *q, struct buf *out,
+		       struct err *e)
+{
+	(void)q, (void)out;
+	return err_set(e, -ENOTSUP, "%s keeps its SQL to itself: --explain needs --store", s->name);
+}
+
+/* One server-sent event as far as it has come. */
+struct event {
+	struct receiver rc;
+	struct buf data;
+	char id[ID_TEXT_LEN + 1];
+	bool is_exchange;
+};
+
+static bool field_is(struct span line, const char *name, struct span *value_out)
+{
+	size_t n = strlen(name);
+
+	if (line.len <= n || memcmp(line.ptr, name, n) != 0 || line.ptr[n] != ':')
+		return false;
+	*value_out = span_from(line, n + 1);
+	if (value_out->len && value_out->ptr[0] == ' ')
+		*value_out = span_from(*value_out, 1);
+	return true;
+}
+
+static int end_event(struct event *ev)
+{
+	int r = ev->is_exchange && ev->data.len ? receive(&ev->rc, buf_span(&ev->data)) : 0;
+
+	buf_clear(&ev->data);
+	ev->is_exchange = false;
+	return r;
+}
+
+static int on_event_line(void *ctx, struct span line)
+{
+	struct event *ev = ctx;
+	struct span v;
+
+	if (line.len && line.ptr[line.len - 1] == '\r')
+		line.len--;
+	if (line.len == 0)
+		return end_event(ev);
+	if (field_is(line, "data", &v))
+		buf_add_span(&ev->data, v);
+	else if (field_is(line, "event", &v))
+		ev->is_exchange = span_eq(v, SPAN_LIT("exchange"));
+	else if (field_is(line, "id", &v) && v.len == ID_TEXT_LEN)
+		(void)snprintf(ev->id, sizeof(ev->id), "%.*s", (int)v.len, (const char *)v.ptr);
+	return 0;
+}
+
+static bool is_worth_another_try(int r)
+{
+	return r == 0 || r == -ECONNREFUSED || r == -EIO || r == -EAGAIN;
+}
+
+static int api_stream(struct source *s, const char *filter, reader_exchange_fn *fn, void *ctx,
+		      struct err *e)
+{
+	struct event ev = {.rc = {.fn = fn, .ctx = ctx, .e = e}};
+	struct lines lines = {.fn = on_event_line, .ctx = &ev};
+	AUTO_BUF path = {0};
+	bool has_answered = false, was_told = false;
+	int r;
+
+	buf_add_str(&path, "/api/v1/stream");
+	if (filter && filter[0])
+		rest_add_param(&path, "filter", filter);
+	for (;;) {
+		r = rest_get(rest_of(s),
+			     &(struct rest_get){.path = buf_cstr(&path),
+						.accept = "text/event-stream",
+						.last_event = ev.id,
+						.is_stream = true,
+						.fn = on_lines,
+						.ctx = &lines},
+			     e);
+		buf_clear(&lines.rest);
+		buf_clear(&ev.data);
+		if (rest_status(rest_of(s)) == 200)
+			has_answered = true, was_told = was_told && r == -ECONNREFUSED;
+		if (!has_answered || !is_worth_another_try(r) || cli_is_interrupted())
+			break;
+		if (!was_told)
+			cli_note("The daemon is gone; waiting for it to come back.");
+		was_told = true;
+		(void)nanosleep(&(struct timespec){.tv_sec = 1}, NULL);
+	}
+	buf_fini(&lines.rest);
+	buf_fini(&ev.data);
+	return r < 0 && r != -ECANCELED ? page_failed(r, e) : 0;
+}
+
+static int counter_find(const char *metric, const char *label)
+{
+	for (int i = 0; i < COUNTER_COUNT; i++)
+		if (strcmp(counter_rows[i].metric, metric) == 0 &&
+		    strcmp(counter_rows[i].label, label) == 0)
+			return i;
+	return -ENOENT;
+}
+
+static int api_counters(struct source *s, struct counters *out, size_t *unknown_out, struct err *e)
+{
+	const json_t *list, *v;
+	json_t *root;
+	size_t i;
+	int r = get_list(s, "/api/v1/counters", "counters", &root, &list, e);
+
+	if (r < 0)
+		return r;
+	*out = (struct counters){0};
+	*unknown_out = 0;
+	json_array_foreach(list, i, v)
+	{
+		const char *metric = json_string_value(json_object_get(v, "metric"));
+		const char *label = json_string_value(json_object_get(v, "label"));
+		int which = counter_find(metric ? metric : "", label ? label : "");
+
+		if (which < 0)
+			(*unknown_out)++;
+		else
+			counter_set(out, (enum counter)which, number_in(v, "value"));
+	}
+	json_decref(root);
+	return 0;
+}
+
+static int api_health(struct source *s, struct buf *why_out, struct err *e)
+{
+	struct err why = {0};
+	AUTO_BUF answer = {0};
+	int r = get_whole(s, "/healthz", &answer, &why);
+
+	if (r == 0)
+		return 1;
+	if (r == -EAGAIN) {
+		buf_add_str(why_out, why.why);
+		return 0;
+	}
+	return err_set(e, r, "%s", why.why);
+}
+
+static const struct source_ops api_ops = {
+	.close = api_close,
+	.list = api_list,
+	.get = api_get,
+	.resolve = api_resolve,
+	.failures = api_failures,
+	.tapes = api_tapes,
+	.explain = api_explain,
+	.stream = api_stream,
+	.counters = api_counters,
+	.health = api_health,
+};
+
+int source_api_open(const char *url, struct source **s_out, struct err *e)
+{
+	struct api_source *a = calloc(1, sizeof(*a));
+	int r;
+
+	if (!a)
+		return err_set(e, -ENOMEM, "out of memory");
+	a->base.ops = &api_ops;
+	(void)snprintf(a->base.name, sizeof(a->base.name), "daemon at %s", url);
+	r = rest_open(url, &a->rest, e);
+	if (r < 0) {
+		free(a);
+		return r;
+	}
+	*s_out = &a->base;
+	return 0;
+}

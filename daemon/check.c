@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <errno.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "daemon/interfaces.h"
+#include "daemon/memory.h"
+#include "daemon/settings.h"
+#include "lib/log.h"
+#include "record/record.h"
+#include "record/source.h"
+#include "store/filter.h"
+
+/*
+ * Theory of operation. Each value was read by its row; here is what takes more than a row to say:
+ * texts that have a grammar of their own, and values that must fit each other. One check, one row.
+ */
+#define DEFAULT_PATH "/etc/tapeloop/tapeloopd.yaml"
+
+static int check_bpf(const struct settings *s, struct err *e)
+{
+	return source_check_bpf(s->filter_bpf, e);
+}
+
+static int check_record(const struct settings *s, struct err *e)
+{
+	struct filter *f = NULL;
+	int failed = filter_parse(span_str(s->record), &f, e);
+
+	filter_free(f);
+	return failed;
+}
+
+static int check_log_level(const struct settings *s, struct err *e)
+{
+	enum log_level level;
+
+	if (log_level_parse(s->log_level, &level) < 0)
+		return err_set(e, -EINVAL, "'%s': expected err, warn, info or debug", s->log_level);
+	return 0;
+}
+
+static int check_identities(const struct settings *s, struct err *e)
+{
+	struct identities *i = NULL;
+	int failed = identities_load(s->identities, NULL, 0, &i, e);
+
+	identities_free(i);
+	return failed;
+}
+
+static int check_store(const struct settings *s, struct err *e)
+{
+	return *s->store ? 0 : err_set(e, -EINVAL, "expected a directory");
+}
+
+/* The largest exchange, with what stands around its heads and bodies, must fit into half the queue. */
+static int check_queue(const struct settings *s, struct err *e)
+{
+	uint64_t most = record_exchange_bytes_max((size_t)s->head_max, (size_t)s->body_max);
+
+	if (s->queue_size / 2 >= most)
+		return 0;
+	return err_set(e, -EINVAL,
+		       "%zu bytes are too little: an exchange as large as body_max and head_max "
+		       "allow needs %zu",
+		       (size_t)s->queue_size, (size_t)(2 * most));
+}
+
+static int check_memory(const struct settings *s, struct err *e)
+{
+	struct memory m;
+	size_t count = s->interfaces.count + s->netns.count;
+
+	return memory_divide(s, MAX(count, 1U), &m, e);
+}
+
+static const struct {
+	enum setting which;
+	int (*check)(const struct settings *s, struct err *e);
+} checks[] = {
+	{SETTING_filter_bpf, check_bpf},   {SETTING_record, check_record},
+	{SETTING_log_level, check_log_level}, {SETTING_identities, check_identities},
+	{SETTING_store, check_store},      {SETTING_queue_size, check_queue},
+	{SETTING_memory_max, check_memory},
+};
+
+int settings_check(const struct chosen *c, struct buf *errors)
+{
+	int error_count = 0;
+
+	for (size_t i = 0; i < COUNT_OF(checks); i++) {
+		const char *origin = c->origins[checks[i].which];
+		struct err e;
+
+		if (checks[i].check(&c->values, &e) == 0)
+			continue;
+		buf_add_fmt(errors, "%s: %s: %s\n", origin ? origin : "default",
+			    setting_rows[checks[i].which].key, e.why);
+		error_count++;
+	}
+	return error_count;
+}
+
+int settings_load(const struct invocation *how, char **argv, struct chosen *out,
+		  struct buf *errors)
+{
+	const char *path = how->config_path;
+	int error_count = 0;
+
+	if (chosen_init(out) < 0) {
+		buf_add_str(errors, "settings: out of memory\n");
+		return 1;
+	}
+	if (!path && access(DEFAULT_PATH, F_OK) == 0)
+		path = DEFAULT_PATH;
+	if (path)
+		error_count += settings_file(path, out, errors);
+	error_count += settings_environment(out, errors);
+	error_count += settings_flags(argv, out, errors);
+	if (error_count == 0)
+		error_count = settings_check(out, errors);
+	return error_count;
+}

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/privileges.h"
+
+#include <errno.h>
+#include <linux/capability.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/*
+ * Theory of operation. The handles are open and stay usable; from here on bytes of strangers are
+ * parsed. First the bounding and ambient sets, so that no program started by us could get anything
+ * back, then no_new_privs against setuid files, then all three sets of this thread, which every
+ * later thread inherits. What needs a capability that we never had is left out.
+ */
+#define CAPABILITIES_MAX 64
+
+int privileges_drop(struct err *e)
+{
+	struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = {0};
+
+	for (unsigned long i = 0; i < CAPABILITIES_MAX; i++)
+		(void)prctl(PR_CAPBSET_DROP, i, 0, 0, 0); /* not ours to drop without CAP_SETPCAP */
+	(void)prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		return err_set(e, -errno, "privileges: no_new_privs: %s", strerror(errno));
+	if (syscall(SYS_capset, &head, none) < 0)
+		return err_set(e, -errno, "privileges: capset: %s", strerror(errno));
+	return 0;
+}

@@ -1,0 +1,402 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/service.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+
+#include "daemon/health.h"
+#include "daemon/interfaces.h"
+#include "daemon/memory.h"
+#include "daemon/privileges.h"
+#include "http-api/api.h"
+#include "lib/clock.h"
+#include "lib/log.h"
+#include "record/capture.h"
+#include "record/key.h"
+#include "record/record.h"
+
+/*
+ * Theory of operation. Everything starts in the order of its needs:
+ *
+ *	handles (need privileges) ─► drop privileges ─► key, store, decoder ─► API ─► capture thread
+ *
+ * and ends in the reverse order, but for the API, which is told of the last commit before it ends.
+ * Threads are made after the privileges are gone, because capabilities belong to threads.
+ */
+#define QUERY_LIMIT_NS   (10 * NS_PER_S)
+#define API_CLIENTS_MAX  64
+#define LOSS_REPEAT_NS   (60 * NS_PER_S) /* the log speaks of losses at most so often */
+
+struct service {
+	struct chosen chosen;
+	struct memory memory;
+	struct health *health;
+	struct capture *capture; /* the record's, once that has it */
+	bool capture_is_lent;
+	struct record *record;
+	_Atomic(struct api *) api; /* the recorder thread tells it of commits */
+	size_t handle_count;
+	_Atomic size_t handles_left;
+	uint64_t beats_seen;
+	uint64_t loss_seen, loss_said_ns;
+};
+
+/* Thread: recorder */
+static void on_commit(void *ctx, const uint64_t *ids, size_t count)
+{
+	struct service *s = ctx;
+	struct api *api = atomic_load(&s->api);
+
+	if (api)
+		api_committed(api, ids, count);
+}
+
+/* Thread: recorder */
+static void on_state(void *ctx, const char *why)
+{
+	struct service *s = ctx;
+	char text[HEALTH_WHY_MAX];
+
+	if (why) {
+		log_warn("store", "not recording, will try again: %s", why);
+		(void)snprintf(text, sizeof(text), "store: %s", why);
+	} else {
+		log_info("store", "recording again");
+	}
+	health_set(s->health, why ? text : NULL);
+}
+
+/* Thread: capture */
+static void on_lost(void *ctx, const char *why, size_t left)
+{
+	struct service *s = ctx;
+
+	log_warn("capture", "%s; interfaces left: %zu", why, left);
+	atomic_store(&s->handles_left, left);
+}
+
+/* Thread: any of the API */
+static void give_counters(void *ctx, struct counters *sum_out)
+{
+	const struct service *s = ctx;
+
+	record_counters(s->record, sum_out);
+}
+
+/* Thread: any of the API */
+static bool give_health(void *ctx, char *why_out, size_t why_bytes)
+{
+	struct service *s = ctx;
+
+	return health_get(s->health, why_out, why_bytes);
+}
+
+/* Thread: any of the API */
+static void give_gauges(void *ctx, struct buf *out)
+{
+	struct service *s = ctx;
+	struct record_levels levels;
+
+	record_levels(s->record, &levels);
+	buf_add_fmt(out,
+		    "# TYPE tapeloop_queue_bytes gauge\n"
+		    "tapeloop_queue_bytes %" PRIu64 "\n"
+		    "# TYPE tapeloop_queue_exchanges gauge\n"
+		    "tapeloop_queue_exchanges %" PRIu64 "\n"
+		    "# TYPE tapeloop_interfaces gauge\n"
+		    "tapeloop_interfaces %zu\n"
+		    "# TYPE tapeloop_memory_max_bytes gauge\n"
+		    "tapeloop_memory_max_bytes %" PRIu64 "\n",
+		    levels.queue_bytes, levels.queue_count, atomic_load(&s->handles_left),
+		    s->chosen.values.memory_max);
+}
+
+static int open_handles(struct service *s, struct err *e)
+{
+	const struct settings *v = &s->chosen.values;
+	struct interfaces which;
+	struct capture_config config;
+	int failed = interfaces_of(v, &which, e);
+
+	if (failed < 0)
+		return failed;
+	s->handle_count = which.count;
+	atomic_store(&s->handles_left, which.count);
+	failed = memory_divide(v, which.count, &s->memory, e);
+	config = (struct capture_config){
+		.interfaces = which.items,
+		.count = which.count,
+		.bpf = v->filter_bpf,
+		.buffer_bytes = s->memory.ring_bytes,
+		.snaplen = v->snaplen,
+		.poll_ns = v->poll,
+	};
+	if (failed == 0)
+		failed = capture_open(&config, &s->capture, e);
+	interfaces_fini(&which);
+	return failed;
+}
+
+/* From the settings, what the pipeline wants to know. */
+static struct record_config config_of(struct service *s, const struct settings *v)
+{
+	struct record_config c = {
+		.wire = wire_config_default(),
+		.store = store_config_default(),
+		.store_dir = v->store,
+		.queue_bytes = s->memory.queue_bytes,
+		.commit_interval_ns = v->commit_interval,
+		.record_filter = v->record,
+		.on_commit = on_commit,
+		.on_state = on_state,
+		.on_lost = on_lost,
+		.ctx = s,
+	};
+
+	c.wire.memory_max = s->memory.wire_bytes;
+	c.wire.flows_max = v->flows_max;
+	c.wire.body_max = v->body_max;
+	c.wire.head_max = v->head_max;
+	c.wire.exchange_timeout_ns = v->exchange_timeout;
+	c.wire.flow_timeout_ns = v->flow_timeout;
+	c.wire.is_redacting = v->redact;
+	c.wire.redact_headers = (const char *const *)v->redact_headers.items;
+	c.wire.redact_params = (const char *const *)v->redact_params.items;
+	c.store.bytes_max = v->store_max;
+	c.store.tape_rows = v->tape_rows;
+	c.store.tape_span_ns = v->tape_span;
+	c.store.level = (int)v->compression;
+	return c;
+}
+
+static int start_record(struct service *s, struct err *e)
+{
+	struct record_config config = config_of(s, &s->chosen.values);
+	struct identities *who = NULL;
+	int failed = key_load(config.store_dir, config.wire.redact_key, e);
+
+	if (failed == 0 && getrandom(&config.wire.hash_seed, sizeof(config.wire.hash_seed), 0) < 0)
+		failed = err_set(e, -errno, "no random bytes: %s", strerror(errno));
+	if (failed == 0)
+		failed = record_start(&config, &s->record, e);
+	explicit_bzero(config.wire.redact_key, sizeof(config.wire.redact_key));
+	if (failed == 0)
+		failed = capture_identities(s->capture, s->chosen.values.identities, &who, e);
+	if (failed == 0)
+		failed = record_change(s->record, &config, who, e);
+	return failed;
+}
+
+/* The socket's directory, which systemd makes and a hand start may lack. */
+static void make_directory_of(const char *path)
+{
+	char dir[4096];
+	char *slash;
+
+	(void)snprintf(dir, sizeof(dir), "%s", path);
+	slash = strrchr(dir, '/');
+	if (!slash || slash == dir)
+		return;
+	*slash = '\0';
+	if (mkdir(dir, 0755) < 0 && errno != EEXIST)
+		log_debug("api", "cannot make %s: %s", dir, strerror(errno)); /* the API will say why */
+}
+
+static int start_api(struct service *s, struct err *e)
+{
+	const struct settings *v = &s->chosen.values;
+	const struct api_config config = {
+		.store_dir = v->store,
+		.socket_path = v->api_socket,
+		.listen = v->api_listen,
+		.query_limit_ns = QUERY_LIMIT_NS,
+		.clients_max = API_CLIENTS_MAX,
+		.counters = give_counters,
+		.health = give_health,
+		.gauges = give_gauges,
+		.ctx = s,
+	};
+	struct api *api = NULL;
+	int failed;
+
+	if (!*v->api_socket && !*v->api_listen)
+		return 0;
+	if (*v->api_socket)
+		make_directory_of(v->api_socket);
+	failed = api_start(&config, &api, e);
+	if (failed == 0)
+		atomic_store(&s->api, api);
+	return failed;
+}
+
+static int start_all(struct service *s, struct err *e)
+{
+	int failed = open_handles(s, e);
+
+	if (failed == 0)
+		failed = privileges_drop(e);
+	if (failed == 0)
+		failed = start_record(s, e);
+	if (failed == 0)
+		failed = start_api(s, e);
+	if (failed < 0)
+		return failed;
+	s->capture_is_lent = true;
+	return record_run(s->record, s->capture, e);
+}
+
+static void say_start(const struct service *s)
+{
+	const struct settings *v = &s->chosen.values;
+	struct api *api = atomic_load(&s->api);
+
+	log_info("daemon", "recording interfaces=%zu ring=%zu KiB queue=%zu KiB decoder=%zu KiB "
+			   "store=%s socket=%s listen=%s",
+		 s->handle_count, s->memory.ring_bytes / 1024, s->memory.queue_bytes / 1024,
+		 s->memory.wire_bytes / 1024, v->store, v->api_socket, api ? api_address(api) : "");
+	if (s->memory.ring_bytes < v->buffer)
+		log_info("daemon", "capture.buffer is %zu KiB instead of %" PRIu64
+				   " so that %zu interfaces fit into memory_max",
+			 s->memory.ring_bytes / 1024, v->buffer / 1024, s->handle_count);
+}
+
+static void free_service(struct service *s)
+{
+	if (!s->capture_is_lent)
+		capture_free(s->capture);
+	health_free(s->health);
+	chosen_fini(&s->chosen);
+	free(s);
+}
+
+int service_start(struct chosen *chosen, struct service **s_out, struct err *e)
+{
+	struct service *s = calloc(1, sizeof(*s));
+	int failed;
+
+	if (!s || !(s->health = health_new())) {
+		free(s);
+		return err_set(e, -ENOMEM, "out of memory");
+	}
+	s->chosen = *chosen;
+	failed = start_all(s, e);
+	if (failed < 0) {
+		s->chosen = (struct chosen){0}; /* stays the caller's */
+		(void)service_stop(s, NULL);
+		return failed;
+	}
+	*chosen = (struct chosen){0};
+	say_start(s);
+	*s_out = s;
+	return 0;
+}
+
+int service_stop(struct service *s, struct err *e)
+{
+	int failed;
+
+	if (!s)
+		return 0;
+	failed = record_stop(s->record, NULL, e);
+	api_stop(atomic_exchange(&s->api, NULL));
+	free_service(s);
+	return failed;
+}
+
+/* Say what is new, and what a reload cannot change. */
+static void compare(const struct service *s, const struct chosen *fresh)
+{
+	for (enum setting i = 0; i < SETTING_COUNT; i++) {
+		if (setting_equals(&s->chosen.values, &fresh->values, i))
+			continue;
+		log_info("settings", "%s %s", setting_rows[i].key,
+			 setting_rows[i].is_live ? "is new" : "is new, but needs a restart");
+	}
+}
+
+static void take_live(struct service *s, struct chosen *fresh)
+{
+	for (enum setting i = 0; i < SETTING_COUNT; i++)
+		if (setting_rows[i].is_live)
+			setting_swap(&s->chosen.values, &fresh->values, i);
+}
+
+int service_change(struct service *s, struct chosen *fresh, struct err *e)
+{
+	struct record_config config = config_of(s, &fresh->values);
+	struct identities *who = NULL;
+	enum log_level level;
+	int failed = capture_identities(s->capture, fresh->values.identities, &who, e);
+
+	compare(s, fresh);
+	if (failed == 0)
+		failed = record_change(s->record, &config, who, e);
+	if (failed < 0)
+		return failed;
+	take_live(s, fresh);
+	if (log_level_parse(s->chosen.values.log_level, &level) == 0)
+		log_level = level;
+	return 0;
+}
+
+/* Counters that mean loss, and what to do about it. */
+static const struct {
+	enum counter counter;
+	const char *what;
+} losses[] = {
+	{COUNTER_KERNEL_DROPPED, "packets that the kernel had no room for (capture.buffer)"},
+	{COUNTER_REQUESTS_QUEUE_FULL, "exchanges that the queue had no room for (queue_size)"},
+	{COUNTER_REQUESTS_EVICTED, "requests given up to keep memory_max"},
+	{COUNTER_EXCHANGES_STORE_FULL, "exchanges that the disk had no room for (store.max)"},
+	{COUNTER_EXCHANGES_STORE_ERROR, "exchanges that the store could not take"},
+};
+
+void service_tick(struct service *s)
+{
+	struct counters sum;
+	uint64_t total = 0, now_ns = clock_mono_ns();
+
+	record_counters(s->record, &sum);
+	for (size_t i = 0; i < COUNT_OF(losses); i++)
+		total += counter_get(&sum, losses[i].counter);
+	if (total == s->loss_seen || (s->loss_said_ns && now_ns - s->loss_said_ns < LOSS_REPEAT_NS))
+		return;
+	s->loss_seen = total;
+	s->loss_said_ns = now_ns;
+	for (size_t i = 0; i < COUNT_OF(losses); i++)
+		if (counter_get(&sum, losses[i].counter))
+			log_warn("daemon", "lost since the start: %" PRIu64 " %s",
+				 counter_get(&sum, losses[i].counter), losses[i].what);
+}
+
+bool service_is_alive(struct service *s)
+{
+	uint64_t beats = record_beats(s->record);
+	bool is_alive = beats != s->beats_seen;
+
+	s->beats_seen = beats;
+	return is_alive;
+}
+
+bool service_is_useless(struct service *s)
+{
+	return atomic_load(&s->handles_left) == 0;
+}
+
+void service_status(struct service *s, struct buf *out)
+{
+	struct counters sum;
+	char why[HEALTH_WHY_MAX];
+
+	record_counters(s->record, &sum);
+	if (!health_get(s->health, why, sizeof(why)))
+		buf_add_fmt(out, "not recording: %s; ", why);
+	buf_add_fmt(out, "%" PRIu64 " exchanges stored, %" PRIu64 " connections open",
+		    counter_get(&sum, COUNTER_EXCHANGES_STORED),
+		    counter_get(&sum, COUNTER_CONNECTIONS_OPEN));
+}

@@ -1,0 +1,354 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "http-api/request.h"
+
+#include "http-api/server.h"
+#include "lib/clock.h"
+#include "lib/id.h"
+
+#include <errno.h>
+#include <microhttpd.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/*
+ * Theory of operation
+ *
+ * The query is taken apart here and not by libmicrohttpd, so that a parameter that is unknown,
+ * given twice or badly encoded is a problem that names it, never one that is silently dropped.
+ * Values are decoded in place: decoding only shrinks. All answers of a known size go out from one
+ * buffer, which the response takes over.
+ */
+
+struct request *request_new(struct server *s, const char *uri)
+{
+	struct request *q = calloc(1, sizeof(*q));
+	const char *mark = strchr(uri, '?');
+
+	if (!q)
+		return NULL;
+	q->server = s;
+	q->uri = strdup(uri);
+	q->query = strdup(mark ? mark + 1 : "");
+	q->limit = REQUEST_LIMIT;
+	if (!q->uri || !q->query) {
+		request_free(q);
+		return NULL;
+	}
+	q->path = span_of(q->uri, mark ? (size_t)(mark - uri) : strlen(uri));
+	return q;
+}
+
+void request_free(struct request *q)
+{
+	if (!q)
+		return;
+	if (q->response)
+		MHD_destroy_response(q->response);
+	filter_free(q->filter);
+	buf_fini(&q->body);
+	free(q->query);
+	free(q->uri);
+	free(q);
+}
+
+/* ---- answers ---- */
+
+void request_header(struct request *q, const char *name, const char *fmt, ...)
+{
+	struct request_header *h = &q->headers[q->header_count];
+	va_list ap;
+
+	if (q->header_count == REQUEST_HEADER_MAX)
+		return;
+	h->name = name;
+	va_start(ap, fmt);
+	(void)vsnprintf(h->value, sizeof(h->value), fmt, ap);
+	va_end(ap);
+	q->header_count++;
+}
+
+struct json request_json(struct request *q)
+{
+	buf_clear(&q->body);
+	q->status = MHD_HTTP_OK;
+	q->content_type = "application/json";
+	return json_to(&q->body);
+}
+
+void request_problem(struct request *q, unsigned status, const char *parameter, const char *fmt, ...)
+{
+	struct json j = request_json(q);
+	char detail[ERR_WHY_MAX + 128];
+	va_list ap;
+
+	va_start(ap, fmt);
+	(void)vsnprintf(detail, sizeof(detail), fmt, ap);
+	va_end(ap);
+	q->status = status;
+	q->content_type = "application/problem+json";
+	json_object_begin(&j);
+	json_key_str(&j, "type", "about:blank");
+	json_key_str(&j, "title", MHD_get_reason_phrase_for(status));
+	json_key_u64(&j, "status", status);
+	json_key_str(&j, "detail", detail);
+	if (parameter)
+		json_key_str(&j, "parameter", parameter);
+	json_object_end(&j);
+}
+
+static const struct {
+	int error;
+	unsigned status;
+} statuses[] = {
+	{-EINVAL, MHD_HTTP_BAD_REQUEST},
+	{-E2BIG, MHD_HTTP_BAD_REQUEST},
+	{-ENOENT, MHD_HTTP_NOT_FOUND},
+	{-ENOTUNIQ, MHD_HTTP_CONFLICT},
+	{-ETIMEDOUT, MHD_HTTP_GATEWAY_TIMEOUT},
+	{-EAGAIN, MHD_HTTP_SERVICE_UNAVAILABLE},
+	{-EBUSY, MHD_HTTP_SERVICE_UNAVAILABLE},
+	{-EMFILE, MHD_HTTP_SERVICE_UNAVAILABLE},
+	{-ENFILE, MHD_HTTP_SERVICE_UNAVAILABLE},
+	{-ENOMEM, MHD_HTTP_SERVICE_UNAVAILABLE},
+};
+
+void request_failed(struct request *q, int error, const char *parameter, const struct err *e)
+{
+	unsigned status = MHD_HTTP_INTERNAL_SERVER_ERROR;
+
+	for (size_t i = 0; i < COUNT_OF(statuses); i++)
+		if (statuses[i].error == error)
+			status = statuses[i].status;
+	request_problem(q, status, parameter, "%s", e->why);
+}
+
+struct reader *request_borrow(struct request *q)
+{
+	struct reader *r = NULL;
+	struct err e = {0};
+
+	if (readers_borrow(q->server->readers, &r, &e) < 0)
+		request_problem(q, MHD_HTTP_SERVICE_UNAVAILABLE, NULL, "%s", e.why);
+	return r;
+}
+
+void request_return(struct request *q, struct reader *r, int result)
+{
+	readers_return(q->server->readers, r, result);
+}
+
+/* The body moves into the response, which frees it. */
+static struct MHD_Response *take_response(struct request *q)
+{
+	struct MHD_Response *r = q->response;
+
+	q->response = NULL;
+	if (r)
+		return r;
+	r = MHD_create_response_from_buffer(q->body.len, q->body.ptr, MHD_RESPMEM_MUST_FREE);
+	if (r)
+		q->body = (struct buf){0};
+	return r;
+}
+
+bool request_send(struct request *q)
+{
+	struct MHD_Response *r;
+	bool is_queued;
+
+	if (q->body.is_failed) {
+		buf_clear(&q->body);
+		request_problem(q, MHD_HTTP_SERVICE_UNAVAILABLE, NULL, "out of memory");
+	}
+	r = take_response(q);
+	if (!r)
+		return false;
+	if (q->content_type &&
+	    MHD_add_response_header(r, MHD_HTTP_HEADER_CONTENT_TYPE, q->content_type) == MHD_NO)
+		(void)MHD_add_response_header(r, MHD_HTTP_HEADER_CONTENT_TYPE,
+					      "application/octet-stream");
+	(void)MHD_add_response_header(r, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
+	(void)MHD_add_response_header(r, "X-Content-Type-Options", "nosniff");
+	for (size_t i = 0; i < q->header_count; i++)
+		(void)MHD_add_response_header(r, q->headers[i].name, q->headers[i].value);
+	is_queued = MHD_queue_response(q->connection, q->status, r) == MHD_YES;
+	MHD_destroy_response(r);
+	return is_queued;
+}
+
+/* ---- parameters ---- */
+
+static int hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	c |= 0x20;
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* Percent-decode in place (RFC 3986 2.1; + is a blank in a query). Return: the length, -1: broken. */
+static ptrdiff_t decode(char *s, size_t n)
+{
+	char *to = s;
+
+	for (size_t i = 0; i < n; i++) {
+		char c = s[i] == '+' ? ' ' : s[i];
+
+		if (c == '%') {
+			int high = i + 2 < n ? hex_digit(s[i + 1]) : -1;
+			int low = i + 2 < n ? hex_digit(s[i + 2]) : -1;
+
+			if (high < 0 || low < 0)
+				return -1;
+			c = (char)(high << 4 | low);
+			i += 2;
+		}
+		*to++ = c;
+	}
+	return to - s;
+}
+
+static bool read_filter(struct request *q, struct span v)
+{
+	struct err e = {0};
+	int r = filter_parse(v, &q->filter, &e);
+
+	if (r < 0)
+		request_failed(q, r, "filter", &e);
+	return r == 0;
+}
+
+static bool read_time(struct request *q, enum param which, struct span v, uint64_t now_ns,
+		      uint64_t *out)
+{
+	if (clock_parse(v, now_ns, out) == 0)
+		return true;
+	request_problem(q, MHD_HTTP_BAD_REQUEST, param_rows[which].name,
+			"no time: write 2026-11-22T03:00:00Z, or 10m for ten minutes ago");
+	return false;
+}
+
+static bool read_limit(struct request *q, struct span v)
+{
+	uint64_t n = 0;
+
+	for (size_t i = 0; i < v.len && n <= REQUEST_LIMIT_MAX; i++)
+		n = v.ptr[i] >= '0' && v.ptr[i] <= '9' ? n * 10 + (v.ptr[i] - '0') : UINT64_MAX / 16;
+	q->limit = n;
+	if (n >= 1 && n <= REQUEST_LIMIT_MAX)
+		return true;
+	request_problem(q, MHD_HTTP_BAD_REQUEST, "limit", "a number from 1 to %d", REQUEST_LIMIT_MAX);
+	return false;
+}
+
+static bool read_cursor(struct request *q, struct span v)
+{
+	unsigned bits = 0;
+
+	if (id_parse(v, &q->cursor, &bits) == 0 && bits == 64 && q->cursor)
+		return true;
+	request_problem(q, MHD_HTTP_BAD_REQUEST, "cursor",
+			"no cursor: give next_cursor of the page before");
+	return false;
+}
+
+/* The position of a word in a list of choices; answers the problem when it is none. */
+static int read_choice(struct request *q, enum param which, struct span v, const char *const *words,
+		       size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (span_eq(v, span_str(words[i])))
+			return (int)i;
+	request_problem(q, MHD_HTTP_BAD_REQUEST, param_rows[which].name, "it is %s, %s%s%s", words[0],
+			count > 2 ? words[1] : "or ", count > 2 ? " or " : "", words[count - 1]);
+	return -1;
+}
+
+static bool read_order(struct request *q, struct span v)
+{
+	static const char *const words[] = {"desc", "asc"};
+	int choice = read_choice(q, PARAM_INDEX_ORDER, v, words, COUNT_OF(words));
+
+	q->is_reverse = choice == 1;
+	return choice >= 0;
+}
+
+static bool read_part(struct request *q, struct span v)
+{
+	static const char *const words[] = {"summary", "messages", "exact"};
+	int choice = read_choice(q, PARAM_INDEX_PART, v, words, COUNT_OF(words));
+
+	if (choice >= 0)
+		q->part = (enum exchange_json_part)choice;
+	return choice >= 0;
+}
+
+static bool read_param(struct request *q, enum param which, struct span v, uint64_t now_ns)
+{
+	switch (which) {
+	case PARAM_INDEX_FILTER:
+		return read_filter(q, v);
+	case PARAM_INDEX_SINCE:
+		return read_time(q, which, v, now_ns, &q->since_ns);
+	case PARAM_INDEX_UNTIL:
+		return read_time(q, which, v, now_ns, &q->until_ns);
+	case PARAM_INDEX_LIMIT:
+		return read_limit(q, v);
+	case PARAM_INDEX_CURSOR:
+		return read_cursor(q, v);
+	case PARAM_INDEX_ORDER:
+		return read_order(q, v);
+	case PARAM_INDEX_PART:
+		return read_part(q, v);
+	case PARAM_COUNT:
+		break;
+	}
+	return false;
+}
+
+static bool unknown_param(struct request *q, const char *name)
+{
+	AUTO_BUF known = {0};
+
+	for (unsigned i = 0; i < PARAM_COUNT; i++)
+		if (q->route->params >> i & 1)
+			buf_add_fmt(&known, "%s%s", known.len ? ", " : "", param_rows[i].name);
+	request_problem(q, MHD_HTTP_BAD_REQUEST, name, "no such parameter here; there are: %s",
+			known.len ? buf_cstr(&known) : "none");
+	return false;
+}
+
+/* name[=value], NUL-terminated */
+static bool take_param(struct request *q, char *pair, unsigned *seen, uint64_t now_ns)
+{
+	char *value = strchrnul(pair, '=');
+	ptrdiff_t n;
+
+	if (*value)
+		*value++ = '\0';
+	for (unsigned i = 0; i < PARAM_COUNT; i++) {
+		if (strcmp(pair, param_rows[i].name) != 0 || !(q->route->params >> i & 1))
+			continue;
+		n = decode(value, strlen(value));
+		if (n < 0 || *seen >> i & 1) {
+			request_problem(q, MHD_HTTP_BAD_REQUEST, pair, "%s",
+					n < 0 ? "a %% without two hexadecimal digits" : "given twice");
+			return false;
+		}
+		*seen |= 1U << i;
+		return read_param(q, (enum param)i, span_of(value, (size_t)n), now_ns);
+	}
+	return unknown_param(q, pair);
+}
+
+bool request_read_params(struct request *q, uint64_t now_ns)
+{
+	char *save = NULL;
+	unsigned seen = 0;
+
+	for (char *p = strtok_r(q->query, "&", &save); p; p = strtok_r(NULL, "&", &save))
+		if (!take_param(q, p, &seen, now_ns))
+			return false;
+	return true;
+}

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Every endpoint of the REST API, written once; schema/openapi.yaml describes the same and a test
+ * holds the two together.
+ *
+ * PARAM(NAME, "name", "sentence")          what may stand behind the ?
+ * ROUTE(function, "/path", PARAMS, "sentence")  all are GET, and HEAD with it
+ *
+ * {id} in a path is an exchange's id or a unique ending of one; PARAMS are bits of PARAM_NAME.
+ */
+// clang-format off
+#ifdef PARAM
+PARAM(FILTER, "filter", "which exchanges: docs/filter.md")
+PARAM(SINCE,  "since",  "at or after this time: RFC 3339, or a time span before now (10m)")
+PARAM(UNTIL,  "until",  "before this time")
+PARAM(LIMIT,  "limit",  "how many at most: 1 to 1000, 50 if not given")
+PARAM(CURSOR, "cursor", "go on behind this id: next_cursor of the page before")
+PARAM(ORDER,  "order",  "desc (newest first, if not given) or asc")
+PARAM(PART,   "part",   "summary, messages or exact")
+#endif
+#ifdef ROUTE
+#define SELECTION (PARAM_FILTER | PARAM_SINCE | PARAM_UNTIL)
+ROUTE(list_exchanges,    "/api/v1/exchanges",                    SELECTION | PARAM_LIMIT | PARAM_CURSOR | PARAM_ORDER | PARAM_PART, "the exchanges that a filter selects, a page at a time")
+ROUTE(get_exchange,      "/api/v1/exchanges/{id}",               PARAM_PART, "one exchange")
+ROUTE(get_request_body,  "/api/v1/exchanges/{id}/request/body",  0, "octets of the request's body")
+ROUTE(get_response_body, "/api/v1/exchanges/{id}/response/body", 0, "octets of the response's body")
+ROUTE(get_request_raw,   "/api/v1/exchanges/{id}/request/raw",   0, "the request as recorded, byte for byte")
+ROUTE(get_response_raw,  "/api/v1/exchanges/{id}/response/raw",  0, "the response as recorded, byte for byte")
+ROUTE(list_failures,     "/api/v1/failures",                     SELECTION | PARAM_LIMIT, "the kinds of failure, the most frequent first")
+ROUTE(open_stream,       "/api/v1/stream",                       PARAM_FILTER, "exchanges as they are recorded (server-sent events)")
+ROUTE(list_counters,     "/api/v1/counters",                     0, "what became of every packet, byte, request and exchange")
+ROUTE(list_tapes,        "/api/v1/tapes",                        0, "the files of the store")
+ROUTE(get_metrics,       "/metrics",                             0, "counters in the Prometheus text format")
+ROUTE(get_health,        "/healthz",                             0, "is it recording? 503 and why when not")
+ROUTE(get_readiness,     "/readyz",                              0, "does the store answer?")
+ROUTE(get_openapi,       "/openapi.json",                        0, "this API, described")
+#undef SELECTION
+#endif
+// clang-format on

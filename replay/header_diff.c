@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <stdlib.h>
+#include <strings.h>
+
+#include "replay/diff_add.h"
+
+/*
+ * Headers are compared by name, in any case, as multisets of values: their order has no meaning
+ * across names (RFC 9110 5.3), and servers that build them from a map prove it.
+ *
+ * Most answers have the same lines in the same places, but for Date and its like: those are told
+ * line by line without a list. Only when that fails, both heads are listed and matched.
+ */
+
+#define HEADERS_MAX 512 /* listed of one head; a head that has more is compared so far */
+
+struct line {
+	struct span name, value;
+	bool is_matched;
+	uint8_t how; /* enum ignore_how */
+};
+
+static struct header_iter lines_of(struct span head)
+{
+	return (struct header_iter){.rest = head};
+}
+
+/* "sid" of "sid=7f3a; Path=/" */
+static struct span cookie_name(struct span value)
+{
+	const uint8_t *eq = value.len ? memchr(value.ptr, '=', value.len) : NULL;
+
+	return eq ? span_of(value.ptr, (size_t)(eq - value.ptr)) : value;
+}
+
+static struct span after_semicolon(struct span s)
+{
+	const uint8_t *semi = s.len ? memchr(s.ptr, ';', s.len) : NULL;
+
+	return semi ? span_trim(span_from(s, (size_t)(semi - s.ptr) + 1)) : (struct span){0};
+}
+
+static struct span first_attribute(struct span s)
+{
+	const uint8_t *semi = s.len ? memchr(s.ptr, ';', s.len) : NULL;
+
+	return span_trim(semi ? span_of(s.ptr, (size_t)(semi - s.ptr)) : s);
+}
+
+/* times are reckoned from now */
+static bool is_time_attribute(struct span a)
+{
+	return span_istarts(a, SPAN_LIT("expires=")) || span_istarts(a, SPAN_LIT("max-age="));
+}
+
+/* the same cookie with the same attributes in the same order; its value and its times do not count */
+static bool equal_cookies(struct span a, struct span b)
+{
+	if (!span_eq(cookie_name(a), cookie_name(b)))
+		return false;
+	for (a = after_semicolon(a), b = after_semicolon(b); a.len && b.len;
+	     a = after_semicolon(a), b = after_semicolon(b)) {
+		struct span one = first_attribute(a), other = first_attribute(b);
+
+		if (!span_ieq(one, other) && !(is_time_attribute(one) && is_time_attribute(other)))
+			return false;
+	}
+	return a.len == b.len;
+}
+
+static bool equal_values(enum ignore_how how, struct span a, struct span b)
+{
+	switch (how) {
+	case IGNORE_VALUE:
+	case IGNORE_ALL:
+	case IGNORE_WITH_BODY: return true;
+	case IGNORE_COOKIE: return equal_cookies(a, b);
+	case IGNORE_NOTHING: break;
+	}
+	return span_eq(a, b);
+}
+
+static enum ignore_how how_of(const struct ignore *rules, struct span name, bool has_body)
+{
+	enum ignore_how how = ignore_header(rules, name);
+
+	if (how == IGNORE_WITH_BODY)
+		return has_body ? IGNORE_ALL : IGNORE_NOTHING;
+	return how;
+}
+
+/* line by line. Return: false when that does not prove them equal */
+static bool equal_in_step(const struct ignore *rules, struct span recorded, struct span now,
+			  bool has_body)
+{
+	struct header_iter a = lines_of(recorded), b = lines_of(now);
+
+	for (;;) {
+		bool has_a = header_next(&a), has_b = header_next(&b);
+
+		if (!has_a || !has_b)
+			return has_a == has_b;
+		if (span_eq(a.line, b.line))
+			continue;
+		if (!span_ieq(a.name, b.name) ||
+		    !equal_values(how_of(rules, a.name, has_body), a.value, b.value))
+			return false;
+	}
+}
+
+static size_t list_lines(struct line *lines, const struct ignore *rules, struct span head,
+			 bool has_body)
+{
+	struct header_iter it = lines_of(head);
+	size_t n = 0;
+
+	while (n < HEADERS_MAX && header_next(&it)) {
+		enum ignore_how how = how_of(rules, it.name, has_body);
+
+		if (how != IGNORE_ALL)
+			lines[n++] = (struct line){it.name, it.value, false, (uint8_t)how};
+	}
+	return n;
+}
+
+static struct line *find_line(struct line *lines, size_t count, const struct line *wanted,
+			      bool by_value)
+{
+	for (size_t i = 0; i < count; i++)
+		if (!lines[i].is_matched && span_ieq(lines[i].name, wanted->name) &&
+		    (!by_value || equal_values((enum ignore_how)wanted->how, wanted->value,
+					       lines[i].value)))
+			return &lines[i];
+	return NULL;
+}
+
+static void match(struct diff *d, struct line *a, size_t a_count, struct line *b, size_t b_count)
+{
+	struct line *other;
+
+	for (size_t i = 0; i < a_count; i++)
+		if ((other = find_line(b, b_count, &a[i], true)) != NULL)
+			a[i].is_matched = other->is_matched = true;
+	for (size_t i = 0; i < a_count; i++) {
+		if (a[i].is_matched)
+			continue;
+		other = find_line(b, b_count, &a[i], false);
+		if (other)
+			other->is_matched = true;
+		diff_add(d, DIFF_HEADER, other ? DIFF_CHANGED : DIFF_REMOVED, a[i].name, a[i].value,
+			 other ? other->value : (struct span){0});
+	}
+	for (size_t i = 0; i < b_count; i++)
+		if (!b[i].is_matched)
+			diff_add(d, DIFF_HEADER, DIFF_ADDED, b[i].name, (struct span){0}, b[i].value);
+}
+
+void diff_headers(struct diff *d, const struct ignore *rules, struct span recorded_head,
+		  struct span now_head, bool has_body)
+{
+	struct line *lines;
+
+	if (equal_in_step(rules, recorded_head, now_head, has_body))
+		return;
+	lines = calloc(2 * HEADERS_MAX, sizeof(*lines));
+	if (!lines) {
+		diff_add(d, DIFF_HEADER, DIFF_CHANGED, SPAN_LIT("headers"), SPAN_LIT("out of memory"),
+			 SPAN_LIT("out of memory"));
+		return;
+	}
+	match(d, lines, list_lines(lines, rules, recorded_head, has_body), lines + HEADERS_MAX,
+	      list_lines(lines + HEADERS_MAX, rules, now_head, has_body));
+	free(lines);
+}

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * item.h - one request on its way: made by the loader, sent by the client, judged, freed
+ *
+ * One piece of memory with everything it needs. Owned by one list at a time.
+ */
+#pragma once
+
+#include "lib/list.h"
+#include "schema/exchange.h"
+
+struct item {
+	struct list node;   /* load::ready, run::waiting, link::queue or link::flying */
+	struct list timer;  /* client::flying: by time of start */
+	const struct exchange *recorded; /* behind this struct; its request has no messages */
+	struct span bytes;  /* the request as it is sent; behind this struct */
+	size_t memory_bytes; /* of all of it: what load_release() gives back */
+	uint64_t due_ns;    /* from the beginning of the run */
+	uint32_t link;      /* index into plan.links */
+	uint32_t loop;      /* from 0 */
+	uint8_t skip;       /* enum skip: pass it to the report, do not send it */
+	bool is_counted;    /* the plan counts it among its link's exchanges */
+	uint8_t tries;      /* times it was sent again */
+	bool is_safe;       /* may be sent again when a reused connection turns out dead */
+	bool is_head;       /* HEAD: the answer has no body */
+	bool is_pipelined;  /* recorded before the answer to the one before it */
+	bool is_ambiguous;  /* its framing can be read in two ways: nothing else goes on its connection */
+	uint64_t started_ns; /* monotonic; its turn came: connecting or sending began */
+	uint64_t sent_ns;    /* monotonic; first byte given to the kernel; 0: none was */
+	uint64_t done_ns;    /* monotonic; last byte of the answer received, or given up */
+};
+
+static inline struct item *item_of(struct list *node)
+{
+	return CONTAINER_OF(node, struct item, node);
+}

@@ -1,0 +1,334 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "replay/load.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "replay/request.h"
+
+/*
+ * The loader walks the selection a second time, now with messages, beside the plan: both are in
+ * order of id, so it is a merge. What the plan has and the source no longer has is an item with
+ * SKIP_GONE; what came since is passed over.
+ *
+ * Between the threads lies a list under one mutex. Items are handed over in batches, so the mutex
+ * and the wake-up cost nothing per item; the loader waits on a condition while the items that were
+ * made and not yet released exceed memory_max.
+ */
+
+#define BATCH_ITEMS 32
+#define BATCH_BYTES (256 * 1024)
+#define LOADER_NICE 5 /* sending goes first where both want one core */
+
+struct load {
+	struct load_config config;
+	const struct replay_source *source;
+	const struct plan *plan;
+	pthread_t thread;
+	bool is_started;
+
+	/* loader thread alone */
+	struct list batch;
+	size_t batch_count, batch_bytes;
+	size_t cursor;      /* next entry of the plan */
+	uint32_t loop;
+	uint64_t period_ns; /* of one loop */
+	struct buf bytes;   /* the request being made */
+
+	/* under mutex */
+	pthread_mutex_t mutex;
+	pthread_cond_t room;
+	struct list ready;
+	size_t held_bytes;
+	bool is_waiting;  /* the loader waits for room */
+	bool is_told;     /* wake_fd was written since the last load_take() */
+	bool is_stopping;
+	bool is_done;
+	struct err err;   /* once is_done */
+	int result;
+};
+
+static void tell(struct load *l)
+{
+	static const uint64_t one = 1;
+
+	if (l->is_told)
+		return;
+	l->is_told = true;
+	(void)!write(l->config.wake_fd, &one, sizeof(one));
+}
+
+static void move_all(struct list *from, struct list *to)
+{
+	struct list *n;
+
+	while ((n = list_first(from)) != NULL) {
+		list_remove(n);
+		list_append(to, n);
+	}
+}
+
+/* hand the batch over, then wait for room. Return: 0, or 1 when the replay stops. */
+static int hand_over(struct load *l)
+{
+	int r;
+
+	(void)pthread_mutex_lock(&l->mutex);
+	l->held_bytes += l->batch_bytes;
+	move_all(&l->batch, &l->ready);
+	l->batch_count = l->batch_bytes = 0;
+	tell(l);
+	while (l->held_bytes >= l->config.memory_max && !l->is_stopping) {
+		l->is_waiting = true;
+		(void)pthread_cond_wait(&l->room, &l->mutex);
+	}
+	l->is_waiting = false;
+	r = l->is_stopping;
+	(void)pthread_mutex_unlock(&l->mutex);
+	return r;
+}
+
+/* what the report and the diff need: the request's bytes are on their own */
+static struct exchange slim_copy(const struct exchange *x, bool is_sent)
+{
+	struct exchange slim = *x;
+
+	slim.request.head = slim.request.body = (struct span){0};
+	slim.request.framing = slim.request.trailers = (struct span){0};
+	slim.response.framing = (struct span){0};
+	if (!is_sent)
+		slim.response.head = slim.response.body = slim.response.trailers = (struct span){0};
+	return slim;
+}
+
+static struct item *item_new(const struct exchange *x, struct span bytes)
+{
+	/* an exchange of any size leaves what follows it unaligned, so bytes come last */
+	size_t exchange_at = (sizeof(struct item) + 15) & ~(size_t)15;
+	size_t exchange_size = exchange_bytes(x);
+	size_t total = exchange_at + exchange_size + bytes.len;
+	struct item *item = malloc(total);
+	uint8_t *base = (uint8_t *)item;
+
+	if (!item)
+		return NULL;
+	*item = (struct item){.memory_bytes = total};
+	list_init(&item->node);
+	list_init(&item->timer);
+	item->recorded = exchange_copy(x, base + exchange_at);
+	item->bytes = span_of(base + exchange_at + exchange_size, bytes.len);
+	if (bytes.len)
+		memcpy(base + exchange_at + exchange_size, bytes.ptr, bytes.len);
+	return item;
+}
+
+static void describe(struct item *item, const struct exchange *x)
+{
+	item->is_safe = plan_is_safe(x->method);
+	item->is_head = span_eq(x->method, SPAN_LIT("HEAD"));
+	item->is_pipelined = (x->anomalies & ANOMALY_BIT(PIPELINED)) != 0;
+	item->is_ambiguous = request_is_ambiguous(x);
+}
+
+static bool make_request(struct load *l, const struct plan_entry *entry, const struct exchange *x)
+{
+	const struct plan_link *link = &l->plan->links[entry->link];
+
+	return request_write(&l->bytes, x, l->config.run, l->config.edits,
+			     &l->plan->targets->list[link->target]);
+}
+
+/* Return: 0, 1 when the replay stops, -ENOMEM */
+static int add_item(struct load *l, const struct plan_entry *entry, const struct exchange *x,
+		    uint8_t skip)
+{
+	struct exchange slim;
+	struct item *item;
+
+	buf_clear(&l->bytes);
+	if (skip == SKIP_NONE && !make_request(l, entry, x))
+		skip = SKIP_INCOMPLETE;
+	slim = slim_copy(x, skip == SKIP_NONE);
+	item = l->bytes.is_failed ? NULL : item_new(&slim, buf_span(&l->bytes));
+	if (!item)
+		return -ENOMEM;
+	describe(item, x);
+	item->skip = skip;
+	item->is_counted = entry->skip == SKIP_NONE;
+	item->link = entry->link;
+	item->loop = l->loop;
+	item->due_ns = entry->at_ns + l->loop * l->period_ns;
+	list_append(&l->batch, &item->node);
+	l->batch_count++;
+	l->batch_bytes += item->memory_bytes;
+	return l->batch_count >= BATCH_ITEMS || l->batch_bytes >= BATCH_BYTES ? hand_over(l) : 0;
+}
+
+/* entries of the plan that the source no longer has, up to but not including @id */
+static int pass_gone(struct load *l, uint64_t id)
+{
+	int r = 0;
+
+	while (r == 0 && l->cursor < l->plan->count && l->plan->entries[l->cursor].id < id) {
+		const struct plan_entry *entry = &l->plan->entries[l->cursor++];
+		struct exchange gone = {.id = entry->id};
+
+		if (l->loop == 0 || entry->skip == SKIP_NONE)
+			r = add_item(l, entry, &gone, entry->skip ? entry->skip : SKIP_GONE);
+	}
+	return r;
+}
+
+static int on_exchange(void *ctx, const struct exchange *x)
+{
+	struct load *l = ctx;
+	int r = pass_gone(l, x->id);
+	const struct plan_entry *entry;
+	uint8_t skip;
+
+	if (r != 0 || l->cursor == l->plan->count)
+		return r ? r : 1;
+	entry = &l->plan->entries[l->cursor];
+	if (entry->id != x->id)
+		return 0;
+	l->cursor++;
+	skip = entry->skip;
+	if (skip == SKIP_NONE)
+		skip = (uint8_t)plan_judge(&l->plan->rules, x, true);
+	if (skip != SKIP_NONE && l->loop > 0 && entry->skip != SKIP_NONE)
+		return 0;
+	return add_item(l, entry, x, skip);
+}
+
+static int load_loop(struct load *l, struct err *e)
+{
+	int r;
+
+	l->cursor = 0;
+	r = l->source->list(l->source->ctx, true, on_exchange, l, e);
+	if (r >= 0)
+		r = pass_gone(l, UINT64_MAX);
+	return r;
+}
+
+static void *load_thread(void *arg)
+{
+	struct load *l = arg;
+	struct err e = {0};
+	int r = 0;
+
+	(void)setpriority(PRIO_PROCESS, (id_t)gettid(), LOADER_NICE);
+	for (l->loop = 0; l->loop < l->config.loops && r >= 0; l->loop++) {
+		r = load_loop(l, &e);
+		if (hand_over(l) != 0)
+			break;
+	}
+	if (r == -ENOMEM)
+		(void)err_set(&e, r, "out of memory while fetching exchanges");
+	(void)pthread_mutex_lock(&l->mutex);
+	l->is_done = true;
+	l->err = e;
+	l->result = MIN(r, 0);
+	tell(l);
+	(void)pthread_mutex_unlock(&l->mutex);
+	return NULL;
+}
+
+/* the thread takes no signals: they are for the one that waits in epoll */
+static int start_thread(struct load *l)
+{
+	sigset_t all, before;
+	int r;
+
+	(void)sigfillset(&all);
+	(void)pthread_sigmask(SIG_SETMASK, &all, &before);
+	r = pthread_create(&l->thread, NULL, load_thread, l);
+	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+	l->is_started = r == 0;
+	return -r;
+}
+
+int load_start(const struct load_config *config, const struct replay_source *source,
+	       const struct plan *plan, struct load **l_out, struct err *e)
+{
+	AUTO(load) l = calloc(1, sizeof(*l));
+	int r;
+
+	if (!l)
+		return err_set(e, -ENOMEM, "out of memory");
+	l->config = *config;
+	l->source = source;
+	l->plan = plan;
+	l->period_ns = schedule_period_ns(&plan->schedule);
+	list_init(&l->batch);
+	list_init(&l->ready);
+	(void)pthread_mutex_init(&l->mutex, NULL);
+	(void)pthread_cond_init(&l->room, NULL);
+	r = start_thread(l);
+	if (r < 0)
+		return err_set(e, r, "cannot start a thread: %s", strerror(-r));
+	*l_out = TAKE(l);
+	return 0;
+}
+
+static void free_all(struct list *items)
+{
+	struct list *n;
+
+	while ((n = list_first(items)) != NULL) {
+		list_remove(n);
+		free(item_of(n));
+	}
+}
+
+void load_stop(struct load *l)
+{
+	if (!l)
+		return;
+	if (l->is_started) {
+		(void)pthread_mutex_lock(&l->mutex);
+		l->is_stopping = true;
+		(void)pthread_cond_signal(&l->room);
+		(void)pthread_mutex_unlock(&l->mutex);
+		(void)pthread_join(l->thread, NULL);
+	}
+	free_all(&l->batch);
+	free_all(&l->ready);
+	buf_fini(&l->bytes);
+	(void)pthread_cond_destroy(&l->room);
+	(void)pthread_mutex_destroy(&l->mutex);
+	free(l);
+}
+
+bool load_take(struct load *l, struct list *to)
+{
+	bool is_done;
+
+	(void)pthread_mutex_lock(&l->mutex);
+	move_all(&l->ready, to);
+	l->is_told = false;
+	is_done = l->is_done;
+	(void)pthread_mutex_unlock(&l->mutex);
+	return !is_done;
+}
+
+void load_release(struct load *l, struct item *item)
+{
+	(void)pthread_mutex_lock(&l->mutex);
+	l->held_bytes -= item->memory_bytes;
+	if (l->is_waiting && l->held_bytes <= l->config.memory_max / 4 * 3)
+		(void)pthread_cond_signal(&l->room);
+	(void)pthread_mutex_unlock(&l->mutex);
+	free(item);
+}
+
+int load_error(struct load *l, struct err *e)
+{
+	if (l->result < 0)
+		*e = l->err;
+	return l->result;
+}

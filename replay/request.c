@@ -1,0 +1,306 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "replay/request.h"
+
+#include <errno.h>
+
+#include "lib/id.h"
+#include "schema/message.h"
+
+/*
+ * The head is written line by line as it was, each line looked at only when there is something to
+ * change; the body with its chunk lines comes from schema/message.h. Line ends of what is added
+ * are those of the start line, so that a head with bare LF stays one.
+ *
+ * Content-Length and Transfer-Encoding cannot be set or deleted: the body is sent as recorded, and
+ * a head that lies about it would make the target wait, or read the rest as another request.
+ */
+
+static const char *const fixed_headers[] = {"content-length", "transfer-encoding", "tapeloop-replay"};
+
+static bool is_token(struct span s)
+{
+	static const char marks[] = "!#$%&'*+-.^_`|~";
+
+	for (size_t i = 0; i < s.len; i++) {
+		uint8_t c = s.ptr[i], low = c | 0x20;
+
+		if (!((low >= 'a' && low <= 'z') || (c >= '0' && c <= '9') ||
+		      (c && strchr(marks, c))))
+			return false;
+	}
+	return s.len > 0;
+}
+
+static bool has_controls(struct span s)
+{
+	for (size_t i = 0; i < s.len; i++)
+		if ((s.ptr[i] < 0x20 && s.ptr[i] != '\t') || s.ptr[i] == 0x7F)
+			return true;
+	return false;
+}
+
+static int check_name(struct span name, const char *text, struct err *e)
+{
+	if (!is_token(name))
+		return err_set(e, -EINVAL, "header %s: no name of a header", text);
+	for (size_t i = 0; i < COUNT_OF(fixed_headers); i++)
+		if (span_ieq(name, span_str(fixed_headers[i])))
+			return err_set(e, -EINVAL, "header %s: it cannot be changed, the body is sent as recorded",
+				       text);
+	return 0;
+}
+
+static int check_count(size_t count, const char *text, struct err *e)
+{
+	if (count == REQUEST_EDITS_MAX)
+		return err_set(e, -E2BIG, "%s: at most %d changes of one kind", text, REQUEST_EDITS_MAX);
+	return 0;
+}
+
+int request_set_header(struct request_edits *edits, const char *text, struct err *e)
+{
+	const char *colon = strchr(text, ':');
+	struct request_edit edit;
+	int r = check_count(edits->set_count, text, e);
+
+	if (r < 0)
+		return r;
+	if (!colon)
+		return err_set(e, -EINVAL, "header %s: expected 'NAME: VALUE'", text);
+	edit.name = span_of(text, (size_t)(colon - text));
+	edit.value = span_trim(span_str(colon + 1));
+	if (has_controls(edit.value))
+		return err_set(e, -EINVAL, "header %.*s: a value of one line without controls",
+			       (int)edit.name.len, text);
+	r = check_name(edit.name, text, e);
+	if (r == 0)
+		edits->set[edits->set_count++] = edit;
+	return r;
+}
+
+int request_del_header(struct request_edits *edits, const char *text, struct err *e)
+{
+	int r = check_count(edits->del_count, text, e);
+
+	if (r == 0)
+		r = check_name(span_str(text), text, e);
+	if (r == 0)
+		edits->del[edits->del_count++] = (struct request_edit){.name = span_str(text)};
+	return r;
+}
+
+int request_rewrite_path(struct request_edits *edits, const char *text, struct err *e)
+{
+	const char *eq = strchr(text, '=');
+	struct request_edit edit;
+	int r = check_count(edits->path_count, text, e);
+
+	if (r < 0)
+		return r;
+	if (!eq || text[0] != '/' || eq[1] != '/' || strpbrk(text, " ?#") ||
+	    has_controls(span_str(text)))
+		return err_set(e, -EINVAL,
+			       "path %s: expected /FROM=/TO, two beginnings of paths (no patterns yet)", text);
+	edit.name = span_of(text, (size_t)(eq - text));
+	edit.value = span_str(eq + 1);
+	edits->path[edits->path_count++] = edit;
+	return 0;
+}
+
+int request_rewrite_host(struct request_edits *edits, const char *text, struct err *e)
+{
+	edits->has_target_host = text == NULL;
+	edits->host = text ? span_str(text) : (struct span){0};
+	if (text && (!text[0] || strpbrk(text, " /\t@") || has_controls(span_str(text))))
+		return err_set(e, -EINVAL, "host %s: expected HOST or HOST:PORT", text);
+	return 0;
+}
+
+/* ---- the start line ---- */
+
+static const uint8_t *find(struct span s, uint8_t c)
+{
+	return s.len ? memchr(s.ptr, c, s.len) : NULL;
+}
+
+/* "http://host" at the beginning of an absolute-form target (RFC 9112 3.2.2); 0: it is none */
+static size_t authority_bytes(struct span target)
+{
+	const uint8_t *colon = find(target, ':');
+	struct span rest;
+	size_t at;
+
+	if (!colon || target.ptr[0] == '/' || target.len < (size_t)(colon - target.ptr) + 3 ||
+	    colon[1] != '/' || colon[2] != '/')
+		return 0;
+	at = (size_t)(colon - target.ptr) + 3;
+	rest = span_from(target, at);
+	while (rest.len && rest.ptr[0] != '/' && rest.ptr[0] != '?')
+		rest = span_from(rest, 1);
+	return target.len - rest.len;
+}
+
+static void write_path(struct buf *out, struct span path, const struct request_edits *edits)
+{
+	for (size_t i = 0; i < edits->path_count; i++) {
+		struct span from = edits->path[i].name;
+
+		if (path.len >= from.len && memcmp(path.ptr, from.ptr, from.len) == 0) {
+			buf_add_span(out, edits->path[i].value);
+			buf_add_span(out, span_from(path, from.len));
+			return;
+		}
+	}
+	buf_add_span(out, path);
+}
+
+static void write_target(struct buf *out, struct span target, const struct request_edits *edits,
+			 struct span host)
+{
+	size_t n = authority_bytes(target);
+
+	if (n && host.ptr) {
+		const uint8_t *colon = find(target, ':');
+
+		buf_add(out, target.ptr, (size_t)(colon - target.ptr) + 3);
+		buf_add_span(out, host);
+	} else {
+		buf_add(out, target.ptr, n);
+	}
+	write_path(out, span_from(target, n), edits);
+}
+
+/* method SP target SP version, blanks and line end as they were */
+static void write_start_line(struct buf *out, struct span line, const struct request_edits *edits,
+			     struct span host)
+{
+	const uint8_t *from = find(line, ' ');
+	const uint8_t *to = from ? memrchr(line.ptr, ' ', line.len) : NULL;
+
+	while (from && from < to && *from == ' ')
+		from++;
+	while (to && to > from && to[-1] == ' ')
+		to--;
+	if (!from || to <= from) {
+		buf_add_span(out, line);
+		return;
+	}
+	buf_add(out, line.ptr, (size_t)(from - line.ptr));
+	write_target(out, span_of(from, (size_t)(to - from)), edits, host);
+	buf_add_span(out, span_from(line, (size_t)(to - line.ptr)));
+}
+
+/* ---- the header lines ---- */
+
+struct head_writer {
+	struct buf *out;
+	const struct request_edits *edits;
+	struct span host;             /* ptr NULL: it stays */
+	const char *line_end;
+	bool is_set[REQUEST_EDITS_MAX]; /* set[i] is written */
+};
+
+static void write_header(struct head_writer *w, struct span name, struct span value)
+{
+	buf_add_span(w->out, name);
+	buf_add_str(w->out, ": ");
+	buf_add_span(w->out, value);
+	buf_add_str(w->out, w->line_end);
+}
+
+static bool is_deleted(const struct request_edits *edits, struct span name)
+{
+	for (size_t i = 0; i < edits->del_count; i++)
+		if (span_ieq(edits->del[i].name, name))
+			return true;
+	return span_ieq(name, SPAN_LIT(REPLAY_HEADER));
+}
+
+static void write_line(struct head_writer *w, const struct header_iter *it)
+{
+	const struct request_edits *edits = w->edits;
+
+	for (size_t i = 0; i < edits->set_count; i++) {
+		if (!span_ieq(edits->set[i].name, it->name))
+			continue;
+		if (!w->is_set[i])
+			write_header(w, edits->set[i].name, edits->set[i].value);
+		w->is_set[i] = true;
+		return;
+	}
+	if (is_deleted(edits, it->name))
+		return;
+	if (w->host.ptr && span_ieq(it->name, SPAN_LIT("host")))
+		write_header(w, it->name, w->host);
+	else
+		buf_add_span(w->out, it->line);
+}
+
+static void write_changed_head(struct buf *out, struct span head, const struct request_edits *edits,
+			       struct span host, const char *line_end)
+{
+	struct head_writer w = {.out = out, .edits = edits, .host = host, .line_end = line_end};
+	struct header_iter it = {.rest = head};
+	const uint8_t *nl = find(head, '\n');
+
+	write_start_line(out, span_of(head.ptr, nl ? (size_t)(nl - head.ptr) + 1 : head.len), edits,
+			 host);
+	while (header_next(&it))
+		write_line(&w, &it);
+	for (size_t i = 0; i < edits->set_count; i++)
+		if (!w.is_set[i])
+			write_header(&w, edits->set[i].name, edits->set[i].value);
+}
+
+static bool has_edits(const struct request_edits *edits, const struct exchange *x)
+{
+	return edits->set_count || edits->del_count || edits->path_count ||
+	       edits->has_target_host || edits->host.ptr || x->replay_of.len;
+}
+
+/* the head without its last, empty line */
+static struct span without_empty_line(struct span head)
+{
+	if (head.len && head.ptr[head.len - 1] == '\n')
+		head.len--;
+	if (head.len && head.ptr[head.len - 1] == '\r')
+		head.len--;
+	return head;
+}
+
+static void write_mark(struct buf *out, const char *run, uint64_t id, const char *line_end)
+{
+	char text[ID_TEXT_LEN + 1];
+
+	buf_add_str(out, REPLAY_HEADER ": ");
+	buf_add_str(out, run);
+	buf_add_char(out, '/');
+	buf_add_str(out, id_format(id, text));
+	buf_add_str(out, line_end);
+	buf_add_str(out, line_end);
+}
+
+bool request_write(struct buf *out, const struct exchange *x, const char *run,
+		   const struct request_edits *edits, const struct target *target)
+{
+	struct message rest = x->request;
+	const uint8_t *nl = find(rest.head, '\n');
+	bool is_bare = nl && (nl == rest.head.ptr || nl[-1] != '\r');
+	const char *line_end = is_bare ? "\n" : "\r\n";
+	struct span host = edits->has_target_host ? span_str(target->authority) : edits->host;
+
+	if (has_edits(edits, x))
+		write_changed_head(out, rest.head, edits, host, line_end);
+	else
+		buf_add_span(out, without_empty_line(rest.head));
+	write_mark(out, run, x->id, line_end);
+	rest.head = (struct span){0};
+	return message_write(&rest, out);
+}
+
+bool request_is_ambiguous(const struct exchange *x)
+{
+	return (x->anomalies & (ANOMALY_BIT(CL_AND_TE) | ANOMALY_BIT(CL_CONFLICT) |
+				ANOMALY_BIT(CL_INVALID) | ANOMALY_BIT(TE_UNKNOWN) |
+				ANOMALY_BIT(BAD_CHUNK) | ANOMALY_BIT(DUPLICATE_HOST))) != 0;
+}

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "replay/target.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/*
+ * A target is an http URL without path: RFC 9110 4.2.1. The name is resolved once, before the run,
+ * so that no look-up delays a send. TLS and unix sockets are refused by name, not taken for a typo.
+ */
+
+static bool take_prefix(struct span *s, const char *prefix)
+{
+	if (!span_istarts(*s, span_str(prefix)))
+		return false;
+	*s = span_from(*s, strlen(prefix));
+	return true;
+}
+
+static int take_scheme(struct span *rest, const char *url, struct err *e)
+{
+	if (take_prefix(rest, "http://"))
+		return 0;
+	if (span_istarts(*rest, SPAN_LIT("https:")) || span_istarts(*rest, SPAN_LIT("unix:")))
+		return err_set(e, -EPROTONOSUPPORT, "target %s: only http:// is supported yet", url);
+	if (memmem(url, strlen(url), "://", 3))
+		return err_set(e, -EINVAL, "target %s: expected http://HOST[:PORT]", url);
+	return 0; /* HOST:PORT, as people type it */
+}
+
+/* Cut @rest into host and port; "[::1]:80" keeps its brackets out of the host. */
+static int cut_authority(struct span rest, char *host, size_t host_bytes, char port[6],
+			 const char *url, struct err *e)
+{
+	const uint8_t *colon = NULL;
+	struct span h = rest, p = SPAN_LIT("80");
+
+	if (h.len && h.ptr[h.len - 1] == '/')
+		h.len--;
+	if (h.len && h.ptr[0] == '[') {
+		const uint8_t *end = memchr(h.ptr, ']', h.len);
+
+		if (!end)
+			return err_set(e, -EINVAL, "target %s: '[' without ']'", url);
+		if (end + 1 < h.ptr + h.len)
+			colon = end[1] == ':' ? end + 1 : end;
+		rest = span_of(h.ptr + 1, (size_t)(end - h.ptr) - 1);
+	} else {
+		colon = memrchr(h.ptr, ':', h.len);
+		rest = colon ? span_of(h.ptr, (size_t)(colon - h.ptr)) : h;
+	}
+	if (colon)
+		p = span_of(colon + 1, h.len - (size_t)(colon + 1 - h.ptr));
+	if (rest.len == 0 || rest.len >= host_bytes || memchr(rest.ptr, '/', rest.len) ||
+	    memchr(rest.ptr, '@', rest.len) || p.len == 0 || p.len > 5 || memchr(p.ptr, '/', p.len))
+		return err_set(e, -EINVAL, "target %s: expected http://HOST[:PORT] without a path", url);
+	(void)snprintf(host, host_bytes, "%.*s", (int)rest.len, (const char *)rest.ptr);
+	(void)snprintf(port, 6, "%.*s", (int)p.len, (const char *)p.ptr);
+	return 0;
+}
+
+static bool is_port(const char *port)
+{
+	char *end;
+	unsigned long n = strtoul(port, &end, 10);
+
+	return *end == '\0' && port[0] >= '0' && port[0] <= '9' && n > 0 && n <= UINT16_MAX;
+}
+
+static int resolve(struct target *t, const char *host, const char *port, const char *url,
+		   struct err *e)
+{
+	struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
+	struct addrinfo *found = NULL;
+	int r = getaddrinfo(host, port, &hints, &found);
+
+	if (r != 0 || !found)
+		return err_set(e, -EHOSTUNREACH, "target %s: %s", url, gai_strerror(r));
+	memcpy(&t->address, found->ai_addr, found->ai_addrlen);
+	t->address_bytes = found->ai_addrlen;
+	freeaddrinfo(found);
+	return 0;
+}
+
+int target_add(struct targets *t, const char *name, const char *url, struct err *e)
+{
+	struct target *to = &t->list[MIN(t->count, TARGET_MAX - 1)];
+	struct span rest = span_str(url);
+	char host[TARGET_TEXT_MAX - 8], port[6];
+	int r;
+
+	if (t->count == TARGET_MAX || (name && strlen(name) >= sizeof(to->name)))
+		return err_set(e, -E2BIG, "target %s: at most %d targets with names under %d letters",
+			       url, TARGET_MAX, TARGET_TEXT_MAX);
+	r = take_scheme(&rest, url, e);
+	if (r == 0)
+		r = cut_authority(rest, host, sizeof(host), port, url, e);
+	if (r == 0 && !is_port(port))
+		r = err_set(e, -EINVAL, "target %s: a port is a number from 1 to 65535", url);
+	if (r == 0)
+		r = resolve(to, host, port, url, e);
+	if (r < 0)
+		return r;
+	(void)snprintf(to->name, sizeof(to->name), "%s", name ? name : "");
+	(void)snprintf(to->authority, sizeof(to->authority), strchr(host, ':') ? "[%s]:%s" : "%s:%s",
+		       host, port);
+	t->count++;
+	return 0;
+}
+
+int target_add_map(struct targets *t, const char *map, struct err *e)
+{
+	const char *eq = strchr(map, '=');
+	char name[TARGET_TEXT_MAX];
+
+	if (!eq || eq == map || (size_t)(eq - map) >= sizeof(name))
+		return err_set(e, -EINVAL, "map %s: expected SERVICE=http://HOST:PORT", map);
+	(void)snprintf(name, sizeof(name), "%.*s", (int)(eq - map), map);
+	return target_add(t, name, eq + 1, e);
+}
+
+static struct span without_port(struct span host)
+{
+	const uint8_t *colon = host.len ? memrchr(host.ptr, ':', host.len) : NULL;
+
+	return colon ? span_of(host.ptr, (size_t)(colon - host.ptr)) : host;
+}
+
+static bool is_named(struct span name, const struct exchange *x)
+{
+	return span_eq(name, x->dst.who.service) || span_eq(name, x->dst.who.pod) ||
+	       span_ieq(name, x->host) || span_ieq(name, without_port(x->host));
+}
+
+uint16_t target_of(const struct targets *t, const struct exchange *x)
+{
+	uint16_t fallback = TARGET_NONE;
+
+	for (uint16_t i = 0; i < t->count; i++) {
+		struct span name = span_str(t->list[i].name);
+
+		if (name.len == 0)
+			fallback = i;
+		else if (is_named(name, x))
+			return i;
+	}
+	return fallback;
+}
+
+bool target_is_recorded(const struct target *t, const struct exchange *x)
+{
+	const struct sockaddr_in *v4 = (const void *)&t->address;
+	const struct sockaddr_in6 *v6 = (const void *)&t->address;
+
+	if (t->address.ss_family == AF_INET)
+		return x->dst.is_ipv4 && ntohs(v4->sin_port) == x->dst.port &&
+		       memcmp(&v4->sin_addr, x->dst.address + 12, 4) == 0;
+	return t->address.ss_family == AF_INET6 && ntohs(v6->sin6_port) == x->dst.port &&
+	       memcmp(&v6->sin6_addr, x->dst.address, 16) == 0;
+}

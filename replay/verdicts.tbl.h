@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * What can become of an exchange in a replay.
+ *
+ * VERDICT(NAME, "name", "sentence")
+ * SKIP(NAME, "name", "sentence")  - why a request was not sent
+ * MISS(NAME, "name", "sentence")  - why a sent request has no (whole) answer
+ */
+// clang-format off
+#ifdef VERDICT
+VERDICT(FIXED,     "fixed",     "failed when recorded, and does not fail now")
+VERDICT(SAME,      "same",      "the answer equals the recorded one; a failure that fails alike is counted as still failing")
+VERDICT(BROKEN,    "broken",    "was fine when recorded, and fails now")
+VERDICT(CHANGED,   "changed",   "fine both times, or failing both times, but the answers differ")
+VERDICT(NO_ANSWER, "no_answer", "sent, but no whole answer came back")
+VERDICT(SKIPPED,   "skipped",   "not sent")
+#endif
+#ifdef SKIP
+SKIP(NONE,        "none",        "not skipped")
+SKIP(UNSAFE,      "unsafe",      "its method is not safe (RFC 9110 9.2.1): --allow-unsafe sends it")
+SKIP(REPLAYED,    "replayed",    "it was itself sent by a replay: name its id to send it again")
+SKIP(NO_REQUEST,  "no_request",  "the request was not recorded")
+SKIP(INCOMPLETE,  "incomplete",  "the end of the request was not recorded")
+SKIP(GAP,         "gap",         "bytes of the request are missing from the recording")
+SKIP(CUT,         "cut",         "the request is longer than what the recorder keeps (head_max, body_max)")
+SKIP(NO_RECORD,   "no_record",   "the recorder did not see how it was answered: nothing to compare with")
+SKIP(PROTOCOL,    "protocol",    "it is not HTTP/1.0 or HTTP/1.1")
+SKIP(TUNNEL,      "tunnel",      "CONNECT or an accepted Upgrade: what follows is not HTTP")
+SKIP(NO_TARGET,   "no_target",   "no --map names its service and there is no --to")
+SKIP(GONE,        "gone",        "it left the tape between planning and sending")
+SKIP(INTERRUPTED, "interrupted", "the replay was stopped before its turn")
+#endif
+#ifdef MISS
+MISS(NONE,        "none",        "answered")
+MISS(REFUSED,     "refused",     "the target refused the connection")
+MISS(UNREACHABLE, "unreachable", "the connection could not be made")
+MISS(TIMEOUT,     "timeout",     "no whole answer within --timeout")
+MISS(CLOSED,      "closed",      "the target closed the connection before the answer")
+MISS(CLOSED_EARLY, "closed_early", "the target closed the connection within the answer")
+MISS(RESET,       "reset",       "the target reset the connection")
+MISS(GARBAGE,     "garbage",     "the answer is no HTTP/1")
+MISS(INTERRUPTED, "interrupted", "the replay was stopped while it waited for the answer")
+#endif
+// clang-format on
