@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "lib/clock.h"
 #include "http-api/readers.h"
 
 #include <errno.h>
@@ -58,7 +59,7 @@ int readers_borrow(struct readers *p, struct reader **r_out, struct err *e)
 		result = reader_open(p->dir, &r, e);
 		if (result < 0)
 			return result;
-		reader_limit_ns(r, p->limit_ns);
+		reader_limit_ns(r, p->limit_ns, clock_mono_ns);
 	}
 	*r_out = r;
 	return 0;
