@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "lib/clock.h"
 #include "http-api/readers.h"
 
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
+
+#include "lib/clock.h"
 
 /*
  * Theory of operation

@@ -177,7 +177,8 @@ static int note_count(struct groups *g, struct read_tape *t, sqlite3_stmt *st, s
 		    e);
 }
 
-static int count_tape(struct groups *g, const struct plan *p, struct seen_tape *seen, struct err *e)
+static int count_tape(struct groups *g, const struct read_plan *p, struct seen_tape *seen,
+		      struct err *e)
 {
 	struct tape *tape = read_tape_tape(seen->open);
 	AUTO_BUF sql = {0};
@@ -185,25 +186,25 @@ static int count_tape(struct groups *g, const struct plan *p, struct seen_tape *
 	uint64_t after, before;
 	int step, r = 0;
 
-	if (!plan_window(p, &seen->summary, &after, &before))
+	if (!read_plan_window(p, &seen->summary, &after, &before))
 		return 0;
 	buf_add_fmt(&sql,
 		    "SELECT exchange.kind, exchange.src, exchange.outcome, count(*),"
 		    " min(exchange.id), max(exchange.id) FROM %s",
 		    p->is_all ? "exchange" : SQL_FROM);
-	plan_where(p, &sql);
+	read_plan_where(p, &sql);
 	buf_add_str(&sql, " GROUP BY exchange.kind, exchange.src, exchange.outcome");
 	st = tape_prepare(tape, buf_cstr(&sql), e);
 	if (!st)
 		return e->code;
-	(void)plan_bind(p, st, 1, after, before);
+	(void)read_plan_bind(p, st, 1, after, before);
 	while (r == 0 && (step = sqlite3_step(st)) != SQLITE_DONE)
 		r = step == SQLITE_ROW ? note_count(g, seen->open, st, e) : tape_failed(tape, e);
 	(void)sqlite3_finalize(st);
 	return r;
 }
 
-static int count_all(struct reader *r, const struct plan *p, struct groups *g, struct err *e)
+static int count_all(struct reader *r, const struct read_plan *p, struct groups *g, struct err *e)
 {
 	int failed = read_set_refresh(r, e);
 
@@ -285,16 +286,16 @@ static int count_failures(struct reader *r, const struct query *q, struct groups
 {
 	struct query unlimited = *q;
 	struct each each = {g, e};
-	struct plan p;
+	struct read_plan p;
 	int failed;
 
 	unlimited.limit = unlimited.cursor = 0;
-	failed = plan_init(&p, &unlimited, SQL_FAILED, e);
+	failed = read_plan_init(&p, &unlimited, SQL_FAILED, e);
 	if (failed == 0 && p.needs_residual)
 		failed = read_list(r, &p, note_each, &each, NULL, e);
 	else if (failed == 0)
 		failed = count_all(r, &p, g, e);
-	plan_fini(&p);
+	read_plan_fini(&p);
 	return failed;
 }
 

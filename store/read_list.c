@@ -34,36 +34,36 @@ struct track {
 
 struct merge {
 	struct reader *reader;
-	const struct plan *plan;
+	const struct read_plan *plan;
 	struct seen_tape **tapes; /* with something in their windows, in the order of the list */
 	size_t tape_count, next_tape;
 	struct track *tracks;
 	size_t count, room;
 };
 
-static bool is_before(const struct plan *p, uint64_t a, uint64_t b)
+static bool is_before(const struct read_plan *p, uint64_t a, uint64_t b)
 {
 	return p->q->is_reverse ? a < b : a > b;
 }
 
 /* The id at which a tape begins, as the list goes. */
-static uint64_t edge(const struct plan *p, const struct seen_tape *t)
+static uint64_t edge(const struct read_plan *p, const struct seen_tape *t)
 {
 	return p->q->is_reverse ? t->summary.first_id : t->summary.last_id;
 }
 
 /* --- one track --- */
 
-static void write_sql(const struct plan *p, bool has_kind, struct buf *sql)
+static void write_sql(const struct read_plan *p, bool has_kind, struct buf *sql)
 {
 	buf_add_fmt(sql, "SELECT " READ_COLUMNS " FROM %s", p->is_all ? "exchange" : SQL_FROM);
-	plan_where(p, sql);
+	read_plan_where(p, sql);
 	if (has_kind)
 		buf_add_str(sql, " AND exchange.kind = ?");
 	buf_add_fmt(sql, " ORDER BY exchange.id %s LIMIT ?", p->q->is_reverse ? "ASC" : "DESC");
 }
 
-static int prepare_track(const struct plan *p, struct track *k, struct err *e)
+static int prepare_track(const struct read_plan *p, struct track *k, struct err *e)
 {
 	AUTO_BUF sql = {0};
 
@@ -78,7 +78,7 @@ static void track_fini(struct track *k)
 	batch_fini(&k->rows);
 }
 
-static int read_rows(const struct plan *p, struct track *k, struct err *e)
+static int read_rows(const struct read_plan *p, struct track *k, struct err *e)
 {
 	int step, r = 0;
 
@@ -92,7 +92,7 @@ static int read_rows(const struct plan *p, struct track *k, struct err *e)
 }
 
 /* Read on, when what was read ahead is used up. */
-static int track_fill(const struct plan *p, struct track *k, struct err *e)
+static int track_fill(const struct read_plan *p, struct track *k, struct err *e)
 {
 	int at, r;
 
@@ -105,7 +105,7 @@ static int track_fill(const struct plan *p, struct track *k, struct err *e)
 	}
 	batch_clear(&k->rows);
 	k->at = 0;
-	at = plan_bind(p, k->st, 1, k->after, k->before);
+	at = read_plan_bind(p, k->st, 1, k->after, k->before);
 	if (k->kind)
 		(void)sqlite3_bind_int64(k->st, at++, (int64_t)k->kind);
 	(void)sqlite3_bind_int64(k->st, at, (int64_t)k->ahead);
@@ -147,7 +147,7 @@ static int add_track(struct merge *m, struct seen_tape *t, uint64_t kind, struct
 	}
 	k = &m->tracks[m->count];
 	*k = (struct track){.tape = t, .kind = kind, .ahead = READ_AHEAD_FIRST};
-	(void)plan_window(m->plan, &t->summary, &k->after, &k->before);
+	(void)read_plan_window(m->plan, &t->summary, &k->after, &k->before);
 	if (prepare_track(m->plan, k, e) < 0)
 		return e->code;
 	m->count++;
@@ -160,15 +160,15 @@ static int add_track(struct merge *m, struct seen_tape *t, uint64_t kind, struct
 
 static int begin_tape(struct merge *m, struct seen_tape *t, struct err *e)
 {
-	uint64_t kinds[PLAN_KINDS_MAX];
+	uint64_t kinds[READ_PLAN_KINDS_MAX];
 	int n, r = read_set_open(m->reader, t, e);
 
 	if (r < 0)
 		return r == -ENOENT ? 0 : r; /* retired since */
-	n = plan_kinds(m->plan, read_tape_tape(t->open), kinds, e);
+	n = read_plan_kinds(m->plan, read_tape_tape(t->open), kinds, e);
 	if (n <= 0)
 		return n;
-	if (n > PLAN_KINDS_MAX || !t->summary.is_sealed)
+	if (n > READ_PLAN_KINDS_MAX || !t->summary.is_sealed)
 		return add_track(m, t, 0, e);
 	for (int i = 0; i < n && r == 0; i++)
 		r = add_track(m, t, kinds[i], e);
@@ -247,7 +247,7 @@ static int choose_tapes(struct merge *m, struct err *e)
 
 		if (failed < 0 && failed != -ENOENT)
 			return failed;
-		if (failed == 0 && plan_window(m->plan, &r->tapes[i].summary, &after, &before))
+		if (failed == 0 && read_plan_window(m->plan, &r->tapes[i].summary, &after, &before))
 			m->tapes[m->tape_count++] = &r->tapes[i];
 	}
 	qsort_r(m->tapes, m->tape_count, sizeof(*m->tapes), by_edge, (void *)(uintptr_t)m->plan);
@@ -257,7 +257,7 @@ static int choose_tapes(struct merge *m, struct err *e)
 static int read_head(struct merge *m, struct track *k, struct exchange *x, bool *is_wanted,
 		     struct err *e)
 {
-	const struct plan *p = m->plan;
+	const struct read_plan *p = m->plan;
 	struct reader *r = m->reader;
 	int failed = read_tape_exchange(k->tape->open, &k->rows, head_of(k), p->wants_messages,
 					r->unpacker, &r->room, x, e);
@@ -292,7 +292,7 @@ static int list_one(struct merge *m, reader_exchange_fn *fn, void *ctx, uint64_t
 	return r ? r : advance(m, k, e);
 }
 
-int read_list(struct reader *r, const struct plan *p, reader_exchange_fn *fn, void *ctx,
+int read_list(struct reader *r, const struct read_plan *p, reader_exchange_fn *fn, void *ctx,
 	      uint64_t *cursor_out, struct err *e)
 {
 	struct merge m = {.reader = r, .plan = p};
@@ -319,12 +319,12 @@ int reader_list(struct reader *r, const struct query *q, reader_exchange_fn *fn,
 		uint64_t *cursor_out, struct err *e)
 {
 	struct err why = {0};
-	struct plan p;
-	int failed = plan_init(&p, q, NULL, &why);
+	struct read_plan p;
+	int failed = read_plan_init(&p, q, NULL, &why);
 
 	if (failed == 0)
 		failed = read_list(r, &p, fn, ctx, cursor_out, &why);
-	plan_fini(&p);
+	read_plan_fini(&p);
 	return failed < 0 ? err_set(e, failed, "%s", *why.why ? why.why : strerror(-failed)) : 0;
 }
 
@@ -340,17 +340,17 @@ static void explain_param(const struct filter_param *p, struct buf *out)
 		buf_add_fmt(out, " '%.*s'", (int)p->text.len, (const char *)p->text.ptr);
 }
 
-static void explain_filter(const struct plan *p, struct buf *out)
+static void explain_filter(const struct read_plan *p, struct buf *out)
 {
 	buf_add_str(out, "parameters of the filter:");
 	for (size_t i = 0; i < p->filter.param_count; i++)
 		explain_param(&p->filter.params[i], out);
 	buf_add_str(out, "\nkinds: ");
-	plan_kinds_sql(p, "kind.id", out);
+	read_plan_kinds_sql(p, "kind.id", out);
 	buf_add_str(out, " IS NOT FALSE\n");
 }
 
-static void explain_residual(const struct plan *p, struct buf *out)
+static void explain_residual(const struct read_plan *p, struct buf *out)
 {
 	buf_add_str(out, "then, for each exchange: ");
 	if (p->needs_residual)
@@ -362,8 +362,8 @@ static void explain_residual(const struct plan *p, struct buf *out)
 
 int reader_explain(struct reader *r, const struct query *q, struct buf *out, struct err *e)
 {
-	struct plan p;
-	int failed = plan_init(&p, q, NULL, e);
+	struct read_plan p;
+	int failed = read_plan_init(&p, q, NULL, e);
 
 	if (failed == 0) {
 		buf_add_fmt(out, "%zu tapes, each:\n", r->count);
@@ -373,6 +373,6 @@ int reader_explain(struct reader *r, const struct query *q, struct buf *out, str
 			explain_filter(&p, out);
 		explain_residual(&p, out);
 	}
-	plan_fini(&p);
+	read_plan_fini(&p);
 	return failed;
 }

@@ -17,9 +17,9 @@
  */
 #define START "(exchange.id - exchange.moved)"
 
-int plan_init(struct plan *p, const struct query *q, const char *extra, struct err *e)
+int read_plan_init(struct read_plan *p, const struct query *q, const char *extra, struct err *e)
 {
-	*p = (struct plan){.q = q, .extra = extra, .wants_messages = q->wants_messages};
+	*p = (struct read_plan){.q = q, .extra = extra, .wants_messages = q->wants_messages};
 	if (!q->filter) {
 		p->is_all = true;
 		return 0;
@@ -32,13 +32,13 @@ int plan_init(struct plan *p, const struct query *q, const char *extra, struct e
 	return 0;
 }
 
-void plan_fini(struct plan *p)
+void read_plan_fini(struct read_plan *p)
 {
 	if (p->q && p->q->filter)
 		filter_sql_fini(&p->filter);
 }
 
-void plan_where(const struct plan *p, struct buf *sql)
+void read_plan_where(const struct read_plan *p, struct buf *sql)
 {
 	buf_add_str(sql, " WHERE exchange.id > ? AND exchange.id < ?");
 	if (p->q->since_ns)
@@ -58,7 +58,7 @@ static int64_t as_integer(uint64_t v)
 	return (int64_t)MIN(v, (uint64_t)INT64_MAX);
 }
 
-static int bind_filter(const struct plan *p, sqlite3_stmt *st, int at)
+static int bind_filter(const struct read_plan *p, sqlite3_stmt *st, int at)
 {
 	for (size_t i = 0; i < p->filter.param_count; i++) {
 		const struct filter_param *param = &p->filter.params[i];
@@ -75,7 +75,8 @@ static int bind_filter(const struct plan *p, sqlite3_stmt *st, int at)
 	return at;
 }
 
-int plan_bind(const struct plan *p, sqlite3_stmt *st, int at, uint64_t after, uint64_t before)
+int read_plan_bind(const struct read_plan *p, sqlite3_stmt *st, int at, uint64_t after,
+		   uint64_t before)
 {
 	(void)sqlite3_bind_int64(st, at++, as_integer(after));
 	(void)sqlite3_bind_int64(st, at++, as_integer(before));
@@ -86,8 +87,8 @@ int plan_bind(const struct plan *p, sqlite3_stmt *st, int at, uint64_t after, ui
 	return p->is_all ? at : bind_filter(p, st, at);
 }
 
-bool plan_window(const struct plan *p, const struct tape_summary *sum, uint64_t *after,
-		 uint64_t *before)
+bool read_plan_window(const struct read_plan *p, const struct tape_summary *sum, uint64_t *after,
+		      uint64_t *before)
 {
 	const struct query *q = p->q;
 	uint64_t low = sum->first_id - 1, high = sum->last_id + 1;
@@ -109,7 +110,7 @@ bool plan_window(const struct plan *p, const struct tape_summary *sum, uint64_t 
 
 /* --- kinds --- */
 
-void plan_kinds_sql(const struct plan *p, const char *select, struct buf *sql)
+void read_plan_kinds_sql(const struct read_plan *p, const char *select, struct buf *sql)
 {
 	buf_add_fmt(sql, "SELECT %s FROM kind CROSS JOIN peer AS dst ON dst.id = kind.dst", select);
 	buf_add_str(sql, " CROSS JOIN (SELECT NULL AS id, NULL AS moved, NULL AS outcome,"
@@ -122,13 +123,13 @@ void plan_kinds_sql(const struct plan *p, const char *select, struct buf *sql)
 	buf_add_char(sql, ')');
 }
 
-static sqlite3_stmt *ask_kinds(const struct plan *p, struct tape *t, const char *select,
+static sqlite3_stmt *ask_kinds(const struct read_plan *p, struct tape *t, const char *select,
 			       const char *ending, struct err *e)
 {
 	AUTO_BUF sql = {0};
 	sqlite3_stmt *st;
 
-	plan_kinds_sql(p, select, &sql);
+	read_plan_kinds_sql(p, select, &sql);
 	buf_add_str(&sql, ending);
 	st = tape_prepare(t, buf_cstr(&sql), e);
 	if (st)
@@ -137,7 +138,7 @@ static sqlite3_stmt *ask_kinds(const struct plan *p, struct tape *t, const char 
 }
 
 /* Does the condition exclude any kind at all? Return: 1, 0 or a negative errno. */
-static int excludes_some(const struct plan *p, struct tape *t, struct err *e)
+static int excludes_some(const struct read_plan *p, struct tape *t, struct err *e)
 {
 	sqlite3_stmt *st = ask_kinds(p, t, "1", " IS FALSE LIMIT 1", e);
 	int step;
@@ -149,19 +150,19 @@ static int excludes_some(const struct plan *p, struct tape *t, struct err *e)
 	return step == SQLITE_ROW ? 1 : step == SQLITE_DONE ? 0 : tape_failed(t, e);
 }
 
-int plan_kinds(const struct plan *p, struct tape *t, uint64_t numbers[PLAN_KINDS_MAX],
-	       struct err *e)
+int read_plan_kinds(const struct read_plan *p, struct tape *t,
+		    uint64_t numbers[READ_PLAN_KINDS_MAX], struct err *e)
 {
 	sqlite3_stmt *st;
 	int n = 0, step, some = p->is_all ? 0 : excludes_some(p, t, e);
 
 	if (some <= 0)
-		return some < 0 ? some : PLAN_KINDS_MAX + 1;
+		return some < 0 ? some : READ_PLAN_KINDS_MAX + 1;
 	st = ask_kinds(p, t, "kind.id", " IS NOT FALSE", e);
 	if (!st)
 		return e->code;
-	while ((step = sqlite3_step(st)) == SQLITE_ROW && n <= PLAN_KINDS_MAX) {
-		if (n < PLAN_KINDS_MAX)
+	while ((step = sqlite3_step(st)) == SQLITE_ROW && n <= READ_PLAN_KINDS_MAX) {
+		if (n < READ_PLAN_KINDS_MAX)
 			numbers[n] = (uint64_t)sqlite3_column_int64(st, 0);
 		n++;
 	}
