@@ -7,5 +7,6 @@ COMMAND(ls)
 COMMAND(tail)
 COMMAND(show)
 COMMAND(failures)
+COMMAND(replay)
 COMMAND(doctor)
 // clang-format on
