@@ -8,5 +8,6 @@ COMMAND(tail)
 COMMAND(show)
 COMMAND(failures)
 COMMAND(replay)
+COMMAND(import)
 COMMAND(doctor)
 // clang-format on
