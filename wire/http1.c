@@ -92,7 +92,8 @@ static void keep_tail(struct http1 *p, struct span s)
 static void begin_start(struct http1 *p)
 {
 	p->state = STATE_START;
-	p->is_resynced = false;
+	p->is_strict = false;
+	p->skipped = 0;
 	p->head_bytes = 0;
 }
 
@@ -101,6 +102,7 @@ void http1_search(struct http1 *p)
 	p->state = STATE_SEARCH;
 	p->tail_len = 0;
 	p->head_bytes = 0;
+	p->skipped = 0;
 }
 
 void http1_init(struct http1 *p, enum http1_kind kind, const struct http1_watch *watch)
@@ -123,7 +125,7 @@ static size_t say_head(struct http1 *p, struct http1_step *step, enum http1_step
 		       struct span in, size_t n)
 {
 	step->is_begin = p->head_bytes == 0;
-	step->is_resynced = p->is_resynced;
+	step->is_resynced = p->skipped > 0;
 	p->head_bytes = n > UINT32_MAX - p->head_bytes ? UINT32_MAX : p->head_bytes + (uint32_t)n;
 	return say(step, kind, in, n);
 }
@@ -137,7 +139,8 @@ static size_t give_up_line(struct http1 *p, struct http1_step *step, struct span
 	keep_tail(p, span_of(in.ptr, n));
 	p->state = is_spoiled ? STATE_SKIP_LINE : STATE_SEARCH;
 	p->head_bytes = 0;
-	step->is_resynced = p->is_resynced;
+	step->is_resynced = p->skipped > 0;
+	p->skipped++;
 	return say(step, HTTP1_BROKEN, in, n);
 }
 
@@ -157,6 +160,7 @@ static size_t take_start(struct http1 *p, struct span in, struct http1_step *ste
 	n = http1_head_parse((enum http1_kind)p->kind, rest, false, p->watch, &p->head);
 	if (n) {
 		p->state = STATE_AWAIT;
+		p->start_version = p->head.version;
 		step->is_parsed = true;
 		(void)say_head(p, step, HTTP1_HEAD, rest, n);
 		step->behind = 0;
@@ -440,8 +444,10 @@ static bool take_size_char(struct http1 *p, uint8_t c)
 		return true; /* an extension, or the CR */
 	if (digit >= 0) {
 		p->phase = PHASE_DIGITS;
+		if (p->left > CHUNK_BYTES_MAX / 16)
+			return false;
 		p->left = p->left * 16 + (unsigned)digit;
-		return p->left <= CHUNK_BYTES_MAX;
+		return true;
 	}
 	if (p->phase == PHASE_BEFORE)
 		return is_blank(c);
@@ -555,9 +561,16 @@ static size_t take_tunnel(struct http1 *p, struct span in, struct http1_step *st
 
 /* --- nonsense --- */
 
+static size_t say_skipped(struct http1 *p, struct http1_step *step, struct span in, size_t n)
+{
+	p->skipped += n;
+	return say(step, HTTP1_SKIPPED, in, n);
+}
+
 static size_t take_broken(struct http1 *p, struct span in, struct http1_step *step)
 {
 	http1_search(p);
+	p->skipped = 1;
 	return say(step, HTTP1_BROKEN, in, 0);
 }
 
@@ -570,7 +583,7 @@ static size_t take_skip_line(struct http1 *p, struct span in, struct http1_step 
 		return 0;
 	if (lf)
 		http1_search(p);
-	return say(step, HTTP1_SKIPPED, in, n);
+	return say_skipped(p, step, in, n);
 }
 
 /* a start line's beginning was found; the walk over it starts anew with the bytes that are passed on */
@@ -578,7 +591,6 @@ static void begin_found(struct http1 *p, enum http1_kind kind)
 {
 	p->kind = (uint8_t)kind;
 	p->state = STATE_START_LINE;
-	p->is_resynced = true;
 	p->is_strict = kind == HTTP1_REQUEST;
 	p->phase = kind == HTTP1_REQUEST ? PHASE_REST : PHASE_STATUS;
 	p->count = 0;
@@ -597,6 +609,7 @@ static size_t take_search(struct http1 *p, struct span in, struct http1_step *st
 		struct span begun = span_of(p->tail + p->tail_len - f.behind, f.behind);
 
 		begin_found(p, f.kind);
+		p->skipped -= MIN(p->skipped, f.behind); /* they were no nonsense after all */
 		(void)walk_start_line(p, begun);
 		(void)say_head(p, step, HTTP1_HEAD_PART, begun, begun.len);
 		step->behind = (uint32_t)f.behind;
@@ -606,7 +619,7 @@ static size_t take_search(struct http1 *p, struct span in, struct http1_step *st
 	if (f.is_found)
 		begin_found(p, f.kind);
 	keep_tail(p, span_of(in.ptr, n));
-	return n ? say(step, HTTP1_SKIPPED, in, n) : 0;
+	return n ? say_skipped(p, step, in, n) : 0;
 }
 
 static size_t take_await(struct http1 *p, struct span in, struct http1_step *step)

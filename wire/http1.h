@@ -62,6 +62,7 @@ struct http1_step {
 struct http1 {
 	struct http1_head head;          /* of the message now being read */
 	const struct http1_watch *watch; /* borrowed, may be NULL */
+	uint64_t skipped;                /* bytes before this message that were not understood */
 	uint64_t left;                   /* bytes of the body or chunk still to come */
 	uint32_t head_bytes;             /* handed out of the head so far */
 	uint8_t wanted;                  /* enum http1_kind as given; HTTP1_ANY: each message says */
@@ -73,7 +74,6 @@ struct http1 {
 	uint8_t line;                    /* enum line: where in a line of a head or of trailers */
 	uint8_t start_version;           /* of the start line just accepted */
 	bool is_strict;                  /* the start line was found by searching */
-	bool is_resynced;
 	uint8_t tail_len;
 	uint8_t tail[HTTP1_TAIL_MAX];    /* newest bytes of the start line, or of what is searched */
 };

@@ -63,7 +63,8 @@ static void http1_conn_open(struct conn *c)
 	pairs_init(&h->pairs, c);
 	for (unsigned d = 0; d < 2; d++) {
 		http1_init(&h->dirs[d].parser, HTTP1_ANY, NULL);
-		h->dirs[d].draft = (struct draft){0};
+		if (c->is_midstream)
+			http1_search(&h->dirs[d].parser);
 	}
 }
 
@@ -243,7 +244,7 @@ static void end_head(const struct feed *f, const struct http1_step *step)
 	struct direction *d = &h->dirs[f->dir];
 	struct draft *draft = open_draft(h, d);
 
-	if (!step->is_parsed)
+	if (!step->is_parsed || !draft || (draft->flags & MESSAGE_HEAD_CUT))
 		http1_parse(&d->parser, draft ? draft_head(draft, f->c->wire) : (struct span){0},
 			    !draft || (draft->flags & MESSAGE_HEAD_CUT));
 	if (draft)
@@ -328,6 +329,15 @@ static void take_broken_step(const struct feed *f, const struct http1_step *step
 	note_nonsense(f->c, f->dir, step->bytes.len);
 }
 
+static void take_skipped_step(const struct feed *f, const struct http1_step *step)
+{
+	struct http1_conn *h = state_of(f->c);
+
+	if (is_server(f->c, f->dir))
+		pair_lost_responses(&h->pairs, f->offset, f->offset + step->bytes.len, REASON_PARSE_ERROR);
+	note_nonsense(f->c, f->dir, step->bytes.len);
+}
+
 static void take_step(const struct feed *f, const struct http1_step *step)
 {
 	switch (step->kind) {
@@ -347,7 +357,7 @@ static void take_step(const struct feed *f, const struct http1_step *step)
 		take_broken_step(f, step);
 		break;
 	case HTTP1_SKIPPED:
-		note_nonsense(f->c, f->dir, step->bytes.len);
+		take_skipped_step(f, step);
 		break;
 	case HTTP1_NEED_MORE:
 	case HTTP1_TUNNEL:

@@ -129,7 +129,9 @@ static enum reason why_unanswered(const struct pair *p, enum reason reason)
 
 	if (!ps->has_response_bytes && is_acked)
 		return REASON_ONE_SIDED;
-	return ps->lost_from != UNKNOWN ? (enum reason)ps->lost_why : reason;
+	if (ps->lost_from != UNKNOWN && (p->request.acked == UNKNOWN || ps->lost_until > p->request.acked))
+		return (enum reason)ps->lost_why;
+	return reason;
 }
 
 static enum reason why_incomplete(const struct pair *p, enum reason reason)
@@ -400,6 +402,7 @@ void pair_lost_responses(struct pairs *ps, uint64_t from, uint64_t until, enum r
 		ps->lost_from = from;
 		ps->lost_why = (uint8_t)why;
 	}
+	ps->lost_until = until;
 	give_up_lost(ps, until);
 }
 

@@ -27,6 +27,7 @@ struct pairs {
 	struct pair *asking;     /* whose request is being read; NULL: none */
 	struct pair *answering;  /* whose response is being read; NULL: none */
 	uint64_t lost_from;      /* responses may be missing since this offset; UINT64_MAX: none */
+	uint64_t lost_until;     /* ... and before this one */
 	uint64_t asked_until;    /* the client's stream is known up to this offset */
 	uint64_t acked_max;      /* bytes of the server's stream that the client acknowledged */
 	uint8_t lost_why;        /* enum reason */
