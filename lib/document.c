@@ -12,8 +12,8 @@ static int check_size(FILE *in, const char *path, struct err *e)
 
 	if (fstat(fileno(in), &st) < 0)
 		return err_set(e, -errno, "%s: %s", path, strerror(errno));
-	if (!S_ISREG(st.st_mode))
-		return err_set(e, -EINVAL, "%s: not a regular file", path);
+	if (S_ISDIR(st.st_mode))
+		return err_set(e, -EISDIR, "%s: %s", path, strerror(EISDIR));
 	if (st.st_size > (off_t)DOCUMENT_BYTES_MAX)
 		return err_set(e, -E2BIG, "%s: larger than %u bytes", path, DOCUMENT_BYTES_MAX);
 	return 0;
