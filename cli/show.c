@@ -404,8 +404,11 @@ static int run_show(struct cli *cli)
 		return cli_usage(cli, "--to goes with --as curl; `tapeloop replay` sends it");
 	if (source_open(&s.args->source, &source, &e) < 0)
 		return cli_fail(cli, &e);
-	for (int i = 0; i < cli->operand_count && !cli_is_interrupted(); i++)
-		status = MAX(status, show_one(cli, source, &s, cli->operands[i]));
+	for (int i = 0; i < cli->operand_count && !cli_is_interrupted(); i++) {
+		int one = show_one(cli, source, &s, cli->operands[i]);
+
+		status = MAX(status, one);
+	}
 	hint(&s);
 	buf_fini(&s.out);
 	return status;

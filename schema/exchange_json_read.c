@@ -330,6 +330,18 @@ static void read_message(struct reading *r, const char *side, struct message *m)
 		m->trailers = build_trailers(r, side);
 }
 
+/* A summary has no messages: of their times it tells the one that says how long it took. */
+static void read_latency(struct reading *r, struct exchange *x)
+{
+	uint64_t latency_ns = read_number(r, "latency_ns", INT64_MAX);
+
+	if (x->request.flags || latency_ns == 0)
+		return;
+	x->request.flags = x->response.flags = MESSAGE_PRESENT;
+	x->request.first_ns = x->start_ns;
+	x->response.last_ns = x->start_ns + latency_ns;
+}
+
 static void read_texts(struct reading *r, struct exchange *x)
 {
 #define READ_TEXT(name, value) value = read_text(r, name);
@@ -417,6 +429,7 @@ int exchange_from_json(struct span text, struct exchange *x_out, void **memory_o
 		read_texts(&r, &x);
 		read_message(&r, "request", &x.request);
 		read_message(&r, "response", &x.response);
+		read_latency(&r, &x);
 		read_octets(&r, &x);
 		result = r.result ? r.result : hand_out(&x, x_out, memory_out, e);
 	}

@@ -211,6 +211,19 @@ static void the_summary_nests_what_has_a_dot_in_its_name(void **state)
 		"\"anomalies\":[\"redacted\"],\"replay\":\"\"}");
 }
 
+static void a_summary_still_tells_how_long_it_took(void **state)
+{
+	struct exchange x = example(), back;
+	AUTO_BUF text = {0};
+	void *memory;
+
+	(void)state;
+	(void)write_json(&text, &x, EXCHANGE_JSON_SUMMARY);
+	assert_int_equal(exchange_from_json(buf_span(&text), &back, &memory, NULL), 0);
+	assert_int_equal(exchange_latency_ns(&back), 2500);
+	free(memory);
+}
+
 static void the_messages_part_shows_headers_in_order_and_text_as_text(void **state)
 {
 	struct exchange x = example();
@@ -331,6 +344,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_exact_part_gives_every_byte_back),
 		cmocka_unit_test(the_summary_nests_what_has_a_dot_in_its_name),
+		cmocka_unit_test(a_summary_still_tells_how_long_it_took),
 		cmocka_unit_test(the_messages_part_shows_headers_in_order_and_text_as_text),
 		cmocka_unit_test(the_messages_part_gives_an_equal_message_back),
 		cmocka_unit_test(what_is_no_exchange_is_refused_by_name),
