@@ -48,8 +48,9 @@ void read_plan_where(const struct read_plan *p, struct buf *sql)
 	if (p->extra)
 		buf_add_fmt(sql, " AND %s", p->extra);
 	if (!p->is_all) {
-		buf_add_str(sql, " AND ");
+		buf_add_str(sql, " AND (");
 		buf_add_span(sql, buf_span(&p->filter.where));
+		buf_add_char(sql, ')');
 	}
 }
 
