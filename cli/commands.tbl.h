@@ -7,7 +7,5 @@ COMMAND(ls)
 COMMAND(tail)
 COMMAND(show)
 COMMAND(failures)
-COMMAND(replay)
-COMMAND(import)
 COMMAND(doctor)
 // clang-format on

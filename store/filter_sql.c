@@ -190,10 +190,13 @@ static void put_part(struct writer *w, const struct node *n, const char *sql, st
 		put(w, sql);
 		put_text(w, " AS BLOB), CAST(? AS BLOB)) > 0", part);
 	} else {
-		put(w, "substr(CAST(");
+		/* the length first: substr() of no bytes is NULL, which is not false */
+		put(w, "(length(CAST(");
+		put(w, sql);
+		put_number(w, " AS BLOB)) >= ? AND substr(CAST(", (int64_t)part.len);
 		put(w, sql);
 		put_number(w, " AS BLOB), ?)", -(int64_t)part.len);
-		put_text(w, " = CAST(? AS BLOB)", part);
+		put_text(w, " = CAST(? AS BLOB))", part);
 	}
 }
 
