@@ -8,4 +8,6 @@ COMMAND(tail)
 COMMAND(show)
 COMMAND(failures)
 COMMAND(doctor)
+COMMAND(completion)
+COMMAND(man)
 // clang-format on

@@ -326,7 +326,9 @@ static bool check_daemon(struct doctor *d, struct source *s)
 	struct err e = {0};
 	int r = source_health(s, &why, &e);
 
-	if (r == 1)
+	if (r == 1 && why.len)
+		find(d, LEVEL_NOTE, "daemon", "", "recording, but %s", buf_cstr(&why));
+	else if (r == 1)
 		find(d, LEVEL_OK, "daemon", "", "recording; %s", source_name(s));
 	else if (r == 0)
 		find(d, LEVEL_LOST, "daemon", "", "not recording: %s", buf_cstr(&why));

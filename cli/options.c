@@ -14,6 +14,7 @@
 #include <stdlib.h>
 
 #include "cli/when.h"
+#include "lib/nearest.h"
 
 struct parser {
 	const struct command *command;
@@ -284,26 +285,31 @@ void options_left(const struct option_row *row, struct buf *out)
 		buf_add_fmt(out, " %s", row->value);
 }
 
-/* The words of @text from column @column on, no line longer than 90. */
+#define HELP_WIDTH 90
+
+/* The words of @text from column @column on, no line longer than HELP_WIDTH. */
 static void wrap(struct buf *out, const char *text, size_t column, size_t indent)
 {
+	bool is_first = true;
+
 	while (*text) {
 		size_t len = strcspn(text, " \n");
 
-		if (column + len > 90 && column > indent) {
+		if (!is_first && column + 1 + len > HELP_WIDTH) {
 			buf_add_fmt(out, "\n%*s", (int)indent, "");
 			column = indent;
+		} else if (!is_first) {
+			buf_add_char(out, ' ');
+			column++;
 		}
 		buf_add(out, text, len);
-		column += len + 1;
-		text += len;
-		if (*text == '\n') {
+		column += len;
+		is_first = text[len] == '\n';
+		if (is_first) {
 			buf_add_fmt(out, "\n%*s", (int)indent, "");
 			column = indent;
-		} else if (*text) {
-			buf_add_char(out, ' ');
 		}
-		text += *text != '\0';
+		text += len + (text[len] != '\0');
 	}
 	buf_add_char(out, '\n');
 }
@@ -365,46 +371,13 @@ void options_help(const struct command *c, struct buf *out)
 		help_examples(c->examples, out);
 }
 
-/* Letters to change, add or drop (Levenshtein); words longer than this are never near. */
-#define WORD_MAX 32
-static unsigned distance(const char *a, const char *b)
-{
-	size_t n = strlen(a), m = strlen(b);
-	unsigned row[WORD_MAX + 1];
-
-	if (n > WORD_MAX || m > WORD_MAX)
-		return WORD_MAX;
-	for (unsigned k = 0; k <= m; k++)
-		row[k] = k;
-	for (size_t i = 1; i <= n; i++) {
-		unsigned diagonal = row[0];
-
-		row[0] = (unsigned)i;
-		for (size_t k = 1; k <= m; k++) {
-			unsigned above = row[k];
-			unsigned change = diagonal + (a[i - 1] != b[k - 1]);
-
-			row[k] = MIN(MIN(above, row[k - 1]) + 1, change);
-			diagonal = above;
-		}
-	}
-	return row[m];
-}
-
 const char *options_nearest(const char *word, const char *const *names)
 {
-	const char *best = NULL;
-	unsigned best_distance = 3;
+	size_t count = 0, len = strlen(word);
 
-	for (; *names; names++) {
-		unsigned d = distance(word, *names);
-
-		if (strlen(word) > 1 && strncmp(*names, word, strlen(word)) == 0)
-			d = 0; /* the beginning of it */
-		if (d < best_distance && d < strlen(*names)) {
-			best_distance = d;
-			best = *names;
-		}
-	}
-	return best;
+	/* the beginning of a name is what people type when they are in a hurry */
+	for (; names[count]; count++)
+		if (len > 1 && strncmp(names[count], word, len) == 0)
+			return names[count];
+	return nearest_name(span_str(word), names, count);
 }

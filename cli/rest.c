@@ -136,13 +136,15 @@ static int code_of(long status)
 	return -EPROTO;
 }
 
-/* RFC 9457: detail says it best, else title */
+/* RFC 9457: detail says it best, else title; /healthz says why */
 static int read_problem(struct rest *c, struct err *e)
 {
 	json_t *root = json_loadb((const char *)c->problem.ptr, c->problem.len, 0, NULL);
 	const char *why = json_string_value(json_object_get(root, "detail"));
 	int code = code_of(c->status);
 
+	if (!why)
+		why = json_string_value(json_object_get(root, "why"));
 	if (!why)
 		why = json_string_value(json_object_get(root, "title"));
 	if (why)
@@ -157,10 +159,17 @@ static int read_problem(struct rest *c, struct err *e)
 static int transport_failed(const struct rest *c, CURLcode code, struct err *e)
 {
 	const char *why = c->why[0] ? c->why : curl_easy_strerror(code);
+	long os_error = 0;
 
 	switch ((int)code) {
 	case CURLE_ABORTED_BY_CALLBACK: return err_set(e, -ECANCELED, "interrupted");
 	case CURLE_COULDNT_CONNECT:
+		(void)curl_easy_getinfo(c->curl, CURLINFO_OS_ERRNO, &os_error);
+		return err_set(
+			e, -ECONNREFUSED,
+			"no daemon answers at %s: %s (`tapeloop doctor` looks for the reason; "
+			"--api and --store name another place)",
+			c->name, os_error ? strerror((int)os_error) : why);
 	case CURLE_COULDNT_RESOLVE_HOST:
 		return err_set(e, -ECONNREFUSED, "no daemon answers at %s: %s", c->name, why);
 	case CURLE_OPERATION_TIMEDOUT:

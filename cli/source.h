@@ -106,5 +106,6 @@ int source_stream(struct source *s, const char *filter, reader_exchange_fn *fn, 
  */
 int source_counters(struct source *s, struct counters *out, size_t *unknown_out, struct err *e)
 	MUST_USE;
-/* source_health() - Return: 1 recording; 0 not, with why in @why_out; -ENOTSUP for a store; -errno. */
+/* source_health() - Return: 1 recording (@why_out: what is not well, or empty); 0 not recording, and
+   why; -ENOTSUP for a store; -errno. */
 int source_health(struct source *s, struct buf *why_out, struct err *e) MUST_USE;

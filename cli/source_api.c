@@ -254,10 +254,9 @@ static int api_failures(struct source *s, const struct source_query *q, reader_f
 
 	buf_add_str(&path, "/api/v1/failures");
 	add_query(&path, q);
-	if (q->limit) {
-		(void)snprintf(limit, sizeof(limit), "%llu", (unsigned long long)q->limit);
-		rest_add_param(&path, "limit", limit);
-	}
+	(void)snprintf(limit, sizeof(limit), "%u",
+		       (unsigned)(q->limit && q->limit < PAGE_MAX ? q->limit : PAGE_MAX));
+	rest_add_param(&path, "limit", limit);
 	r = get_whole(s, buf_cstr(&path), &answer, e);
 	return r < 0 ? r : failures_from_json(buf_span(&answer), fn, ctx, e);
 }
@@ -337,7 +336,7 @@ struct event {
 	struct receiver rc;
 	struct buf data;
 	char id[ID_TEXT_LEN + 1];
-	bool is_exchange;
+	bool is_exchange, is_lost;
 };
 
 static bool field_is(struct span line, const char *name, struct span *value_out)
@@ -352,12 +351,28 @@ static bool field_is(struct span line, const char *name, struct span *value_out)
 	return true;
 }
 
+/* the daemon could not keep us up to date, or no longer knows where we were */
+static void note_lost(struct event *ev)
+{
+	json_t *root = json_loadb((const char *)ev->data.ptr, ev->data.len, 0, NULL);
+	uint64_t count = number_in(root, "count");
+
+	json_decref(root);
+	if (count)
+		cli_note("(%llu exchanges came too fast to be shown; `tapeloop ls` has them)",
+			 (unsigned long long)count);
+	else
+		cli_note("(some exchanges were not shown; `tapeloop ls` has them)");
+}
+
 static int end_event(struct event *ev)
 {
 	int r = ev->is_exchange && ev->data.len ? receive(&ev->rc, buf_span(&ev->data)) : 0;
 
+	if (ev->is_lost)
+		note_lost(ev);
 	buf_clear(&ev->data);
-	ev->is_exchange = false;
+	ev->is_exchange = ev->is_lost = false;
 	return r;
 }
 
@@ -373,7 +388,8 @@ static int on_event_line(void *ctx, struct span line)
 	if (field_is(line, "data", &v))
 		buf_add_span(&ev->data, v);
 	else if (field_is(line, "event", &v))
-		ev->is_exchange = span_eq(v, SPAN_LIT("exchange"));
+		ev->is_exchange = span_eq(v, SPAN_LIT("exchange")),
+		ev->is_lost = span_eq(v, SPAN_LIT("lost"));
 	else if (field_is(line, "id", &v) && v.len == ID_TEXT_LEN)
 		(void)snprintf(ev->id, sizeof(ev->id), "%.*s", (int)v.len, (const char *)v.ptr);
 	return 0;
@@ -456,19 +472,27 @@ static int api_counters(struct source *s, struct counters *out, size_t *unknown_
 	return 0;
 }
 
+/* 200: recording, "why" when something is not as it should be; 503: not recording, and why */
 static int api_health(struct source *s, struct buf *why_out, struct err *e)
 {
 	struct err why = {0};
 	AUTO_BUF answer = {0};
 	int r = get_whole(s, "/healthz", &answer, &why);
+	json_t *root;
+	const char *text;
 
-	if (r == 0)
-		return 1;
 	if (r == -EAGAIN) {
 		buf_add_str(why_out, why.why);
 		return 0;
 	}
-	return err_set(e, r, "%s", why.why);
+	if (r < 0)
+		return err_set(e, r, "%s", why.why);
+	root = json_loadb((const char *)answer.ptr, answer.len, 0, NULL);
+	text = json_string_value(json_object_get(root, "why"));
+	if (text)
+		buf_add_str(why_out, text);
+	json_decref(root);
+	return 1;
 }
 
 static const struct source_ops api_ops = {

@@ -258,6 +258,8 @@ static void print_title(const struct table *t, struct buf *out)
 
 void table_print(struct table *t, struct buf *out)
 {
+	if (t->cell_count == 0)
+		return;
 	if (!t->is_fitted) {
 		fit(t);
 		print_title(t, out);

@@ -327,8 +327,7 @@ void view_end(struct view *v, uint64_t next_cursor)
 {
 	if (forms[v->form].end)
 		forms[v->form].end(v, next_cursor);
-	if (!v->table || v->count)
-		(void)view_flush(v);
+	(void)view_flush(v);
 }
 
 uint64_t view_count(const struct view *v)
