@@ -30,4 +30,7 @@ ANOMALY(OVERLAP,           "overlap",           "retransmitted bytes differ from
 ANOMALY(TUNNEL,            "tunnel",            "the connection became a tunnel (101, or 2xx to CONNECT)")
 ANOMALY(RESYNCED,          "resynced",          "found again after bytes that were not understood")
 ANOMALY(REPLAYED,          "replayed",          "sent by tapeloop itself: carries Tapeloop-Replay")
+ANOMALY(H2_PARTIAL,        "h2_partial",        "joined late: some header fields refer to what was sent before, and are not known")
+ANOMALY(PUSHED,            "pushed",            "the server sent it unasked (HTTP/2 PUSH_PROMISE)")
+ANOMALY(GRPC_DERIVED,      "grpc_derived",      "the gRPC status was derived from how the stream was reset")
 // clang-format on

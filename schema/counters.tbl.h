@@ -48,12 +48,14 @@ COUNTER(BYTES_MISSING,       BYTES,   NOTE, "payload_bytes_missing", "",       "
 /* connections */
 COUNTER(CONNECTIONS_IN,      CONNECTIONS, IN,   "connections_seen",  "",           "TCP connections")
 COUNTER(CONNECTIONS_HTTP1,   CONNECTIONS, OUT,  "connections",       "http1",      "ended connections that spoke HTTP/1")
-COUNTER(CONNECTIONS_HTTP2,   CONNECTIONS, OUT,  "connections",       "http2",      "ended connections that spoke HTTP/2: not understood yet")
+COUNTER(CONNECTIONS_HTTP2,   CONNECTIONS, OUT,  "connections",       "http2",      "ended connections that spoke HTTP/2")
 COUNTER(CONNECTIONS_TLS,     CONNECTIONS, OUT,  "connections",       "tls",        "ended connections that spoke TLS")
 COUNTER(CONNECTIONS_OTHER,   CONNECTIONS, OUT,  "connections",       "other",      "ended connections with bytes that are no HTTP")
 COUNTER(CONNECTIONS_EMPTY,   CONNECTIONS, OUT,  "connections",       "empty",      "ended connections without a byte")
 COUNTER(CONNECTIONS_OPEN,    CONNECTIONS, HELD, "connections_open",  "",           "connections being followed")
 COUNTER(CONNECTIONS_EVICTED, CONNECTIONS, NOTE, "connections_evicted", "",         "connections given up to keep memory_max or flows_max")
+COUNTER(CONNECTIONS_JOINED,  CONNECTIONS, NOTE, "connections_joined", "",          "HTTP/2 connections that were joined after they began")
+COUNTER(HPACK_LOST,          CONNECTIONS, NOTE, "hpack_lost",        "",           "directions whose header blocks stay unread for want of memory")
 COUNTER(TUNNELS,             CONNECTIONS, NOTE, "tunnels",           "",           "connections that became a tunnel (WebSocket: not understood yet)")
 
 /* requests: each request that was seen becomes an exchange or is counted here */

@@ -181,6 +181,24 @@ static struct span without_line_end(struct span line)
 	return line;
 }
 
+/* The first colon of a pseudo-header field belongs to its name (RFC 9113 8.3). */
+static const uint8_t *colon_of(struct span line, bool is_http2)
+{
+	size_t from = is_http2 && line.len && line.ptr[0] == ':';
+
+	return memchr(line.ptr + from, ':', line.len - from);
+}
+
+static bool is_http2_head(struct span head)
+{
+	struct span version = SPAN_LIT(" HTTP/2"), line = without_line_end((struct span){head.ptr, line_bytes(head)});
+
+	if (span_istarts(line, SPAN_LIT("HTTP/2 ")))
+		return true;
+	return line.len >= version.len &&
+	       span_eq(span_from(line, line.len - version.len), version);
+}
+
 bool header_next(struct header_iter *it)
 {
 	size_t n;
@@ -189,6 +207,7 @@ bool header_next(struct header_iter *it)
 
 	if (!it->has_begun) {
 		it->has_begun = true;
+		it->is_http2 = it->is_trailers || is_http2_head(it->rest);
 		if (!it->is_trailers)
 			it->rest = span_from(it->rest, line_bytes(it->rest));
 	}
@@ -202,7 +221,7 @@ bool header_next(struct header_iter *it)
 	it->line = (struct span){it->rest.ptr, n};
 	text = without_line_end(it->line);
 	it->rest = span_from(it->rest, n);
-	colon = memchr(text.ptr, ':', text.len);
+	colon = colon_of(text, it->is_http2);
 	if (!colon) {
 		it->name = (struct span){0};
 		it->value = text;

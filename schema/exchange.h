@@ -162,6 +162,7 @@ struct header_iter {
 	struct span rest;
 	bool is_trailers;
 	bool has_begun;
+	bool is_http2; /* names may begin with a colon */
 	struct span name, value;
 	struct span line; /* the whole line with its line end */
 };

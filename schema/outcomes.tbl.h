@@ -29,5 +29,7 @@ REASON(ONE_SIDED,     "one_sided",     "the capture holds one direction of the c
 REASON(NO_REQUEST,    "no_request",    "the response was seen without its request")
 REASON(EVICTED,       "evicted",       "given up to keep memory_max")
 REASON(PARSE_ERROR,   "parse_error",   "the answer could not be understood")
+REASON(UNKNOWN_STATUS, "unknown_status", "joined late: its status is among the header fields that are not known")
+REASON(GOAWAY,        "goaway",        "the server said that it would not answer it (HTTP/2 GOAWAY)")
 #endif
 // clang-format on

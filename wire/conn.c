@@ -2,6 +2,7 @@
 #include "wire/conn.h"
 
 #include "wire/http1_conn.h"
+#include "wire/http2.h"
 #include "wire/internal.h"
 #include "wire/pair.h"
 
@@ -13,26 +14,13 @@
  * the connection's one block of state: at most CONN_GUESS_MAX in each direction. Nearly always the first
  * byte decides, and nothing is held.
  *
- * TLS and HTTP/2 are recognised and left alone ("not understood yet"): their bytes are not wanted and the
- * connection is counted under its kind. HTTP/1 comes last and takes all that is left, because its parsers
- * must find out anyway: when they do not, the connection becomes conn_protocol_other.
+ * TLS is recognised and left alone: its bytes are not wanted and the connection is counted under its
+ * kind. HTTP/1 comes last and takes all that is left, because its parsers must find out anyway: when
+ * they do not, the connection becomes conn_protocol_other.
+ *
+ * A connection that was joined midstream may be HTTP/2 at any byte. As long as nothing else was understood
+ * there, each segment is searched for a chain of frames, up to JOIN_SEARCH_MAX bytes.
  */
-
-static enum conn_guess guess_prefix(struct span first, struct span prefix)
-{
-	size_t n = MIN(first.len, prefix.len);
-
-	if (memcmp(first.ptr, prefix.ptr, n) != 0)
-		return CONN_NO;
-	return n == prefix.len ? CONN_YES : CONN_MAYBE;
-}
-
-/* RFC 9113 3.4 */
-static enum conn_guess recognise_http2(const struct conn *c, struct span first)
-{
-	(void)c;
-	return guess_prefix(first, SPAN_LIT("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"));
-}
 
 /* RFC 8446 5.1: type, 3, version; a handshake comes first, but joined midstream any record may */
 static enum conn_guess recognise_tls(const struct conn *c, struct span first)
@@ -52,12 +40,6 @@ static const struct conn_protocol protocol_tls = {
 	.recognise = recognise_tls,
 };
 
-static const struct conn_protocol protocol_http2 = {
-	.name = "http2",
-	.kind = COUNTER_CONNECTIONS_HTTP2,
-	.recognise = recognise_http2,
-};
-
 const struct conn_protocol conn_protocol_other = {
 	.name = "other",
 	.kind = COUNTER_CONNECTIONS_OTHER,
@@ -65,9 +47,11 @@ const struct conn_protocol conn_protocol_other = {
 
 static const struct conn_protocol *const protocols[] = {
 	&protocol_tls,
-	&protocol_http2,
+	&http2_conn_protocol,
 	&http1_conn_protocol,
 };
+
+#define JOIN_SEARCH_MAX (64 << 10)
 
 /* First bytes of both directions while it is not decided; c->state until then. */
 struct guess {
@@ -110,6 +94,7 @@ void conn_open(struct conn *c, uint64_t ts_ns)
 	c->protocol = NULL;
 	c->state = NULL;
 	c->sequence = 0;
+	c->searched = 0;
 }
 
 /* the protocol that these first bytes speak; NULL: more are needed */
@@ -190,11 +175,33 @@ static bool guess(struct conn *c, unsigned dir, uint64_t offset, uint64_t acked,
 	return true;
 }
 
+/* is it unknown what is spoken, on a connection whose beginning was not seen? */
+static bool may_be_joined(const struct conn *c)
+{
+	if (!c->is_midstream || c->searched >= JOIN_SEARCH_MAX)
+		return false;
+	return !c->protocol || c->protocol == &conn_protocol_other ||
+	       (c->protocol == &http1_conn_protocol && !c->protocol->was_spoken(c));
+}
+
+static void try_to_join(struct conn *c, uint64_t offset, struct span bytes)
+{
+	if (offset == 0 && http2_conn_protocol.recognise(c, bytes) != CONN_NO)
+		return;
+	c->searched += (uint32_t)MIN(bytes.len, (size_t)JOIN_SEARCH_MAX);
+	if (!http2_is_joinable(offset, bytes))
+		return;
+	counter_add(c->wire->counters, COUNTER_CONNECTIONS_JOINED, 1);
+	conn_become(c, &http2_joined_protocol);
+}
+
 void conn_data(struct conn *c, unsigned dir, uint64_t offset, uint64_t acked, struct span bytes,
 	       uint64_t ts_ns)
 {
 	if (bytes.len == 0)
 		return;
+	if (UNLIKELY(may_be_joined(c)))
+		try_to_join(c, offset, bytes);
 	if (!c->protocol && guess(c, dir, offset, acked, bytes, ts_ns))
 		return;
 	if (c->protocol->data)
@@ -239,7 +246,7 @@ void conn_tick(struct wire *w, uint64_t now_ns)
 
 bool conn_wants_data(const struct conn *c, unsigned dir)
 {
-	if (!c->protocol)
+	if (!c->protocol || may_be_joined(c))
 		return true;
 	if (c->protocol->wants_data)
 		return c->protocol->wants_data(c, dir);

@@ -40,6 +40,7 @@ struct conn {
 	bool is_midstream;         /* no SYN was seen */
 	bool was_cut[2];           /* the capture cut a packet of this direction (snaplen) */
 	uint32_t sequence;         /* requests so far */
+	uint32_t searched;         /* bytes of a joined connection that were searched for HTTP/2 */
 	const struct conn_protocol *protocol; /* NULL while not recognised */
 	void *state;               /* the protocol's, from wire->pool; NULL while none */
 };

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "wire/emit.h"
 
+#include "wire/http2_head.h"
 #include "wire/internal.h"
 #include "wire/redact.h"
 #include "wire/route.h"
@@ -93,7 +94,9 @@ static struct span put_head(struct wire *w, struct room *r, struct plan *p)
 		return put_chain(r, &p->draft->head);
 	(void)redact_head(w->redactor, p->kind, draft_head(p->draft, w), r->at, &p->secrets);
 	r->at += p->head_bytes;
-	if (http1_head_parse(p->kind, head, true, NULL, &p->info) == 0)
+	if (p->draft->info.version == 20)
+		http2_head_read(p->kind, head, NULL, &p->info);
+	else if (http1_head_parse(p->kind, head, true, NULL, &p->info) == 0)
 		p->info = (struct http1_head){0};
 	p->info.version = p->draft->info.version;
 	return head;
@@ -204,7 +207,7 @@ static void fill_exchange(struct exchange *x, const struct pair *p, const struct
 	x->start_ns = is_asked ? p->request.first_ns : p->response.first_ns;
 	x->connection = c->id;
 	x->sequence = p->sequence;
-	x->protocol = PROTOCOL_HTTP1;
+	x->protocol = p->protocol;
 	x->anomalies = anomalies_of(p);
 	x->src = conn_endpoint(c, client);
 	x->dst = conn_endpoint(c, !client);

@@ -11,8 +11,8 @@
  * arrive means the same to both. Our table may be larger than the peer's: it then keeps entries that
  * the peer has dropped and will not refer to.
  *
- * A peer with a table of more than 4,096 bytes refers beyond the dummies: the inflater fails once,
- * and hpack_join() fills the next larger table (16 KiB, then 64 KiB).
+ * A peer with a table of more than 4,096 bytes refers beyond the dummies: the inflater fails once, and
+ * the caller joins again with the next larger table (16 KiB, then 64 KiB).
  *
  * A dummy is told from what a peer can send by bytes that no field may contain (RFC 9113 8.2.1): its
  * name is "\x01", its value "\x01". A literal value under a dummy's name comes with the value known.
@@ -28,13 +28,12 @@
 #define TABLE_BYTES_MAX 65536
 #define UNKNOWN         '\x01'
 
-static const size_t join_table_bytes[] = {4096, 16384, 65536};
+static const size_t join_table_bytes[HPACK_LEVEL_MAX + 1] = {4096, 16384, 65536};
 
 struct hpack {
 	nghttp2_hd_inflater *inflater;
 	nghttp2_mem mem;
 	size_t memory_bytes, memory_max;
-	unsigned joins; /* how often hpack_join() was called: picks the size of the table */
 	bool is_too_big;
 };
 
@@ -149,17 +148,15 @@ static void ignore_field(void *ctx, const struct hpack_field *f)
 	(void)f;
 }
 
-int hpack_join(struct hpack *h)
+int hpack_join(struct hpack *h, unsigned level)
 {
 	/* literal with incremental indexing, new name (RFC 7541 6.2.1): one byte name, one byte value */
 	static const uint8_t dummy[] = {0x40, 1, UNKNOWN, 1, UNKNOWN};
-	size_t level = MIN((size_t)h->joins, COUNT_OF(join_table_bytes) - 1);
-	size_t count = join_table_bytes[level] / ENTRY_BYTES_MIN + 1;
+	size_t count = join_table_bytes[MIN(level, HPACK_LEVEL_MAX)] / ENTRY_BYTES_MIN + 1;
 	uint8_t size_update[8];
 	size_t n = put_table_size(size_update, count * DUMMY_BYTES);
 	int r = renew_inflater(h);
 
-	h->joins++;
 	if (r == 0)
 		r = hpack_block(h, span_of(size_update, n), false, ignore_field, NULL);
 	for (size_t i = 0; r == 0 && i < count; i++)

@@ -35,9 +35,14 @@ void hpack_free(struct hpack *h); /* accepts NULL */
  *
  * Fills the table with entries that stand for "unknown", so that every index resolves; what the
  * peer adds from now on pushes them out exactly as it pushes out its own old entries.
- * Return: 0; -ENOMEM.
+ *
+ * @level: 0 for a table of 4,096 bytes, the protocol's default; 1 and 2 for 16 and 64 KiB, after a
+ *         block of a joined connection was -EBADMSG: its peer uses a larger table
+ *
+ * Return: 0; -ENOMEM, -E2BIG.
  */
-int hpack_join(struct hpack *h) MUST_USE;
+#define HPACK_LEVEL_MAX 2
+int hpack_join(struct hpack *h, unsigned level) MUST_USE;
 
 /**
  * hpack_block() - the next bytes of a header block (a HEADERS or CONTINUATION payload, or a part of it)

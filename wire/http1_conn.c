@@ -2,6 +2,7 @@
 #include "wire/http1_conn.h"
 
 #include "wire/http1.h"
+#include "wire/http2.h"
 #include "wire/internal.h"
 #include "wire/pair.h"
 #include "wire/redact.h"
@@ -180,11 +181,38 @@ static void end_request_head(const struct feed *f, struct direction *d, struct d
 		end_message(f->c, d, false, REASON_PARSE_ERROR, f->ts_ns);
 }
 
+/* RFC 7540 3.2: a 101 to `Upgrade: h2c`; stream 1 answers the request that asked */
+static bool is_h2c_upgrade(const struct feed *f, const struct pair *p)
+{
+	struct message request = {0};
+
+	if (!p || !draft_has_begun(&p->request) || p->response.info.status != 101)
+		return false;
+	request.head = draft_head(&p->request, f->c->wire);
+	return http1_head_has_token(message_header(&request, "Upgrade"), "h2c");
+}
+
+static void become_http2(const struct feed *f)
+{
+	struct http1_conn *h = state_of(f->c);
+	struct draft request;
+
+	if (h->pairs.asking)
+		pair_end_request(&h->pairs, false, f->ts_ns);
+	pair_take_request(&h->pairs, &request);
+	conn_become(f->c, &http2_conn_protocol);
+	http2_upgraded(f->c, &request, f->ts_ns);
+}
+
 /* the connection is a tunnel from here on: the exchange that made it so is whole */
 static void become_tunnel(const struct feed *f, struct direction *d)
 {
 	struct http1_conn *h = state_of(f->c);
 
+	if (is_h2c_upgrade(f, h->pairs.answering)) {
+		become_http2(f);
+		return;
+	}
 	if (h->pairs.answering)
 		h->pairs.answering->anomalies |= ANOMALY_BIT(TUNNEL);
 	counter_add(f->c->wire->counters, COUNTER_TUNNELS, 1);
@@ -387,8 +415,12 @@ static void http1_conn_data(struct conn *c, unsigned dir, uint64_t offset, uint6
 		size_t n = http1_next(&d->parser, f.bytes, &step);
 
 		take_step(&f, &step);
-		if (c->protocol != &http1_conn_protocol)
+		if (c->protocol != &http1_conn_protocol) {
+			/* what follows the head of a 101 is for the protocol that it opened */
+			if (conn_wants_data(c, dir))
+				conn_data(c, dir, f.offset + n, acked, span_from(f.bytes, n), ts_ns);
 			return;
+		}
 		f.bytes = (struct span){f.bytes.ptr + n, f.bytes.len - n};
 		f.offset += n;
 	}

@@ -106,7 +106,7 @@ void http1_watch_add(struct http1_watch *w, struct span name)
 		w->letters[name.len] |= UINT32_C(1) << (name.ptr[0] & 31);
 }
 
-static bool is_on_watch(const struct http1_watch *w, const uint8_t *name, size_t len)
+bool http1_watch_has(const struct http1_watch *w, const uint8_t *name, size_t len)
 {
 	if (!w || len == 0)
 		return false;
@@ -424,7 +424,7 @@ static inline void parse_header_line(struct http1_head *h, struct framing_notes 
 		h->anomalies |= ANOMALY_BIT(BAD_HEADER);
 		len = trim(span_of(line.ptr, len)).len;
 	}
-	h->is_watched |= is_on_watch(watch, line.ptr, len);
+	h->is_watched |= http1_watch_has(watch, line.ptr, len);
 	which = find_name(line.ptr, len);
 	if (which != NAME_NONE)
 		note_header(h, f, in, which,

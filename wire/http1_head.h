@@ -56,6 +56,8 @@ struct http1_watch {
 	uint32_t letters[64]; /* [name length]: bit (first letter & 31) */
 };
 void http1_watch_add(struct http1_watch *w, struct span name);
+/* http1_watch_has() - a name of @len bytes that begins like @name may be on the list; @w may be NULL */
+bool http1_watch_has(const struct http1_watch *w, const uint8_t *name, size_t len);
 
 /* http1_span() - the value at @at of a head; ptr NULL when it is not there */
 static inline struct span http1_span(struct span head, struct http1_at at)

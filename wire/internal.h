@@ -8,6 +8,9 @@ struct flow_table;
 struct fragment_table;
 struct redactor;
 
+/* what inflaters may take of memory_max, all together: one part in so many */
+#define WIRE_HPACK_SHARE 8
+
 struct wire {
 	struct wire_config config;
 	struct wire_sink sink;
@@ -22,6 +25,8 @@ struct wire {
 	uint64_t tick_due_ns;             /* packets' time at which wire_packet() ticks by itself */
 	uint64_t connection_last;         /* last conn.id given */
 	uint8_t *scratch;                 /* head_max bytes: a head that spans blocks is parsed here */
+	uint8_t *block;                   /* head_max bytes: a header block of HTTP/2 is decoded here */
+	size_t hpack_bytes;               /* that inflaters have from malloc, bounded by http2.c */
 };
 
 /**

@@ -49,7 +49,12 @@ static struct pair *pair_new(struct pairs *ps)
 
 	if (!p)
 		return NULL;
-	*p = (struct pair){.owner = ps, .rules = ps->c->wire->redaction_rules};
+	*p = (struct pair){
+		.owner = ps,
+		.rules = ps->c->wire->redaction_rules,
+		.protocol = PROTOCOL_HTTP1,
+		.grpc_status = -1,
+	};
 	list_init(&p->pending);
 	list_init(&p->link);
 	return p;
@@ -115,6 +120,8 @@ static enum outcome outcome_of_reason(enum reason reason, enum outcome otherwise
 	case REASON_NO_REQUEST:
 	case REASON_EVICTED:
 	case REASON_PARSE_ERROR:
+	case REASON_GOAWAY:
+	case REASON_UNKNOWN_STATUS:
 	case REASON_COUNT:
 		break;
 	}
@@ -273,6 +280,15 @@ void pair_end_request(struct pairs *ps, bool is_whole, uint64_t ts_ns)
 		tell_and_forget(p, (enum reason)ps->ended);
 	else if (!draft_has_begun(&p->response))
 		wait_for_response(p, ts_ns);
+}
+
+void pair_take_request(struct pairs *ps, struct draft *out)
+{
+	struct pair *p = ps->answering;
+
+	*out = p->request;
+	p->request = (struct draft){0};
+	forget(p);
 }
 
 /* --- responses --- */

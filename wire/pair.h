@@ -16,6 +16,12 @@ struct pair {
 	struct draft request, response;
 	uint64_t anomalies;
 	uint64_t waits_since_ns; /* orders wire::pending */
+	uint64_t grpc_timeout_ns;    /* from grpc-timeout; 0 = none */
+	uint64_t grpc_messages[2];   /* of the request, of the response */
+	uint32_t stream;         /* HTTP/2; 0 otherwise */
+	uint32_t h2_error;       /* code of RST_STREAM or GOAWAY */
+	int16_t grpc_status;     /* -1: none */
+	uint8_t protocol;        /* enum protocol */
 	uint32_t sequence;
 	uint32_t rules;       /* wire->redaction_rules when it began */
 	bool is_told;         /* handed out already; its late response is read and left out */
@@ -52,6 +58,12 @@ struct pair *pair_begin_response(struct pairs *ps, const struct draft *d);
 /* pair_skip_interim() - the head of ps->answering was a 1xx: its pair waits on */
 void pair_skip_interim(struct pairs *ps);
 void pair_end_response(struct pairs *ps, bool is_whole, enum reason why_not, uint64_t ts_ns);
+
+/**
+ * pair_take_request() - the request that ps->answering answers goes on elsewhere: its pair is forgotten
+ * @out: its draft, now the caller's; it stays counted as seen and open
+ */
+void pair_take_request(struct pairs *ps, struct draft *out);
 
 /* pair_lost_responses() - responses may be missing between these offsets, because of GAP or PARSE_ERROR */
 void pair_lost_responses(struct pairs *ps, uint64_t from, uint64_t until, enum reason why);

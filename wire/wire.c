@@ -49,7 +49,8 @@ static void fit_flows(struct wire_config *c)
 
 static bool start(struct wire *w)
 {
-	size_t fixed = flow_bytes(w->config.flows_max) + w->config.head_max;
+	size_t fixed = flow_bytes(w->config.flows_max) + 2 * w->config.head_max +
+		       w->config.memory_max / WIRE_HPACK_SHARE;
 
 	w->pool = pool_new(w->config.memory_max > fixed ? w->config.memory_max - fixed : 0);
 	if (!w->pool)
@@ -57,7 +58,8 @@ static bool start(struct wire *w)
 	w->flows = flow_table_new(w);
 	w->fragments = fragment_table_new(w->pool, pool_left_blocks(w->pool) / FRAGMENT_PART);
 	w->scratch = malloc(w->config.head_max);
-	return w->flows && w->fragments && w->scratch &&
+	w->block = malloc(w->config.head_max);
+	return w->flows && w->fragments && w->scratch && w->block &&
 	       wire_set_redaction(w, w->config.is_redacting, w->config.redact_headers,
 				  w->config.redact_params) == 0;
 }
@@ -90,6 +92,7 @@ void wire_free(struct wire *w)
 	fragment_table_free(w->fragments);
 	redactor_free(w->redactor);
 	free(w->scratch);
+	free(w->block);
 	pool_free(w->pool);
 	free(w);
 }

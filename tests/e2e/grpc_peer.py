@@ -1,0 +1,120 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""A real gRPC server and client (grpcio) for the tests: every kind of call, every way it can end.
+
+    grpc_peer.py serve ADDRESS:PORT           prints "ready" when it listens
+    grpc_peer.py call ADDRESS:PORT [ROUNDS]   makes every call of CALLS, prints what the client saw as JSON lines
+
+Messages are raw bytes: no generated code is needed.
+"""
+import concurrent.futures
+import json
+import signal
+import sys
+import time
+
+import grpc
+
+SERVICE = "shop.v1.Cart"
+
+
+def unary(request, context):
+    return b"\x0a\x02ok" + request
+
+
+def failing(request, context):
+    context.abort(grpc.StatusCode.FAILED_PRECONDITION, "cart is locked: 50% sold")
+
+
+def slow(request, context):
+    time.sleep(5)
+    return b""
+
+
+def server_stream(request, context):
+    for i in range(5):
+        yield b"\x08" + bytes([i])
+
+
+def client_stream(requests, context):
+    return b"\x08" + bytes([sum(1 for _ in requests)])
+
+
+def both_stream(requests, context):
+    for request in requests:
+        yield request + request
+
+
+def endless(request, context):
+    while context.is_active():
+        yield b"tick"
+        time.sleep(0.02)
+
+
+METHODS = {
+    "Unary": grpc.unary_unary_rpc_method_handler(unary),
+    "Failing": grpc.unary_unary_rpc_method_handler(failing),
+    "Slow": grpc.unary_unary_rpc_method_handler(slow),
+    "ServerStream": grpc.unary_stream_rpc_method_handler(server_stream),
+    "ClientStream": grpc.stream_unary_rpc_method_handler(client_stream),
+    "BothStream": grpc.stream_stream_rpc_method_handler(both_stream),
+    "Endless": grpc.unary_stream_rpc_method_handler(endless),
+}
+
+
+def serve(address):
+    server = grpc.server(concurrent.futures.ThreadPoolExecutor(max_workers=16))
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, METHODS),))
+    assert server.add_insecure_port(address)
+    server.start()
+    print("ready", flush=True)
+    signal.sigwait({signal.SIGTERM, signal.SIGINT})
+    server.stop(0)
+
+
+def outcome(method, call):
+    """What the client saw: the status, and how many messages came back."""
+    try:
+        answer = call()
+        count = 1 if isinstance(answer, bytes) else sum(1 for _ in answer)
+        code, details = grpc.StatusCode.OK, ""
+    except grpc.RpcError as e:
+        count, code, details = 0, e.code(), e.details()
+    return {"method": method, "status": code.value[0], "name": code.name, "message": details, "messages": count}
+
+
+def cancelled(channel, path):
+    answer = channel.unary_stream(path("Endless"))(b"go")
+    next(answer)
+    answer.cancel()
+    return answer
+
+
+def calls(channel):
+    def path(method):
+        return f"/{SERVICE}/{method}"
+
+    many = [b"\x08\x01", b"\x08\x02", b"\x08\x03"]
+    yield "Unary", lambda: channel.unary_unary(path("Unary"))(b"\x08\x07", metadata=(("x-user", "7"),))
+    yield "Failing", lambda: channel.unary_unary(path("Failing"))(b"")
+    yield "Slow", lambda: channel.unary_unary(path("Slow"))(b"", timeout=0.2)
+    yield "ServerStream", lambda: channel.unary_stream(path("ServerStream"))(b"")
+    yield "ClientStream", lambda: channel.stream_unary(path("ClientStream"))(iter(many))
+    yield "BothStream", lambda: channel.stream_stream(path("BothStream"))(iter(many))
+    yield "Endless", lambda: cancelled(channel, path)
+    yield "Missing", lambda: channel.unary_unary(path("Missing"))(b"")
+
+
+def call(address, rounds):
+    with grpc.insecure_channel(address) as channel:
+        grpc.channel_ready_future(channel).result(timeout=10)
+        for _ in range(rounds):
+            for method, make in calls(channel):
+                print(json.dumps(outcome(method, make)), flush=True)
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "serve":
+        serve(sys.argv[2])
+    else:
+        call(sys.argv[2], int(sys.argv[3]) if len(sys.argv) > 3 else 1)

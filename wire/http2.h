@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+/* http2.h - HTTP/2 on one connection: both directions' frames into streams, streams into exchanges */
+#pragma once
+
+#include "wire/conn.h"
+
+/* What the door of wire/conn.c calls; the contracts are those of conn_*() in wire/conn.h. */
+extern const struct conn_protocol http2_conn_protocol;
+/* http2_joined_protocol - the same for connections that were joined midstream: frames are searched for */
+extern const struct conn_protocol http2_joined_protocol;
+/* http2_is_joinable() - frames can be found in @bytes, which begin anywhere in a stream */
+bool http2_is_joinable(uint64_t offset, struct span bytes);
+struct draft;
+/**
+ * http2_upgraded() - HTTP/1.1 became HTTP/2 (RFC 7540 3.2); call after conn_become()
+ * @request: the request that asked for it, taken: the response comes on stream 1
+ */
+void http2_upgraded(struct conn *c, struct draft *request, uint64_t ts_ns);
