@@ -48,7 +48,7 @@ FUZZ_BIN   := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/fuzz/fuzz_*.c))
 # for the unit tests of daemon/ and cli/: all of them but main()
 DAEMON_LIB := $(BUILD)/libtapeloop-daemon.a
 CLI_LIB    := $(BUILD)/libtapeloop-cli.a
-PROGRAMS   := $(if $(and $(wildcard wire/conn.c),$(wildcard store/store.c),$(wildcard http-api/api.c)),$(BUILD)/tapeloopd) $(if $(wildcard store/reader.c),$(BUILD)/tapeloop)
+PROGRAMS   := $(BUILD)/tapeloopd $(BUILD)/tapeloop
 
 .DELETE_ON_ERROR:
 .PHONY: all help setup needs demo check check-long unit unit-bin e2e rooms docs fuzz fuzz-bin corpora \

@@ -8,7 +8,7 @@
 #include "daemon/settings.h"
 #include "lib/log.h"
 #include "record/record.h"
-#include "record/source.h"
+#include "record/handle.h"
 #include "store/filter.h"
 
 /*
@@ -19,7 +19,7 @@
 
 static int check_bpf(const struct settings *s, struct err *e)
 {
-	return source_check_bpf(s->filter_bpf, e);
+	return handle_check_bpf(s->filter_bpf, e);
 }
 
 static int check_record(const struct settings *s, struct err *e)

@@ -296,13 +296,35 @@ int service_start(struct chosen *chosen, struct service **s_out, struct err *e)
 	return 0;
 }
 
+/* Once all threads have ended the accounts are exact: what does not balance is a fault of ours. */
+static void say_end(const struct counters *sum)
+{
+	log_info("daemon", "requests seen=%" PRIu64 " exchanges stored=%" PRIu64,
+		 counter_get(sum, COUNTER_REQUESTS_IN), counter_get(sum, COUNTER_EXCHANGES_STORED));
+	for (int i = 0; i < COUNTER_ACCOUNT_COUNT; i++) {
+		int64_t balance = counters_balance(sum, (enum counter_account)i);
+
+		if (balance)
+			log_warn("daemon", "the account of %s is off by %" PRId64,
+				 counter_account_names[i], balance);
+	}
+	for (int i = 0; i < COUNTER_COUNT; i++)
+		if (counter_get(sum, (enum counter)i))
+			log_debug("counters", "%s %s=%" PRIu64, counter_rows[i].metric,
+				  counter_rows[i].label, counter_get(sum, (enum counter)i));
+}
+
 int service_stop(struct service *s, struct err *e)
 {
-	int failed;
+	struct counters sum;
+	int failed = 0;
 
 	if (!s)
 		return 0;
-	failed = record_stop(s->record, NULL, e);
+	if (s->record)
+		failed = record_stop(s->record, &sum, e);
+	if (s->capture_is_lent)
+		say_end(&sum);
 	api_stop(atomic_exchange(&s->api, NULL));
 	free_service(s);
 	return failed;

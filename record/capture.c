@@ -11,7 +11,7 @@
 
 #include "lib/clock.h"
 #include "record/internal.h"
-#include "record/source.h"
+#include "record/handle.h"
 
 /*
  * Theory of operation. One thread polls all handles and feeds one decoder, so that both ends of a
@@ -34,7 +34,7 @@
 
 /* A handle and its part of the kernel's account. */
 struct tap {
-	struct source *source; /* NULL: lost */
+	struct handle *handle; /* NULL: lost */
 	struct wire *wire;     /* the one decoder */
 	struct wire_source where;
 	uint64_t handed;       /* packets in the current read */
@@ -47,7 +47,7 @@ struct capture {
 	struct pollfd *polls; /* one for each tap, then stop_fd */
 	size_t count, live_count;
 	uint64_t poll_ns;
-	struct source_stats lost; /* of handles that are closed */
+	struct handle_stats lost; /* of handles that are closed */
 	struct identity_seen *seen; /* addresses in namespaces; pods' names are owned */
 	size_t seen_count;
 	int stop_fd;
@@ -67,15 +67,15 @@ static void take_packet(void *ctx, uint64_t ts_ns, struct span bytes, size_t len
 static void count_kernel(struct capture *c, bool is_drained)
 {
 	struct counters *n = &c->record->capture_counters;
-	struct source_stats sum = c->lost;
+	struct handle_stats sum = c->lost;
 	uint64_t handed = counter_get(n, COUNTER_KERNEL_HANDED), known;
 
 	for (size_t i = 0; i < c->count; i++) {
-		struct source_stats st;
+		struct handle_stats st;
 
-		if (!c->taps[i].source)
+		if (!c->taps[i].handle)
 			continue;
-		source_stats(c->taps[i].source, &st);
+		handle_stats(c->taps[i].handle, &st);
 		sum.received += st.received;
 		sum.dropped += st.dropped;
 	}
@@ -97,17 +97,17 @@ static void count_handed(struct capture *c, struct tap *t)
 static void lose(struct capture *c, size_t i, const char *why)
 {
 	const struct record_config *config = &c->record->config;
-	struct source_stats st;
+	struct handle_stats st;
 
-	source_stats(c->taps[i].source, &st);
+	handle_stats(c->taps[i].handle, &st);
 	c->lost.received += st.received;
 	c->lost.dropped += st.received - MIN(st.received, c->taps[i].handed_total);
 	c->live_count--;
 	counter_add(&c->record->capture_counters, COUNTER_INTERFACES_LOST, 1);
 	if (config->on_lost)
 		config->on_lost(config->ctx, why, c->live_count);
-	source_close(c->taps[i].source);
-	c->taps[i].source = NULL;
+	handle_close(c->taps[i].handle);
+	c->taps[i].handle = NULL;
 	c->polls[i].fd = -1;
 }
 
@@ -115,7 +115,7 @@ static void read_tap(struct capture *c, size_t i)
 {
 	struct tap *t = &c->taps[i];
 	struct err e;
-	int n = source_read(t->source, READ_MOST, take_packet, t, &e);
+	int n = handle_read(t->handle, READ_MOST, take_packet, t, &e);
 
 	count_handed(c, t);
 	if (n < 0)
@@ -146,12 +146,12 @@ static void look_for_gone(struct capture *c)
 	for (size_t i = 0; i < c->count; i++) {
 		char why[ERR_WHY_MAX];
 
-		if (!c->taps[i].source || !source_is_gone(c->taps[i].source))
+		if (!c->taps[i].handle || !handle_is_gone(c->taps[i].handle))
 			continue;
 		(void)snprintf(why, sizeof(why), "interface %s: its network namespace was removed",
-			       source_name(c->taps[i].source));
+			       handle_name(c->taps[i].handle));
 		read_tap(c, i);
-		if (c->taps[i].source)
+		if (c->taps[i].handle)
 			lose(c, i, why);
 	}
 }
@@ -174,8 +174,8 @@ static void drain(struct capture *c)
 	uint64_t until_ns = clock_mono_ns() + DRAIN_MAX_NS;
 
 	for (size_t i = 0; i < c->count; i++)
-		if (c->taps[i].source)
-			source_shut(c->taps[i].source);
+		if (c->taps[i].handle)
+			handle_shut(c->taps[i].handle);
 	c->polls[c->count].fd = -1;
 	while (read_ready(c, 2 * c->poll_ns) && clock_mono_ns() < until_ns)
 		;
@@ -204,18 +204,18 @@ static void *capture_loop(void *arg)
 /* Equal numbers for handles in one namespace: they see the same loopback addresses. */
 static uint32_t number_of_netns(const struct capture *c, size_t upto)
 {
-	uint64_t netns = source_netns(c->taps[upto].source);
+	uint64_t netns = handle_netns(c->taps[upto].handle);
 
 	for (size_t i = 0; i < upto; i++)
-		if (source_netns(c->taps[i].source) == netns)
+		if (handle_netns(c->taps[i].handle) == netns)
 			return c->taps[i].where.netns;
 	return (uint32_t)upto + 1;
 }
 
-static int keep_seen(struct capture *c, const struct source *source)
+static int keep_seen(struct capture *c, const struct handle *handle)
 {
 	size_t n;
-	const struct identity_seen *seen = source_seen(source, &n);
+	const struct identity_seen *seen = handle_seen(handle, &n);
 	struct identity_seen *more = realloc(c->seen, (c->seen_count + n + 1) * sizeof(*more));
 
 	if (!more)
@@ -234,7 +234,7 @@ static int keep_seen(struct capture *c, const struct source *source)
 static int open_tap(struct capture *c, size_t i, const struct capture_config *config,
 		    struct err *e)
 {
-	const struct source_config sc = {
+	const struct handle_config sc = {
 		.interface = config->interfaces[i].interface,
 		.netns = config->interfaces[i].netns,
 		.bpf = config->bpf,
@@ -243,15 +243,15 @@ static int open_tap(struct capture *c, size_t i, const struct capture_config *co
 		.poll_ns = config->poll_ns,
 	};
 	struct tap *t = &c->taps[i];
-	int failed = source_open(&sc, &t->source, e);
+	int failed = handle_open(&sc, &t->handle, e);
 
 	if (failed < 0)
 		return failed;
-	t->where.linktype = source_linktype(t->source);
+	t->where.linktype = handle_linktype(t->handle);
 	t->where.netns = number_of_netns(c, i);
-	c->polls[i] = (struct pollfd){.fd = source_fd(t->source), .events = POLLIN};
+	c->polls[i] = (struct pollfd){.fd = handle_fd(t->handle), .events = POLLIN};
 	c->live_count++;
-	if (keep_seen(c, t->source) < 0)
+	if (keep_seen(c, t->handle) < 0)
 		return err_set(e, -ENOMEM, "capture: out of memory");
 	return 0;
 }
@@ -310,7 +310,7 @@ void capture_free(struct capture *c)
 	if (!c)
 		return;
 	for (size_t i = 0; c->taps && i < c->count; i++)
-		source_close(c->taps[i].source);
+		handle_close(c->taps[i].handle);
 	for (size_t i = 0; i < c->seen_count; i++)
 		free((char *)(uintptr_t)c->seen[i].pod);
 	if (c->stop_fd >= 0)

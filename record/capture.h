@@ -26,7 +26,7 @@ struct capture_config {
 
 /**
  * capture_open() - open all handles, in the calling thread
- * @e: what source_open() says; all handles are closed then
+ * @e: what handle_open() says; all handles are closed then
  *
  * Return: owned by the caller, until record_run() takes it or capture_free().
  */

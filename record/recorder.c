@@ -11,7 +11,7 @@
  * exchange has waited for the commit interval or when it is full.
  *
  * A store that fails is left alone for a while that doubles from RETRY_MIN to RETRY_MAX; nothing is
- * taken meanwhile, so exchanges wait in the queue. The first thing that works ends the failure. A
+ * taken meanwhile, so exchanges wait in the queue. What failed ends the failure once it works. A
  * batch whose commit failed stays in the store and is tried first. What becomes of the exchanges
  * that find no room in the queue is the caller's business (recorder_drop()).
  *
@@ -36,6 +36,7 @@ struct recorder {
 	size_t batch_count;
 	uint64_t batch_ids[RECORDER_BATCH_MAX];
 	struct err failure;                 /* code 0 while the store works */
+	bool add_failed;                    /* it was an add: only an add that works ends it */
 	uint64_t retry_at_ns, retry_wait_ns;
 };
 
@@ -144,6 +145,7 @@ static void end_failing(struct recorder *r)
 	if (r->failure.code && r->config->on_state)
 		r->config->on_state(r->config->ctx, NULL);
 	r->failure.code = 0;
+	r->add_failed = false;
 }
 
 static int commit(struct recorder *r, uint64_t now_ns)
@@ -154,7 +156,8 @@ static int commit(struct recorder *r, uint64_t now_ns)
 		begin_failing(r, &e, now_ns);
 		return r->failure.code;
 	}
-	end_failing(r);
+	if (!r->add_failed)
+		end_failing(r);
 	counter_add(r->counters, COUNTER_EXCHANGES_STORED, r->batch_count);
 	counter_sub(r->counters, COUNTER_EXCHANGES_HELD, r->batch_count);
 	if (r->batch_count && r->config->on_commit)
@@ -169,6 +172,7 @@ static bool add(struct recorder *r, struct exchange *x, uint64_t now_ns)
 
 	if (store_add(r->store, x, &e) < 0) {
 		begin_failing(r, &e, now_ns);
+		r->add_failed = true;
 		return false;
 	}
 	end_failing(r);

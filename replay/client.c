@@ -40,6 +40,7 @@
 #define READS_MAX     4 /* of one link before the others have a turn */
 #define BODY_SLACK    (64 * 1024)
 #define BODY_MAX      (16 * 1024 * 1024)
+#define SPARE_FRESH_NS (200 * NS_PER_MS) /* servers do not close so soon for want of a request */
 #define TRIES_MAX     2 /* again; the first of them would do if targets were not half dead at times */
 
 enum link_state { LINK_CLOSED, LINK_CONNECTING, LINK_OPEN };
@@ -69,6 +70,7 @@ struct client {
 	uint64_t timer_ns;    /* what timer_fd is set to; 0: it is not running */
 	struct link **links;  /* [plan.link_count], NULL while nothing is asked of it */
 	int spare[TARGET_MAX]; /* connections of client_probe(); -1 */
+	uint64_t probed_ns;
 	struct list ready;    /* links that wait for a slot */
 	struct list idle;     /* open links with nothing to do, longest first */
 	struct list flying;   /* items by time of start */
@@ -163,7 +165,7 @@ static int start_connect(struct client *c, struct link *l)
 	make_socket_room(c);
 	if (c->spare[target] >= 0) {
 		l->fd = c->spare[target];
-		l->is_used = true;
+		l->is_used = clock_mono_ns() - c->probed_ns > SPARE_FRESH_NS;
 		c->spare[target] = -1;
 	} else {
 		l->fd = open_socket(target_at(c, l));
@@ -603,6 +605,7 @@ static int probe(struct client *c, uint16_t i)
 
 int client_probe(struct client *c, struct err *e)
 {
+	c->probed_ns = clock_mono_ns();
 	for (uint16_t i = 0; i < c->config.targets->count; i++) {
 		int r = probe(c, i);
 

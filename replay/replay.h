@@ -16,8 +16,6 @@
 #include "replay/request.h"
 #include "replay/source.h"
 
-#include <signal.h>
-
 enum verdict {
 #define VERDICT(NAME, name, what) VERDICT_##NAME,
 #include "replay/verdicts.tbl.h"
@@ -41,7 +39,7 @@ struct replay_config {
 	uint64_t duration_ns;             /* send nothing new after so long; 0: no limit */
 	size_t memory_max;                /* bytes of exchanges fetched ahead */
 	bool spins;                       /* the last 100 us before a send are waited out awake */
-	const volatile sig_atomic_t *stop; /* not 0: end now; NULL: nobody can */
+	bool (*is_stopped)(void);         /* true: end now (a signal came); NULL: nobody can */
 };
 
 /* replay_config_default() - recorded timing, silences of at most 1 s, 256 in flight, 30 s to answer */

@@ -107,15 +107,6 @@ int request_rewrite_path(struct request_edits *edits, const char *text, struct e
 	return 0;
 }
 
-int request_rewrite_host(struct request_edits *edits, const char *text, struct err *e)
-{
-	edits->has_target_host = text == NULL;
-	edits->host = text ? span_str(text) : (struct span){0};
-	if (text && (!text[0] || strpbrk(text, " /\t@") || has_controls(span_str(text))))
-		return err_set(e, -EINVAL, "host %s: expected HOST or HOST:PORT", text);
-	return 0;
-}
-
 /* ---- the start line ---- */
 
 static const uint8_t *find(struct span s, uint8_t c)
@@ -255,7 +246,7 @@ static void write_changed_head(struct buf *out, struct span head, const struct r
 static bool has_edits(const struct request_edits *edits, const struct exchange *x)
 {
 	return edits->set_count || edits->del_count || edits->path_count ||
-	       edits->has_target_host || edits->host.ptr || x->replay_of.len;
+	       edits->has_target_host || x->replay_of.len;
 }
 
 /* the head without its last, empty line */
@@ -287,7 +278,7 @@ bool request_write(struct buf *out, const struct exchange *x, const char *run,
 	const uint8_t *nl = find(rest.head, '\n');
 	bool is_bare = nl && (nl == rest.head.ptr || nl[-1] != '\r');
 	const char *line_end = is_bare ? "\n" : "\r\n";
-	struct span host = edits->has_target_host ? span_str(target->authority) : edits->host;
+	struct span host = edits->has_target_host ? span_str(target->authority) : (struct span){0};
 
 	if (has_edits(edits, x))
 		write_changed_head(out, rest.head, edits, host, line_end);

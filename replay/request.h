@@ -24,7 +24,6 @@ struct request_edits {
 	struct request_edit set[REQUEST_EDITS_MAX], del[REQUEST_EDITS_MAX], path[REQUEST_EDITS_MAX];
 	size_t set_count, del_count, path_count;
 	bool has_target_host; /* Host becomes host:port of the target */
-	struct span host;     /* Host becomes this; ptr NULL: it stays */
 };
 
 /**
@@ -38,8 +37,6 @@ int request_set_header(struct request_edits *edits, const char *text, struct err
 int request_del_header(struct request_edits *edits, const char *text, struct err *e) MUST_USE;
 /* request_rewrite_path() - "/FROM=/TO": a path that begins with FROM begins with TO; the first that fits */
 int request_rewrite_path(struct request_edits *edits, const char *text, struct err *e) MUST_USE;
-/* request_rewrite_host() - a host for all, or NULL for that of the target */
-int request_rewrite_host(struct request_edits *edits, const char *text, struct err *e) MUST_USE;
 
 /**
  * request_write() - append the request that is sent for @x

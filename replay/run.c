@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "lib/clock.h"
@@ -20,7 +21,7 @@
  * rest is spent looking at the sockets. Measured: 35 us late at the median without, 0.3 us with,
  * for up to one core.
  *
- * The end: duration_ns is over (what was not reached is counted), or stop is set (what is in
+ * The end: duration_ns is over (what was not reached is counted), or is_stopped() (what is in
  * flight has a second to be answered; the rest is counted as not reached).
  */
 
@@ -29,6 +30,8 @@
 #define PAUSE_NS   (100 * NS_PER_MS) /* longest sleep: how soon a stop is noticed at the latest */
 #define GRACE_NS   NS_PER_S
 #define DUE_BATCH  64
+#define OTHER_FILES  UINT64_C(64)   /* the store's, the terminal, epoll */
+#define SOCKETS_KEPT UINT64_C(4096)
 
 struct run {
 	const struct replay_config *config;
@@ -79,7 +82,7 @@ struct planning {
 
 static bool is_stopped(const struct replay_config *config)
 {
-	return config->stop && *config->stop != 0;
+	return config->is_stopped && config->is_stopped();
 }
 
 static int plan_one(void *ctx, const struct exchange *x)
@@ -327,6 +330,17 @@ static void begin(struct run *run)
 	run->begin_ns = clock_mono_ns() + (is_timed ? LEAD_NS : 0);
 }
 
+/* idle ones are kept as recorded, but within what this process may open */
+static uint32_t sockets_max(uint32_t concurrency)
+{
+	struct rlimit files = {.rlim_cur = 1024};
+	uint64_t may;
+
+	(void)getrlimit(RLIMIT_NOFILE, &files);
+	may = files.rlim_cur > 2 * OTHER_FILES ? files.rlim_cur - OTHER_FILES : OTHER_FILES;
+	return (uint32_t)MIN(may, MAX((uint64_t)concurrency * 4, SOCKETS_KEPT));
+}
+
 static int open_run(struct run *run, const struct replay_source *source, struct err *e)
 {
 	const struct replay_config *c = run->config;
@@ -335,7 +349,7 @@ static int open_run(struct run *run, const struct replay_source *source, struct 
 		.plan = run->plan,
 		.loops = c->loops,
 		.concurrency = c->concurrency,
-		.sockets_max = MAX(c->concurrency * 4, 1024),
+		.sockets_max = sockets_max(c->concurrency),
 		.timeout_ns = c->timeout_ns,
 		.on_result = on_result,
 		.ctx = run,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "record/source.h"
+#include "record/handle.h"
 
 #include <errno.h>
 #include <linux/filter.h>
@@ -15,7 +15,7 @@
 /*
  * Theory of operation. libpcap with a TPACKET_V3 ring: the kernel fills blocks of 256 KiB and wakes
  * us when one is full or its time is over. Immediate mode would choose TPACKET_V2, which loses
- * packets at a tenth of the rate, so it stays off and source_read() is told not to block.
+ * packets at a tenth of the rate, so it stays off and handle_read() is told not to block.
  *
  * Counting. The kernel's account is to balance exactly at the end: received = handed to us +
  * dropped. Three things stand in the way and are dealt with:
@@ -24,7 +24,7 @@
  *	first, the ring emptied, and counting begins there;
  *	on loopback each packet passes twice, and libpcap throws away one copy after the kernel has
  *	counted it: the filter leaves out the outgoing copy already in the kernel;
- *	at the end the ring holds packets: source_shut() attaches the filter that takes nothing, then
+ *	at the end the ring holds packets: handle_shut() attaches the filter that takes nothing, then
  *	what is left is read.
  *
  * "any" is what is opened where no interface is named: in a pod's namespace it sees loopback too,
@@ -35,25 +35,25 @@
 #define FILTER_BYTES 8192
 #define OPEN_WAITS   20 /* times poll_ns for the ring to become empty at the beginning */
 
-struct source {
+struct handle {
 	pcap_t *pcap;
 	char name[NAME_BYTES];
 	char path[NETNS_PATH_MAX]; /* of the namespace; "" for our own */
 	char *pod;                 /* its name, when it is not ours */
 	uint64_t netns;            /* inode of the namespace */
-	struct source_stats stats;
+	struct handle_stats stats;
 	uint32_t recv_last, drop_last; /* libpcap's counts, which wrap */
 	struct identity_seen *seen;
 	size_t seen_count;
 };
 
-/* What source_open() takes along into the namespace. */
+/* What handle_open() takes along into the namespace. */
 struct opening {
-	const struct source_config *config;
-	struct source *s;
+	const struct handle_config *config;
+	struct handle *s;
 };
 
-void source_close(struct source *s)
+void handle_close(struct handle *s)
 {
 	if (!s)
 		return;
@@ -64,12 +64,12 @@ void source_close(struct source *s)
 	free(s);
 }
 
-static const char *interface_of(const struct source_config *c)
+static const char *interface_of(const struct handle_config *c)
 {
 	return c->interface ? c->interface : ANY;
 }
 
-static int refuse(const struct source *s, int status, struct err *e)
+static int refuse(const struct handle *s, int status, struct err *e)
 {
 	const char *why = pcap_geterr(s->pcap);
 
@@ -88,7 +88,7 @@ static int refuse(const struct source *s, int status, struct err *e)
 	}
 }
 
-static int activate(struct source *s, const struct source_config *c, struct err *e)
+static int activate(struct handle *s, const struct handle_config *c, struct err *e)
 {
 	char why[PCAP_ERRBUF_SIZE] = "";
 	int status;
@@ -111,7 +111,7 @@ static int activate(struct source *s, const struct source_config *c, struct err 
 }
 
 /* Take nothing: one instruction that returns 0. */
-static void take_nothing(const struct source *s)
+static void take_nothing(const struct handle *s)
 {
 	struct sock_filter nothing[] = {{.code = BPF_RET | BPF_K, .k = 0}};
 	struct sock_fprog program = {.len = 1, .filter = nothing};
@@ -128,7 +128,7 @@ static void ignore(u_char *ctx, const struct pcap_pkthdr *h, const u_char *bytes
 }
 
 /* Add what came since the last call; libpcap's numbers have 32 bits and wrap. */
-static void count_on(struct source *s)
+static void count_on(struct handle *s)
 {
 	struct pcap_stat now = {0};
 
@@ -141,9 +141,9 @@ static void count_on(struct source *s)
 }
 
 /* Empty the ring of what came before the filter. */
-static void begin_counting(struct source *s, uint64_t poll_ns)
+static void begin_counting(struct handle *s, uint64_t poll_ns)
 {
-	struct pollfd p = {.fd = source_fd(s), .events = POLLIN};
+	struct pollfd p = {.fd = handle_fd(s), .events = POLLIN};
 	int poll_ms = (int)(2 * poll_ns / NS_PER_MS);
 
 	take_nothing(s);
@@ -151,7 +151,7 @@ static void begin_counting(struct source *s, uint64_t poll_ns)
 	for (int i = 0; s->stats.received && i < OPEN_WAITS && poll(&p, 1, poll_ms) > 0; i++)
 		(void)pcap_dispatch(s->pcap, -1, ignore, NULL);
 	count_on(s);
-	s->stats = (struct source_stats){0};
+	s->stats = (struct handle_stats){0};
 }
 
 /*
@@ -161,7 +161,7 @@ static void begin_counting(struct source *s, uint64_t poll_ns)
  */
 #define FILTER_USUAL "tcp or (ip[6:2] & 0x3fff != 0) or (ip6 and not udp and not icmp6)"
 
-static const char *filter_of(const struct source_config *c)
+static const char *filter_of(const struct handle_config *c)
 {
 	if (*c->bpf)
 		return c->bpf;
@@ -169,7 +169,7 @@ static const char *filter_of(const struct source_config *c)
 }
 
 /* The filter, without the second copy of what passes through loopback. */
-static void whole_filter(const struct source_config *c, char out[FILTER_BYTES])
+static void whole_filter(const struct handle_config *c, char out[FILTER_BYTES])
 {
 	unsigned lo = if_nametoindex("lo");
 	const char *filter = filter_of(c);
@@ -183,7 +183,7 @@ static void whole_filter(const struct source_config *c, char out[FILTER_BYTES])
 		(void)snprintf(out, FILTER_BYTES, "%s", filter);
 }
 
-static int set_filter(struct source *s, const struct source_config *c, struct err *e)
+static int set_filter(struct handle *s, const struct handle_config *c, struct err *e)
 {
 	char text[FILTER_BYTES];
 	struct bpf_program program;
@@ -200,7 +200,7 @@ static int set_filter(struct source *s, const struct source_config *c, struct er
 
 static void add_seen(void *ctx, const uint8_t address[16])
 {
-	struct source *s = ctx;
+	struct handle *s = ctx;
 	struct identity_seen *more = realloc(s->seen, (s->seen_count + 1) * sizeof(*more));
 
 	if (!more)
@@ -214,7 +214,7 @@ static void add_seen(void *ctx, const uint8_t address[16])
 static int open_there(void *arg, struct err *e)
 {
 	struct opening *o = arg;
-	struct source *s = o->s;
+	struct handle *s = o->s;
 	int failed;
 
 	s->netns = netns_inode(NULL);
@@ -228,7 +228,7 @@ static int open_there(void *arg, struct err *e)
 	return failed;
 }
 
-static int name_it(struct source *s, const struct source_config *c, struct err *e)
+static int name_it(struct handle *s, const struct handle_config *c, struct err *e)
 {
 	const char *slash = c->netns ? strrchr(c->netns, '/') : NULL;
 
@@ -242,9 +242,9 @@ static int name_it(struct source *s, const struct source_config *c, struct err *
 	return netns_path(c->netns, s->path, e);
 }
 
-int source_open(const struct source_config *config, struct source **s_out, struct err *e)
+int handle_open(const struct handle_config *config, struct handle **s_out, struct err *e)
 {
-	AUTO(source) s = calloc(1, sizeof(*s));
+	AUTO(handle) s = calloc(1, sizeof(*s));
 	struct opening o = {config, s};
 	int failed;
 
@@ -261,7 +261,7 @@ int source_open(const struct source_config *config, struct source **s_out, struc
 
 /* What the callback of libpcap gets. */
 struct reading {
-	source_packet_fn *fn;
+	handle_packet_fn *fn;
 	void *ctx;
 };
 
@@ -274,7 +274,7 @@ static void give_packet(u_char *arg, const struct pcap_pkthdr *h, const u_char *
 	rd->fn(rd->ctx, ts_ns, span_of(bytes, h->caplen), MAX(h->len, h->caplen));
 }
 
-int source_read(struct source *s, int most, source_packet_fn *fn, void *ctx, struct err *e)
+int handle_read(struct handle *s, int most, handle_packet_fn *fn, void *ctx, struct err *e)
 {
 	struct reading rd = {fn, ctx};
 	int n = pcap_dispatch(s->pcap, most, give_packet, (u_char *)&rd);
@@ -285,49 +285,49 @@ int source_read(struct source *s, int most, source_packet_fn *fn, void *ctx, str
 		       "interface %s: %s", s->name, pcap_geterr(s->pcap));
 }
 
-void source_shut(struct source *s)
+void handle_shut(struct handle *s)
 {
 	take_nothing(s);
 }
 
-bool source_is_gone(const struct source *s)
+bool handle_is_gone(const struct handle *s)
 {
 	return *s->path && netns_inode(s->path) != s->netns;
 }
 
-int source_fd(const struct source *s)
+int handle_fd(const struct handle *s)
 {
 	return pcap_get_selectable_fd(s->pcap);
 }
 
-int source_linktype(const struct source *s)
+int handle_linktype(const struct handle *s)
 {
 	return pcap_datalink(s->pcap);
 }
 
-uint64_t source_netns(const struct source *s)
+uint64_t handle_netns(const struct handle *s)
 {
 	return s->netns;
 }
 
-const char *source_name(const struct source *s)
+const char *handle_name(const struct handle *s)
 {
 	return s->name;
 }
 
-void source_stats(struct source *s, struct source_stats *out)
+void handle_stats(struct handle *s, struct handle_stats *out)
 {
 	count_on(s);
 	*out = s->stats;
 }
 
-const struct identity_seen *source_seen(const struct source *s, size_t *count_out)
+const struct identity_seen *handle_seen(const struct handle *s, size_t *count_out)
 {
 	*count_out = s->seen_count;
 	return s->seen;
 }
 
-int source_check_bpf(const char *bpf, struct err *e)
+int handle_check_bpf(const char *bpf, struct err *e)
 {
 	pcap_t *dead = pcap_open_dead(DLT_EN10MB, 65535);
 	struct bpf_program program;
