@@ -93,7 +93,7 @@ static const char *const steps[] = {
 	" connection INTEGER NOT NULL,"
 	" sequence INTEGER NOT NULL,"
 	" latency INTEGER NOT NULL,"
-	" path ANY NOT NULL,"                     /* TEXT; 0: it is the route */
+	" path ANY NOT NULL,"                     /* TEXT; 0: the route; BLOB: the route's {} */
 	" query TEXT NOT NULL,"                   /* what follows the path in the target */
 	" target ANY NOT NULL,"                   /* TEXT; 0: it is path and query */
 	" request_size INTEGER NOT NULL,"
@@ -109,7 +109,7 @@ static const char *const steps[] = {
 _Static_assert(COUNT_OF(steps) == SQL_VERSION, "a version is a step");
 
 static const char index_sql[] =
-	"CREATE INDEX IF NOT EXISTS kind_id ON exchange (kind, id);"
+	"CREATE INDEX IF NOT EXISTS kind_id ON exchange (kind);" /* and the id, as in every index */
 	"CREATE INDEX IF NOT EXISTS trace ON exchange (substr(trace_id, 1, 4))"
 	" WHERE trace_id <> '';";
 

@@ -23,10 +23,15 @@ struct sqlite3;
 #define SQL_APPLICATION_ID 0x74617065 /* "tape", PRAGMA application_id */
 
 #define SQL_FAILED "exchange.outcome IN (2,3,4,5,6)"
-/* 0: the path is the route, as where it has no variable parts; written once, in the kind */
-#define SQL_PATH "iif(exchange.path = 0, kind.route, exchange.path)"
+/*
+ * INTEGER 0: the path is the route, as where nothing varies; BLOB: what stands for the route's only
+ * {}; TEXT: the path
+ */
+#define SQL_PATH                                                                                   \
+	"CASE typeof(exchange.path) WHEN 'integer' THEN kind.route WHEN 'blob' THEN"               \
+	" replace(kind.route, '{}', CAST(exchange.path AS TEXT)) ELSE exchange.path END"
 /* 0: the target is the path and what follows it */
-#define SQL_TARGET "iif(exchange.target = 0, " SQL_PATH " || exchange.query, exchange.target)"
+#define SQL_TARGET "iif(exchange.target = 0, (" SQL_PATH ") || exchange.query, exchange.target)"
 /* 32 or 16 lower-case hex digits are kept as half as many bytes */
 #define SQL_TRACE                                                                                  \
 	"iif(typeof(exchange.trace_id) = 'blob', lower(hex(exchange.trace_id)), exchange.trace_id)"

@@ -18,6 +18,7 @@ struct row {
 	uint16_t src_port;
 	uint8_t outcome;
 	bool is_path_route; /* path = route: written once, in the kind */
+	bool is_path_part;  /* path is what stands for the route's {} */
 	bool has_target;    /* the target is not path and query */
 	bool is_trace_packed;
 	struct piece path, query, target, trace, replay, pack;

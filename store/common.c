@@ -5,8 +5,8 @@
 
 /*
  * Theory of operation. A key is the row in the order of its columns, each value behind a letter for
- * its type, so that one loop binds any table: i 8 bytes; t 4 bytes of length and the text; a an
- * address, which becomes text only when the row is really written.
+ * its type, so that one loop binds any table: i 8 bytes; t, b 4 bytes of length and the text or
+ * BLOB; a an address, which becomes text only when the row is really written.
  */
 const char *const common_insert_sql[] = {
 	[COMMON_PEER] = "INSERT INTO peer (id, ip, port, service, namespace, pod, workload, node)"
@@ -16,6 +16,7 @@ const char *const common_insert_sql[] = {
 		"anomalies,"
 		" request_type, response_type, request_flags, response_flags, request_version,"
 		" response_version) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+	[COMMON_DICTIONARY] = "INSERT INTO dictionary (id, class, bytes) VALUES (?,?,?)",
 };
 
 static void add_number(struct buf *key, uint64_t v)
@@ -31,6 +32,17 @@ static void add_text(struct buf *key, struct span s)
 	buf_add_char(key, 't');
 	buf_add(key, &len, sizeof(len));
 	buf_add_span(key, s);
+}
+
+void common_dictionary_key(struct buf *key, struct span class_name, struct span bytes)
+{
+	uint32_t len = (uint32_t)bytes.len;
+
+	buf_clear(key);
+	add_text(key, class_name);
+	buf_add_char(key, 'b');
+	buf_add(key, &len, sizeof(len));
+	buf_add_span(key, bytes);
 }
 
 void common_peer_key(struct buf *key, const struct endpoint *end, bool is_server)
@@ -80,13 +92,16 @@ static struct span bind_number(struct sqlite3_stmt *st, int at, struct span key)
 	return span_from(key, sizeof(v));
 }
 
-static struct span bind_text(struct sqlite3_stmt *st, int at, struct span key)
+static struct span bind_bytes(struct sqlite3_stmt *st, int at, struct span key, bool is_text)
 {
 	uint32_t len;
 
 	memcpy(&len, key.ptr, sizeof(len));
-	(void)sqlite3_bind_text(st, at, (const char *)key.ptr + sizeof(len), (int)len,
-				SQLITE_STATIC);
+	if (is_text)
+		(void)sqlite3_bind_text(st, at, (const char *)key.ptr + sizeof(len), (int)len,
+					SQLITE_STATIC);
+	else
+		(void)sqlite3_bind_blob(st, at, key.ptr + sizeof(len), (int)len, SQLITE_STATIC);
 	return span_from(key, sizeof(len) + len);
 }
 
@@ -108,8 +123,11 @@ void common_bind(struct sqlite3_stmt *st, uint64_t number, struct span key)
 		uint8_t type = key.ptr[0];
 
 		key = span_from(key, 1);
-		key = type == 'i'   ? bind_number(st, at, key)
-		      : type == 't' ? bind_text(st, at, key)
-				    : bind_address(st, at, key);
+		if (type == 'i')
+			key = bind_number(st, at, key);
+		else if (type == 'a')
+			key = bind_address(st, at, key);
+		else
+			key = bind_bytes(st, at, key, type == 't');
 	}
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* common.h - what many exchanges have in common, as rows of the tables peer and kind */
+/* common.h - what many exchanges have in common, as rows of the tables peer, kind and dictionary */
 #pragma once
 
 #include "lib/buf.h"
@@ -7,7 +7,7 @@
 
 struct sqlite3_stmt;
 
-enum common_table { COMMON_PEER, COMMON_KIND, COMMON_COUNT };
+enum common_table { COMMON_PEER, COMMON_KIND, COMMON_DICTIONARY, COMMON_COUNT };
 extern const char *const common_insert_sql[COMMON_COUNT];
 
 /* Beside enum message_flag in kind.request_flags and kind.response_flags: absent, not just empty.
@@ -19,6 +19,7 @@ enum { COMMON_NO_HOST = 1 << 16, COMMON_NO_TYPE = 1 << 17 };
  * @is_server: the port is part of it
  */
 void common_peer_key(struct buf *key, const struct endpoint *end, bool is_server);
+void common_dictionary_key(struct buf *key, struct span class_name, struct span bytes);
 void common_kind_key(struct buf *key, const struct exchange *x, uint64_t dst_peer);
 /* common_bind() - number and columns of a row to its INSERT; @key is borrowed until the step */
 void common_bind(struct sqlite3_stmt *st, uint64_t number, struct span key);

@@ -130,7 +130,8 @@ int read_tape_row(struct sqlite3_stmt *st, bool wants_pack, struct batch *b)
 		.sequence = (uint32_t)sqlite3_column_int64(st, 7),
 		.latency_ns = (uint64_t)sqlite3_column_int64(st, 8),
 		.is_path_route = sqlite3_column_type(st, 9) == SQLITE_INTEGER,
-		.path = keep_text(st, 9, b),
+		.is_path_part = sqlite3_column_type(st, 9) == SQLITE_BLOB,
+		.path = keep(st, 9, SIZE_MAX, b),
 		.query = keep_text(st, 10, b),
 		.has_target = sqlite3_column_type(st, 11) != SQLITE_INTEGER,
 		.target = keep_text(st, 11, b),
@@ -217,21 +218,36 @@ static void use_row(const struct batch *b, const struct row *row, struct exchang
 	};
 }
 
+/* The route with @part for its first {}, as SQL_PATH says it for the only one. */
+static struct span fill_hole(struct span route, struct span part, struct buf *texts)
+{
+	const uint8_t *hole = route.len ? memmem(route.ptr, route.len, "{}", 2) : NULL;
+	size_t before = hole ? (size_t)(hole - route.ptr) : route.len, at = texts->len;
+
+	buf_add(texts, route.ptr, before);
+	buf_add_span(texts, part);
+	buf_add_span(texts, span_from(route, before + 2));
+	return span_of(texts->ptr + at, texts->len - at);
+}
+
 /* Texts that have to be put together: the target, the trace id. Their sizes are known before. */
 static int use_texts(const struct batch *b, const struct row *row, struct exchange *x,
 		     struct buf *texts)
 {
 	static const char hex[] = "0123456789abcdef";
 	struct span query = batch_span(b, row->query), trace = x->trace_id;
-	size_t target_bytes = row->has_target ? 0 : x->path.len + query.len;
+	size_t path_bytes = x->path.len + x->route.len, target_bytes;
 
 	buf_clear(texts);
-	if (!buf_reserve(texts, target_bytes + 2 * trace.len + 1))
+	if (!buf_reserve(texts, 2 * path_bytes + query.len + 2 * trace.len + 1))
 		return -ENOMEM;
+	if (row->is_path_part)
+		x->path = fill_hole(x->route, x->path, texts);
 	if (!row->has_target) {
+		target_bytes = x->path.len + query.len;
 		buf_add_span(texts, x->path);
 		buf_add_span(texts, query);
-		x->target = buf_span(texts);
+		x->target = span_of(texts->ptr + texts->len - target_bytes, target_bytes);
 	}
 	if (row->is_trace_packed) {
 		x->trace_id = span_of(texts->ptr + texts->len, 2 * trace.len);

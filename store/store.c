@@ -201,7 +201,7 @@ static int make_parts(struct store *s, const char *dir, const struct store_confi
 	s->config = *config;
 	s->dir = strdup(dir);
 	s->jobs = jobs_new(config->run, config->run_ctx);
-	s->writer = writer_new(config->level);
+	s->writer = s->jobs ? writer_new(s->jobs, config->level) : NULL;
 	s->series = s->dir ? series_new(dir) : NULL;
 	return s->dir && s->jobs && s->writer && s->series ? 0 : -ENOMEM;
 }
@@ -209,10 +209,10 @@ static int make_parts(struct store *s, const char *dir, const struct store_confi
 static void store_free(struct store *s)
 {
 	keeper_free(s->keeper);
-	writer_free(s->writer);
-	tape_close(s->tape);
 	if (s->jobs)
 		jobs_wait(s->jobs);
+	writer_free(s->writer);
+	tape_close(s->tape);
 	for (size_t i = 0; i < SEALINGS_MAX; i++)
 		if (s->sealings[i])
 			(void)sealing_end(s->sealings[i], NULL);
@@ -472,6 +472,7 @@ void store_stats(const struct store *s, struct store_stats *out)
 	out->exchange_count = totals.exchanges;
 	out->raw_bytes = totals.raw_bytes;
 	out->packed_bytes = totals.packed_bytes;
+	out->dictionary_count = writer_dictionaries(s->writer);
 }
 
 void store_set_limits(struct store *s, const struct store_config *config)

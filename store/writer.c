@@ -9,6 +9,7 @@
 #include "store/batch.h"
 #include "store/bodies.h"
 #include "store/common.h"
+#include "store/dictionary.h"
 #include "store/intern.h"
 #include "store/pack.h"
 #include "store/tape.h"
@@ -38,11 +39,14 @@ static const char tape_sql[] =
 	" first_id = iif(rows = 0, ?4, min(first_id, ?4)), last_id = max(last_id, ?5),"
 	" moved_max = max(moved_max, ?6) WHERE id = 1";
 
-enum statement { ST_PEER, ST_KIND, ST_EXCHANGE, ST_TAPE, ST_HAS, ST_COUNT };
+/* the first ones in the order of enum common_table */
+enum statement { ST_PEER, ST_KIND, ST_DICTIONARY, ST_EXCHANGE, ST_TAPE, ST_HAS, ST_COUNT };
 
 struct writer {
 	struct packer *packer;
-	struct intern *commons[COMMON_COUNT];
+	struct intern *peers, *kinds;
+	struct dictionaries *dictionaries;
+	uint32_t next_dictionary; /* number on the tape */
 	struct bodies *bodies;
 	struct buf key; /* scratch */
 	struct batch batch;
@@ -52,19 +56,19 @@ struct writer {
 	struct writer_totals totals;
 };
 
-struct writer *writer_new(int level)
+struct writer *writer_new(struct jobs *jobs, int level)
 {
 	AUTO(writer) w = calloc(1, sizeof(*w));
 
 	if (!w)
 		return NULL;
 	w->packer = packer_new(level);
-	w->commons[COMMON_PEER] = intern_new(PEER_ENTRIES, KEY_BYTES);
-	w->commons[COMMON_KIND] = intern_new(KIND_ENTRIES, KEY_BYTES);
+	w->peers = intern_new(PEER_ENTRIES, KEY_BYTES / 2);
+	w->kinds = intern_new(KIND_ENTRIES, KEY_BYTES);
+	w->dictionaries = dictionaries_new(jobs, level);
 	w->bodies = bodies_new();
 	w->ids = calloc(IDS, sizeof(w->ids[0]));
-	if (!w->packer || !w->commons[COMMON_PEER] || !w->commons[COMMON_KIND] || !w->bodies ||
-	    !w->ids)
+	if (!w->packer || !w->peers || !w->kinds || !w->dictionaries || !w->bodies || !w->ids)
 		return NULL;
 	return TAKE(w);
 }
@@ -83,8 +87,9 @@ void writer_free(struct writer *w)
 		return;
 	finalize(w);
 	packer_free(w->packer);
-	for (size_t i = 0; i < COMMON_COUNT; i++)
-		intern_free(w->commons[i]);
+	intern_free(w->peers);
+	intern_free(w->kinds);
+	dictionaries_free(w->dictionaries);
 	bodies_free(w->bodies);
 	buf_fini(&w->key);
 	batch_fini(&w->batch);
@@ -95,6 +100,7 @@ void writer_free(struct writer *w)
 void writer_set_level(struct writer *w, int level)
 {
 	packer_set_level(w->packer, level);
+	dictionaries_set_level(w->dictionaries, level);
 }
 
 static int highest(struct tape *t, const char *sql, uint64_t *out, struct err *e)
@@ -115,6 +121,7 @@ static int prepare(struct writer *w, struct err *e)
 	const char *const sql[] = {
 		[ST_PEER] = common_insert_sql[COMMON_PEER],
 		[ST_KIND] = common_insert_sql[COMMON_KIND],
+		[ST_DICTIONARY] = common_insert_sql[COMMON_DICTIONARY],
 		[ST_EXCHANGE] = insert_sql,
 		[ST_TAPE] = tape_sql,
 		[ST_HAS] = "SELECT 1 FROM exchange WHERE id = ?",
@@ -132,21 +139,21 @@ static int prepare(struct writer *w, struct err *e)
 /* What was learnt is about another tape, or about rows that never came onto one. */
 static int forget(struct writer *w, struct err *e)
 {
-	static const char *const sql[] = {
-		[COMMON_PEER] = "SELECT ifnull(max(id), 0) FROM peer",
-		[COMMON_KIND] = "SELECT ifnull(max(id), 0) FROM kind",
-	};
+	uint64_t peer = 0, kind = 0, dictionary = 0;
+	int r = 0;
 
 	bodies_forget(w->bodies);
-	for (size_t i = 0; i < COMMON_COUNT; i++) {
-		uint64_t last = 0;
-		int r = w->tape ? highest(w->tape, sql[i], &last, e) : 0;
-
-		if (r < 0)
-			return r;
-		intern_restart(w->commons[i], last + 1);
-	}
-	return 0;
+	dictionaries_leave_tape(w->dictionaries);
+	if (w->tape)
+		r = highest(w->tape, "SELECT ifnull(max(id), 0) FROM peer", &peer, e);
+	if (w->tape && r == 0)
+		r = highest(w->tape, "SELECT ifnull(max(id), 0) FROM kind", &kind, e);
+	if (w->tape && r == 0)
+		r = highest(w->tape, "SELECT ifnull(max(id), 0) FROM dictionary", &dictionary, e);
+	intern_restart(w->peers, peer + 1);
+	intern_restart(w->kinds, kind + 1);
+	w->next_dictionary = (uint32_t)dictionary + 1;
+	return r;
 }
 
 int writer_begin_tape(struct writer *w, struct tape *t, struct err *e)
@@ -208,7 +215,8 @@ static uint64_t common_number(struct writer *w, enum common_table table)
 
 	if (!row || w->key.is_failed)
 		return 0;
-	number = intern_number(w->commons[table], buf_span(&w->key), &is_new);
+	number = intern_number(table == COMMON_PEER ? w->peers : w->kinds, buf_span(&w->key),
+			       &is_new);
 	if (!is_new)
 		return number;
 	*row = (struct common_row){number, table, batch_add(&w->batch, buf_span(&w->key))};
@@ -229,15 +237,32 @@ static bool fill_commons(struct writer *w, const struct exchange *x, struct row 
 	return row->src && dst && row->kind;
 }
 
+/* What stands for {} when @route has just one and @path is the route otherwise. */
+static bool part_of_path(struct span path, struct span route, struct span *part)
+{
+	const uint8_t *hole = route.len ? memmem(route.ptr, route.len, "{}", 2) : NULL;
+	size_t before = hole ? (size_t)(hole - route.ptr) : 0;
+	struct span after = span_from(route, before + 2);
+
+	if (!hole || path.len < before + after.len || memcmp(path.ptr, route.ptr, before) != 0)
+		return false;
+	if (after.len && (memmem(after.ptr, after.len, "{}", 2) ||
+			  memcmp(path.ptr + path.len - after.len, after.ptr, after.len) != 0))
+		return false;
+	*part = span_of(path.ptr + before, path.len - before - after.len);
+	return true;
+}
+
 static void fill_target(struct batch *b, const struct exchange *x, struct row *row)
 {
-	struct span path = x->path, target = x->target;
+	struct span path = x->path, target = x->target, part;
 	bool begins = target.len >= path.len &&
 		      (path.len == 0 || memcmp(target.ptr, path.ptr, path.len) == 0);
 
 	row->is_path_route = span_eq(path, x->route);
+	row->is_path_part = !row->is_path_route && part_of_path(path, x->route, &part);
 	if (!row->is_path_route)
-		row->path = batch_add(b, path);
+		row->path = batch_add(b, row->is_path_part ? part : path);
 	row->has_target = !begins;
 	if (begins)
 		row->query = batch_add(b, span_from(target, path.len));
@@ -280,15 +305,48 @@ static struct pack_elsewhere find_bodies(struct writer *w, const struct exchange
 	return found;
 }
 
+/* The number on the tape of a dictionary that is used now; 0 without memory. */
+static uint32_t use_dictionary(struct writer *w, struct dictionary *d)
+{
+	uint32_t *number = dictionary_number(d);
+	struct common_row *row;
+
+	if (*number)
+		return *number;
+	row = batch_common(&w->batch);
+	common_dictionary_key(&w->key, dictionary_class(d), dictionary_bytes(d));
+	if (!row || w->key.is_failed)
+		return 0;
+	*row = (struct common_row){w->next_dictionary, COMMON_DICTIONARY,
+				   batch_add(&w->batch, buf_span(&w->key))};
+	if (w->batch.bytes.is_failed)
+		return 0;
+	w->batch.common_count++;
+	*number = w->next_dictionary++;
+	return *number;
+}
+
+static size_t message_bytes(const struct message *m)
+{
+	return m->head.len + m->framing.len + m->body.len + m->trailers.len;
+}
+
 static int fill_pack(struct writer *w, const struct exchange *x, struct row *row, struct err *e)
 {
 	struct batch *b = &w->batch;
 	struct pack_elsewhere elsewhere = find_bodies(w, x);
-	uint32_t at = (uint32_t)b->bytes.len;
-	int r = packer_pack(w->packer, x, &elsewhere, NULL, &b->bytes, e);
+	struct dictionary *class = dictionary_of(w->dictionaries, x);
+	const struct ZSTD_CDict_s *ready = class ? dictionary_ready(w->dictionaries, class) : NULL;
+	uint32_t at;
+	int r;
 
+	row->dictionary = ready ? use_dictionary(w, class) : 0;
+	at = (uint32_t)b->bytes.len;
+	r = packer_pack(w->packer, x, &elsewhere, row->dictionary ? ready : NULL, &b->bytes, e);
 	row->pack = (struct piece){at, (uint32_t)b->bytes.len - at};
-	row->raw_bytes = (uint32_t)packer_raw(w->packer).len;
+	row->raw_bytes = (uint32_t)(message_bytes(&x->request) + message_bytes(&x->response));
+	if (class)
+		dictionary_learn(w->dictionaries, class, packer_raw(w->packer));
 	return r;
 }
 
@@ -363,7 +421,11 @@ static void bind_row(sqlite3_stmt *st, const struct batch *b, const struct row *
 	(void)sqlite3_bind_int64(st, 7, (int64_t)row->connection);
 	(void)sqlite3_bind_int64(st, 8, row->sequence);
 	(void)sqlite3_bind_int64(st, 9, (int64_t)row->latency_ns);
-	bind_text_or_0(st, 10, row->is_path_route, batch_span(b, row->path));
+	if (row->is_path_part)
+		(void)sqlite3_bind_blob(st, 10, batch_span(b, row->path).ptr, (int)row->path.len,
+					SQLITE_STATIC);
+	else
+		bind_text_or_0(st, 10, row->is_path_route, batch_span(b, row->path));
 	bind_text(st, 11, batch_span(b, row->query));
 	bind_text_or_0(st, 12, !row->has_target, batch_span(b, row->target));
 	(void)sqlite3_bind_int64(st, 13, (int64_t)row->request_bytes);
@@ -384,7 +446,7 @@ static int write_commons(struct writer *w, struct err *e)
 
 	for (size_t i = 0; i < b->common_count && r == 0; i++) {
 		const struct common_row *row = &b->commons[i];
-		enum statement which = row->table == COMMON_PEER ? ST_PEER : ST_KIND;
+		enum statement which = (enum statement)row->table;
 
 		common_bind(w->st[which], row->number, batch_span(b, row->key));
 		r = step(w, which, e);
@@ -456,6 +518,11 @@ int writer_write(struct writer *w, struct err *e)
 	return 0;
 }
 
+uint64_t writer_dictionaries(const struct writer *w)
+{
+	return dictionaries_count(w->dictionaries);
+}
+
 uint64_t writer_discard(struct writer *w)
 {
 	uint64_t n = w->batch.row_count;
@@ -463,8 +530,9 @@ uint64_t writer_discard(struct writer *w)
 	forget_ids(w);
 	batch_clear(&w->batch);
 	bodies_forget(w->bodies);
-	for (size_t i = 0; i < COMMON_COUNT; i++)
-		intern_forget(w->commons[i]);
+	dictionaries_leave_tape(w->dictionaries);
+	intern_forget(w->peers);
+	intern_forget(w->kinds);
 	return n;
 }
 

@@ -5,6 +5,7 @@
 #include "lib/err.h"
 #include "schema/exchange.h"
 
+struct jobs;
 struct writer;
 struct tape;
 
@@ -12,8 +13,9 @@ struct writer_totals {
 	uint64_t exchanges, raw_bytes, packed_bytes; /* committed, since writer_new() */
 };
 
-struct writer *writer_new(int level) MUST_USE; /* NULL: no memory */
-void writer_free(struct writer *w);	       /* accepts NULL */
+/* writer_new() - @jobs: where dictionaries are trained; borrowed. NULL: no memory. */
+struct writer *writer_new(struct jobs *jobs, int level) MUST_USE;
+void writer_free(struct writer *w); /* accepts NULL */
 AUTO_DEFINE(writer, writer_free)
 void writer_set_level(struct writer *w, int level);
 
@@ -33,4 +35,5 @@ bool writer_has_id(const struct writer *w, uint64_t id); /* in the batch */
 bool writer_tape_has_id(struct writer *w, uint64_t id);	 /* on the tape */
 size_t writer_batch_bytes(const struct writer *w);
 size_t writer_batch_rows(const struct writer *w);
+uint64_t writer_dictionaries(const struct writer *w); /* trained */
 struct writer_totals writer_totals(const struct writer *w);

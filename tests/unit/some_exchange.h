@@ -100,6 +100,11 @@ static inline void some_target(uint64_t *seed, uint8_t **room, struct exchange *
 				    x->target.len ? some_number(seed) % x->target.len : 0)
 			  : some_bytes(seed, room, 60, false);
 	x->route = some_chance(seed, 50) ? x->path : some_bytes(seed, room, 30, false);
+	if (some_chance(seed, 30)) {
+		x->path = span_str("/cart/17/lines");
+		x->target = span_str("/cart/17/lines?all");
+		x->route = span_str(some_chance(seed, 50) ? "/cart/{}/lines" : "/{}/{}/lines");
+	}
 	x->host = some_chance(seed, 60) ? span_str("shop:8080") : some_bytes(seed, room, 20, true);
 }
 
