@@ -221,6 +221,7 @@ static void *load_thread(void *arg)
 	struct err e = {0};
 	int r = 0;
 
+	(void)pthread_setname_np(pthread_self(), "replay-load");
 	(void)setpriority(PRIO_PROCESS, (id_t)gettid(), LOADER_NICE);
 	for (l->loop = 0; l->loop < l->config.loops && r >= 0; l->loop++) {
 		r = load_loop(l, &e);

@@ -44,7 +44,8 @@ struct run {
 	bool has_more;         /* the loader is not at its end */
 	bool is_ending;        /* nothing new is sent */
 	uint64_t begin_ns;     /* monotonic: offset 0 of the schedule */
-	uint64_t turns;        /* results so far */
+	bool is_timed;         /* requests have times: neither flat out nor due all at once */
+	uint64_t turns;        /* of the requests to send: those that had their turn */
 	struct diff diff;
 	replay_result_fn *fn;
 	void *ctx;
@@ -120,7 +121,7 @@ static void tell(struct run *run, struct item *item, struct replay_result *resul
 	s->skips[result->skip] += result->verdict == VERDICT_SKIPPED;
 	s->misses[result->miss] += result->verdict == VERDICT_NO_ANSWER;
 	s->still_failing += result->is_still_failing;
-	run->turns++;
+	run->turns += item->is_counted;
 	run->fn(run->ctx, result);
 	load_release(run->load, item);
 }
@@ -147,9 +148,11 @@ static void count_sent(struct run *run, const struct item *item, struct replay_r
 
 	if (item->sent_ns == 0)
 		return;
-	result->late_ns = item->sent_ns > due_ns ? item->sent_ns - due_ns : 0;
 	run->s->sent++;
 	run->s->redacted += (item->recorded->anomalies & ANOMALY_BIT(REDACTED)) != 0;
+	if (!run->is_timed)
+		return;
+	result->late_ns = item->sent_ns > due_ns ? item->sent_ns - due_ns : 0;
 	histogram_add(&run->s->late, result->late_ns);
 }
 
@@ -165,7 +168,6 @@ static void on_result(void *ctx, const struct client_result *from)
 	};
 
 	if (from->miss == MISS_INTERRUPTED && item->sent_ns == 0) {
-		run->s->not_reached++;
 		load_release(run->load, item);
 		return;
 	}
@@ -206,9 +208,7 @@ static void take_loaded(struct run *run)
 /* connections that will be needed soon; not when flat out, where all would be */
 static void prepare(struct run *run, uint64_t now_ns)
 {
-	bool is_timed = run->config->schedule.speed > 0 || run->config->schedule.rate_per_s > 0;
-
-	while (is_timed && run->ahead != &run->waiting) {
+	while (run->is_timed && run->ahead != &run->waiting) {
 		struct item *item = item_of(run->ahead);
 
 		if (run->begin_ns + item->due_ns > now_ns + LEAD_NS)
@@ -261,7 +261,6 @@ static void drop_waiting(struct run *run)
 	run->is_ending = true;
 	while ((item = first_waiting(run)) != NULL) {
 		list_remove(&item->node);
-		run->s->not_reached += item->skip == SKIP_NONE;
 		load_release(run->load, item);
 	}
 	run->ahead = &run->waiting;
@@ -319,15 +318,13 @@ static void play(struct run *run)
 /* the clock of the schedule starts when there is something to send */
 static void begin(struct run *run)
 {
-	bool is_timed = run->config->schedule.speed > 0 || run->config->schedule.rate_per_s > 0;
-
 	for (;;) {
 		take_loaded(run);
 		if (first_waiting(run) || !run->has_more || is_stopped(run->config))
 			break;
 		client_run(run->client, clock_mono_ns() + PAUSE_NS);
 	}
-	run->begin_ns = clock_mono_ns() + (is_timed ? LEAD_NS : 0);
+	run->begin_ns = clock_mono_ns() + (run->is_timed ? LEAD_NS : 0);
 }
 
 /* idle ones are kept as recorded, but within what this process may open */
@@ -390,8 +387,16 @@ int replay_run(const struct replay_config *config, const struct replay_source *s
 	       const struct plan *p, replay_result_fn *fn, void *ctx, struct replay_summary *s,
 	       struct err *e)
 {
-	struct run run = {.config = config, .plan = p, .wake_fd = -1, .fn = fn, .ctx = ctx, .s = s,
-			  .has_more = true};
+	struct run run = {
+		.config = config,
+		.plan = p,
+		.wake_fd = -1,
+		.fn = fn,
+		.ctx = ctx,
+		.s = s,
+		.has_more = true,
+		.is_timed = config->schedule.speed > 0 || config->schedule.rate_per_s > 0,
+	};
 	int r;
 
 	*s = (struct replay_summary){0};
@@ -403,6 +408,7 @@ int replay_run(const struct replay_config *config, const struct replay_source *s
 		play(&run);
 		s->duration_ns = clock_mono_ns() - MIN(run.begin_ns, clock_mono_ns());
 		s->client = *client_stats(run.client);
+		s->not_reached = p->send_count * config->loops - run.turns;
 		if (!run.has_more)
 			r = load_error(run.load, e);
 	}
