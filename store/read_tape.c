@@ -8,6 +8,7 @@
 #include <zstd.h>
 
 #include "schema/sql.h"
+#include "store/body_cache.h"
 #include "store/common.h"
 #include "store/commons.h"
 
@@ -36,6 +37,7 @@ struct read_tape {
 	sqlite3_stmt *get, *dictionary;
 	struct tape_summary summary; /* final once is_sealed */
 	struct dictionary_slot dictionaries[DICTIONARIES_MAX];
+	struct body_cache bodies; /* those that stand in another exchange */
 };
 
 int read_tape_open(const char *path, struct read_tape **t_out, struct err *e)
@@ -72,6 +74,7 @@ void read_tape_close(struct read_tape *t)
 	(void)sqlite3_finalize(t->dictionary);
 	for (size_t i = 0; i < DICTIONARIES_MAX; i++)
 		(void)ZSTD_freeDDict(t->dictionaries[i].ready);
+	body_cache_fini(&t->bodies);
 	commons_free(t->commons);
 	tape_close(t->tape);
 	free(t);
@@ -353,13 +356,17 @@ static int fetch_body(struct read_tape *t, uint64_t id, bool is_request, uint64_
 {
 	struct exchange other;
 	struct pack p;
-	int r = unpack_other(t, id, u, room, &other, &p, e);
+	int r;
 
+	if (body_cache_find(&t->bodies, id, is_request, body) && body->len == want)
+		return 0;
+	r = unpack_other(t, id, u, room, &other, &p, e);
 	if (r < 0)
 		return r;
 	*body = is_request ? other.request.body : other.response.body;
 	if (body->len != want || (is_request ? p.elsewhere.request : p.elsewhere.response))
 		return damaged(t, id, "it should hold a body of another one, but does not", e);
+	body_cache_add(&t->bodies, id, is_request, *body);
 	return 0;
 }
 
