@@ -408,6 +408,13 @@ static void touch(struct flow_table *t, struct flow *f)
 		set_class(t, f, (enum flow_class)f->class);
 }
 
+/* may it still begin with another number? A second SYN-ACK, of another server behind the same address,
+ * does not count once the first one was answered. */
+static bool is_untouched(const struct stream *s)
+{
+	return s->next == 0 && !s->held.first && !s->has_acks;
+}
+
 /* what the segment's numbers tell about both streams; Return: conn_data()'s acked */
 static uint64_t note_numbers(struct flow *f, unsigned dir, const struct packet *p)
 {
@@ -415,7 +422,7 @@ static uint64_t note_numbers(struct flow *f, unsigned dir, const struct packet *
 	bool is_syn = p->flags & PACKET_SYN;
 
 	if (UNLIKELY(is_syn)) {
-		if (!s->has_base || s->base == p->seq + 1 || (s->next == 0 && !s->held.first))
+		if (!s->has_base || s->base == p->seq + 1 || is_untouched(s))
 			stream_start(s, p->seq + 1, true);
 		f->conn.client = (int8_t)(p->flags & PACKET_ACK ? !dir : dir);
 	} else if (UNLIKELY(!s->has_base)) {

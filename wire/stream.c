@@ -279,9 +279,9 @@ uint64_t stream_ack(struct stream *s, uint32_t seq)
 
 	if (UNLIKELY(offset > (int64_t)highest(s) + PLAUSIBLE_ACK))
 		return UINT64_MAX;
-	s->has_acks = true;
-	if (offset <= 0)
+	if (UNLIKELY(offset < 0))
 		return 0;
+	s->has_acks = true;
 	if (UNLIKELY((uint64_t)offset > s->end))
 		offset = (int64_t)s->end; /* the FIN has a number, but is no byte */
 	if ((uint64_t)offset > s->acked)

@@ -559,6 +559,26 @@ static void the_handshake_may_be_captured_in_any_order(void **state)
 	end();
 }
 
+static void a_second_answer_to_the_syn_does_not_count_once_the_first_was_taken(void **state)
+{
+	(void)state;
+	begin();
+	handshake();
+	s(SYN | ACK, 70000, 100, "");
+	c(ACK, 100, 500, "ask");
+	s(ACK, 500, 103, "answer");
+	check_story("open c0:ask/0 s0:answer/3 ");
+	end();
+	begin();
+	c(SYN, 99, 0, "");
+	s(SYN | ACK, 70000, 100, ""); /* never acknowledged */
+	s(SYN | ACK, 499, 100, "");
+	c(ACK, 100, 500, "ask");
+	s(ACK, 500, 103, "answer");
+	check_story("open c0:ask/0 s0:answer/3 ");
+	end();
+}
+
 static void any_packets_in_any_order_keep_the_accounts(void **state)
 {
 	static const char text[] = "GET / HTTP/1.1\r\nHost: example\r\n\r\n0123456789";
@@ -611,6 +631,7 @@ int main(void)
 		cmocka_unit_test(bytes_that_nobody_wants_are_counted),
 		cmocka_unit_test(loopback_is_another_host_in_each_namespace),
 		cmocka_unit_test(the_handshake_may_be_captured_in_any_order),
+		cmocka_unit_test(a_second_answer_to_the_syn_does_not_count_once_the_first_was_taken),
 		cmocka_unit_test(any_packets_in_any_order_keep_the_accounts),
 	};
 
