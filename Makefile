@@ -162,7 +162,16 @@ $(BUILD)/man/tapeloop-vocabulary.7: scripts/man-vocabulary $(wildcard schema/*.t
 	@mkdir -p $(@D)
 	$(Q)scripts/man-vocabulary >$@
 
-man: $(BUILD)/man/tapeloop-vocabulary.7 ## man pages that are made from tables
+PAGES  := $(addprefix $(BUILD)/man/,tapeloop.1 tapeloop-filter.7 tapeloopd.8)
+SHELLS := $(addprefix $(BUILD)/completions/,bash zsh fish)
+$(PAGES): $(BUILD)/tapeloop
+	@mkdir -p $(@D)
+	$(Q)$< man $(@F) >$@
+$(SHELLS): $(BUILD)/tapeloop
+	@mkdir -p $(@D)
+	$(Q)$< completion $(@F) >$@
+
+man: $(BUILD)/man/tapeloop-vocabulary.7 $(PAGES) $(SHELLS) ## man pages and completions that are made from tables
 
 install: all man ## programs, man pages, completions, systemd unit, a first configuration (DESTDIR= PREFIX=)
 	@BUILD='$(BUILD)' DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' SYSCONFDIR='$(SYSCONFDIR)' scripts/install
