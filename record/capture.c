@@ -141,18 +141,23 @@ static unsigned read_ready(struct capture *c, uint64_t wait_ns)
 	return ready;
 }
 
+/*
+ * Is each handle still good? A removed namespace shows nowhere but in its path. Of an interface that
+ * went away poll() speaks once, and libpcap wants to be asked again later, to know whether it is gone
+ * or only down; so each is read once more, ready or not.
+ */
 static void look_for_gone(struct capture *c)
 {
 	for (size_t i = 0; i < c->count; i++) {
 		char why[ERR_WHY_MAX];
 
+		if (c->taps[i].handle)
+			read_tap(c, i);
 		if (!c->taps[i].handle || !handle_is_gone(c->taps[i].handle))
 			continue;
 		(void)snprintf(why, sizeof(why), "interface %s: its network namespace was removed",
 			       handle_name(c->taps[i].handle));
-		read_tap(c, i);
-		if (c->taps[i].handle)
-			lose(c, i, why);
+		lose(c, i, why);
 	}
 }
 
