@@ -40,9 +40,9 @@ class Peer:
         return next((line for line in lines if re.search(r"\d\.\d", line)), "?").strip()
 
 
-def to_file(name, *words):
-    """A command whose standard output goes to a file."""
-    return ["sh", "-c", f'exec "$@" >{name}', "sh", *map(str, words)]
+def to_file(name, *words, stream=1):
+    """A command whose standard output (stream 2: what it says) goes to a file."""
+    return ["sh", "-c", f'exec "$@" {stream}>{name}', "sh", *map(str, words)]
 
 
 def count_packets(directory, pcap):
@@ -83,7 +83,7 @@ def count_tshark(directory, _):
 
 
 def count_decoded(directory, _):
-    """tapeloop import --decode-only --stats -o json: its own account of what it saw."""
+    """tapeloop import --decode-only --stats: its own account of what it saw."""
     said = json.loads((directory / "out.json").read_text())
     numbers = {(c["metric"], c["label"]): c["value"] for c in said["counters"]}
     return {"pairs": numbers["exchanges", "decoded"]}
@@ -92,14 +92,14 @@ def count_decoded(directory, _):
 def count_stored(directory, _):
     """Every exchange is read back: with an answer, and an answer to its own request."""
     pairs = wrong = 0
-    words = [BUILD / "tapeloop", "ls", "--store", directory / "store", "-n", "100000000", "-o", "jsonl", "--part", "messages"]
+    words = [BUILD / "tapeloop", "ls", "--store", directory / "store", "-n", "0", "-o", "jsonl", "--part", "messages"]
     with subprocess.Popen([str(w) for w in words], stdout=subprocess.PIPE, text=True) as ls:
         for row in ls.stdout:
             one = json.loads(row)
             if not one.get("status"):
                 continue
             pairs += 1
-            echo = next((v for k, v in one["response"].get("headers", []) if k.lower() == "x-echo-uri"), None)
+            echo = next((h["value"] for h in one["response"]["headers"] if h["name"].lower() == "x-echo-uri"), None)
             wrong += echo is not None and echo != one["target"]
     return {"pairs": pairs, "mispaired": wrong, "stored_bytes": bytes_under(directory / "store")}
 
@@ -127,7 +127,7 @@ PEERS = [
                                          *(w for f in TSHARK_FIELDS for w in ("-e", f))),
          count=count_tshark, rounds=1),
     Peer("tapeloop decode", "decoded and paired, stored nowhere", [str(BUILD / "tapeloop"), "--version"],
-         offline=lambda pcap, d: to_file(d / "out.json", BUILD / "tapeloop", "import", pcap, "--decode-only", "--stats", "-o", "json"),
+         offline=lambda pcap, d: to_file(d / "out.json", BUILD / "tapeloop", "import", pcap, "--decode-only", "--stats", "-o", "none", stream=2),
          count=count_decoded),
     Peer("tapeloop", "decoded, paired, redacted, compressed, stored, indexed", [str(BUILD / "tapeloop"), "--version"],
          offline=lambda pcap, d: [BUILD / "tapeloop", "import", pcap, "--store", d / "store"],
