@@ -143,22 +143,31 @@ static void put_message(struct wire *w, struct room *r, struct message *m, struc
 	note_length(m, d);
 }
 
+/* what follows scheme://authority of a target in absolute-form */
+static struct span after_authority(struct span target)
+{
+	const uint8_t *scheme = memmem(target.ptr, MIN(target.len, (size_t)16), "://", 3), *slash;
+
+	if (!scheme)
+		return target;
+	target = span_from(target, (size_t)(scheme - target.ptr) + 3);
+	slash = target.len ? memchr(target.ptr, '/', target.len) : NULL;
+	return span_from(target, slash ? (size_t)(slash - target.ptr) : target.len);
+}
+
 /* RFC 9112 3.2: the path of origin-form and absolute-form; other forms stand for themselves */
 static struct span path_of(struct span target)
 {
-	size_t n = 0;
-	const uint8_t *scheme = target.len > 3 ? memmem(target.ptr, MIN(target.len, (size_t)16), "://", 3) : NULL;
+	const uint8_t *end;
 
-	if (target.len && target.ptr[0] != '/' && scheme) {
-		const uint8_t *slash;
-
-		target = span_from(target, (size_t)(scheme - target.ptr) + 3);
-		slash = target.len ? memchr(target.ptr, '/', target.len) : NULL;
-		target = span_from(target, slash ? (size_t)(slash - target.ptr) : target.len);
-	}
-	while (n < target.len && target.ptr[n] != '?' && target.ptr[n] != '#')
-		n++;
-	return (struct span){target.ptr, n};
+	if (target.len && target.ptr[0] != '/')
+		target = after_authority(target);
+	if (target.len == 0)
+		return target;
+	end = memchr(target.ptr, '?', target.len);
+	target.len = end ? (size_t)(end - target.ptr) : target.len;
+	end = target.len ? memchr(target.ptr, '#', target.len) : NULL;
+	return (struct span){target.ptr, end ? (size_t)(end - target.ptr) : target.len};
 }
 
 static struct span target_path(const struct http1_head *info, struct span head)

@@ -100,17 +100,27 @@ static enum name find_name(const uint8_t *s, size_t len)
 	return NAME_NONE;
 }
 
-void http1_watch_add(struct http1_watch *w, struct span name)
+/* first, middle and last letter, in any case */
+static inline uint64_t watch_bit(const uint8_t *name, size_t len)
 {
-	if (name.len && name.len < COUNT_OF(w->letters))
-		w->letters[name.len] |= UINT32_C(1) << (name.ptr[0] & 31);
+	unsigned a = name[0] & 31u, b = name[len / 2] & 31u, c = name[len - 1] & 31u;
+
+	return UINT64_C(1) << ((a + b * 5 + c * 11) & 63);
 }
 
-bool http1_watch_has(const struct http1_watch *w, const uint8_t *name, size_t len)
+void http1_watch_add(struct http1_watch *w, struct span name)
 {
-	if (!w || len == 0)
+	if (name.len && name.len < COUNT_OF(w->bits))
+		w->bits[name.len] |= watch_bit(name.ptr, name.len);
+}
+
+bool http1_is_watched(const struct http1_watch *w, struct span name)
+{
+	if (!w || name.len == 0)
 		return false;
-	return len >= COUNT_OF(w->letters) || (w->letters[len] >> (name[0] & 31) & 1);
+	if (LIKELY(name.len < COUNT_OF(w->bits) && !(w->bits[name.len] & watch_bit(name.ptr, name.len))))
+		return false;
+	return w->matches(w, name);
 }
 
 /* next_token() - cut the first element off a comma-separated list */
@@ -412,11 +422,14 @@ static inline void parse_header_line(struct http1_head *h, struct framing_notes 
 				     const struct http1_watch *watch, struct span in,
 				     struct span line, size_t next)
 {
-	const uint8_t *colon = memchr(line.ptr, ':', line.len);
-	size_t len = colon ? (size_t)(colon - line.ptr) : 0;
+	size_t len = 0;
+	const uint8_t *colon;
 	enum name which;
 
-	if (len == 0) {
+	while (len < line.len && line.ptr[len] != ':')
+		len++; /* names are short: cheaper than a call */
+	colon = line.ptr + len;
+	if (len == 0 || len == line.len) {
 		h->anomalies |= ANOMALY_BIT(BAD_HEADER);
 		return;
 	}
@@ -424,7 +437,7 @@ static inline void parse_header_line(struct http1_head *h, struct framing_notes 
 		h->anomalies |= ANOMALY_BIT(BAD_HEADER);
 		len = trim(span_of(line.ptr, len)).len;
 	}
-	h->is_watched |= http1_watch_has(watch, line.ptr, len);
+	h->is_watched |= http1_is_watched(watch, span_of(line.ptr, len));
 	which = find_name(line.ptr, len);
 	if (which != NAME_NONE)
 		note_header(h, f, in, which,

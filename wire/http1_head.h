@@ -49,15 +49,16 @@ struct http1_head {
 };
 
 /*
- * Header names to look out for, by length and first letter: a head in which none of them can be
- * needs no second look. Names beyond 63 bytes always count as watched.
+ * Header names to look out for: a head in which none of them stands needs no second look. Nearly all
+ * names fail a test of three letters; those that pass are asked about by matches().
  */
 struct http1_watch {
-	uint32_t letters[64]; /* [name length]: bit (first letter & 31) */
+	uint64_t bits[64]; /* [name length]: http1_watch_bit(); names of 64 bytes and more are always asked about */
+	bool (*matches)(const struct http1_watch *w, struct span name);
 };
 void http1_watch_add(struct http1_watch *w, struct span name);
-/* http1_watch_has() - a name of @len bytes that begins like @name may be on the list; @w may be NULL */
-bool http1_watch_has(const struct http1_watch *w, const uint8_t *name, size_t len);
+/* http1_is_watched() - @name is on the list; @w may be NULL */
+bool http1_is_watched(const struct http1_watch *w, struct span name);
 
 /* http1_span() - the value at @at of a head; ptr NULL when it is not there */
 static inline struct span http1_span(struct span head, struct http1_at at)

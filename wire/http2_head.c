@@ -300,6 +300,6 @@ void http2_head_read(enum http1_kind kind, struct span head, const struct http1_
 		info->status = number_of(span_from(start, sizeof("HTTP/2 ") - 1));
 	while (next_line(&lines, &name, &value, &line)) {
 		note_field(info, name, value, at_of(head, value));
-		info->is_watched |= http1_watch_has(watch, name.ptr, name.len);
+		info->is_watched |= http1_is_watched(watch, name);
 	}
 }

@@ -53,8 +53,8 @@ static const struct span params[] = {
 #define NAME_MAX_BYTES 64 /* longer parameter names are none of ours */
 
 struct redactor {
+	struct http1_watch watch; /* first: has_rule() gets from it to the rest */
 	uint8_t key[32];
-	struct http1_watch watch;
 	struct span *headers; /* of the settings; each owned */
 	size_t header_count;
 	struct span *params;  /* likewise, normalised like a row */
@@ -116,6 +116,22 @@ static int copy_names(const char *const *names, uint8_t (*normal)(uint8_t), stru
 	return 0;
 }
 
+static enum form find_rule(const struct redactor *r, struct span name)
+{
+	for (size_t i = 0; i < r->header_count; i++)
+		if (name.len == r->headers[i].len && span_ieq(name, r->headers[i]))
+			return FORM_WHOLE;
+	for (size_t i = 0; i < COUNT_OF(header_rules); i++)
+		if (name.len == header_rules[i].name.len && span_ieq(name, header_rules[i].name))
+			return header_rules[i].form;
+	return FORM_NONE;
+}
+
+static bool has_rule(const struct http1_watch *w, struct span name)
+{
+	return find_rule((const struct redactor *)w, name) != FORM_NONE;
+}
+
 struct redactor *redactor_new(const uint8_t key[32], const char *const *headers,
 			      const char *const *more_params)
 {
@@ -129,6 +145,7 @@ struct redactor *redactor_new(const uint8_t key[32], const char *const *headers,
 		redactor_free(r);
 		return NULL;
 	}
+	r->watch.matches = has_rule;
 	for (size_t i = 0; i < COUNT_OF(header_rules); i++)
 		http1_watch_add(&r->watch, header_rules[i].name);
 	for (size_t i = 0; i < r->header_count; i++)
@@ -143,22 +160,13 @@ const struct http1_watch *redactor_watch(const struct redactor *r)
 
 static enum form form_of_header(const struct redactor *r, struct span name)
 {
-	if (name.len < COUNT_OF(r->watch.letters) && name.len &&
-	    !(r->watch.letters[name.len] >> (name.ptr[0] & 31) & 1))
-		return FORM_NONE;
-	for (size_t i = 0; i < r->header_count; i++)
-		if (span_ieq(name, r->headers[i]))
-			return FORM_WHOLE;
-	for (size_t i = 0; i < COUNT_OF(header_rules); i++)
-		if (span_ieq(name, header_rules[i].name))
-			return header_rules[i].form;
-	return FORM_NONE;
+	return http1_is_watched(&r->watch, name) ? find_rule(r, name) : FORM_NONE;
 }
 
 static bool is_secret_word(const struct redactor *r, struct span word)
 {
 	for (size_t i = 0; i < COUNT_OF(params); i++)
-		if (span_eq(word, params[i]))
+		if (word.len == params[i].len && span_eq(word, params[i]))
 			return true;
 	for (size_t i = 0; i < r->param_count; i++)
 		if (span_eq(word, r->params[i]))

@@ -84,12 +84,21 @@ static bool is_uuid(struct span s)
 	return true;
 }
 
+static bool has_digit(struct span s)
+{
+	for (size_t i = 0; i < s.len; i++)
+		if (is_digit(s.ptr[i]))
+			return true;
+	return false;
+}
+
 static bool is_variable(struct span s)
 {
-	struct makeup m = look_at(s);
+	struct makeup m;
 
-	if (s.len == 0 || m.digits == 0)
-		return false;
+	if (!has_digit(s))
+		return false; /* nearly all segments are words */
+	m = look_at(s);
 	if (m.letters == 0 && m.others == 0)
 		return true;
 	if (is_uuid(s))
@@ -110,10 +119,13 @@ static struct span without_params(struct span s)
 /* where the ending of a file name begins; s.len without one */
 static size_t ending_at(struct span s)
 {
-	const uint8_t *dot = s.len ? memrchr(s.ptr, '.', s.len) : NULL;
+	const uint8_t *dot = memrchr(s.ptr, '.', s.len);
 	size_t at = dot ? (size_t)(dot - s.ptr) : s.len;
-	struct makeup m = look_at(span_from(s, at + 1));
+	struct makeup m;
 
+	if (!dot)
+		return s.len;
+	m = look_at(span_from(s, at + 1));
 	return at && s.len - at - 1 <= ENDING_LEN_MAX && m.letters && !m.others && !m.marks ? at : s.len;
 }
 
@@ -134,11 +146,15 @@ static void add(struct text *t, struct span s)
 static void add_segment(struct text *t, struct span segment)
 {
 	struct span s = without_params(segment);
-	size_t at = ending_at(s);
+	size_t at = s.len;
 
 	if (is_variable(s)) {
 		add(t, SPAN_LIT("{}"));
-	} else if (at < s.len && is_variable(span_of(s.ptr, at))) {
+		return;
+	}
+	if (s.len)
+		at = ending_at(s);
+	if (at < s.len && is_variable(span_of(s.ptr, at))) {
 		add(t, SPAN_LIT("{}"));
 		add(t, span_from(s, at));
 	} else {

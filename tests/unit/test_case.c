@@ -88,7 +88,7 @@ static void a_case_gives_its_exchanges_at_all_cuts(void **state)
 	check_accounts(name, &whole);
 	compare(name, (char *)(uintptr_t)buf_cstr(&whole.out), want);
 	talk_free(&whole);
-	talk_run(&whole, text, TALK_WHOLE);
+	talk_run(&whole, text, TALK_WHOLE); /* comparing took its text apart */
 	for (uint64_t how = TALK_BYTES; how < CUTS; how++) {
 		struct talk cut;
 
@@ -110,6 +110,7 @@ int main(void)
 	struct dirent **entries;
 	int n = scandir("tests/case", &entries, NULL, alphasort);
 	size_t count = 0;
+	int failed;
 
 	for (int i = 0; i < n && count < CASES_MAX; i++)
 		if (entries[i]->d_name[0] != '.')
@@ -122,5 +123,9 @@ int main(void)
 		printf("tests/case: no cases\n");
 		return 1;
 	}
-	return _cmocka_run_group_tests("cases", tests, count, NULL, NULL);
+	failed = _cmocka_run_group_tests("cases", tests, count, NULL, NULL);
+	for (int i = 0; i < n; i++)
+		free(entries[i]);
+	free(entries);
+	return failed;
 }
