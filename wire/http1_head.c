@@ -444,6 +444,14 @@ static inline void parse_header_line(struct http1_head *h, struct framing_notes 
 			    whole_value(in, span_of(colon + 1, (size_t)(line.ptr + line.len - colon - 1)), next));
 }
 
+/* a line whose end is missing: its value cannot be relied on, but it may hold a secret */
+static bool is_line_watched(const struct http1_watch *watch, struct span line)
+{
+	const uint8_t *colon = line.len ? memchr(line.ptr, ':', line.len) : NULL;
+
+	return colon && http1_is_watched(watch, trim(span_of(line.ptr, (size_t)(colon - line.ptr))));
+}
+
 static bool parse_start_line(enum http1_kind kind, struct span line, bool is_cut,
 			     struct http1_head *h)
 {
@@ -469,8 +477,10 @@ size_t http1_head_parse(enum http1_kind kind, struct span in, bool is_cut,
 		size_t next;
 
 		line = line_at(in, at, &next, &out->anomalies);
-		if (!next)
+		if (!next) {
+			out->is_watched |= is_cut && is_line_watched(watch, line);
 			break;
+		}
 		if (line.len == 0) {
 			settle_framing(out, &f);
 			out->bytes = (uint32_t)next;

@@ -18,6 +18,7 @@
  * In a URL a parameter begins behind ? & ; or #, raw or percent-encoded, because a URL within a URL is
  * where tokens travel (redirects); its name is compared percent-decoded, in any case, - and _ alike. The
  * value of a parameter with a raw = ends at a raw delimiter; with an encoded %3D also at an encoded one.
+ * Where it is not clear whether a value goes on, it does: too much is replaced rather than too little.
  * One level of encoding is looked through.
  *
  * What already is a tag stays as it is: a replay of what was recorded is recorded again.
@@ -181,6 +182,7 @@ struct copy {
 	uint8_t *out; /* NULL: only measured */
 	size_t len;
 	size_t count;
+	bool is_in_query;   /* a ? was passed in this URL */
 	bool is_among_text; /* a URL ends at a blank, a quote or a bracket */
 };
 
@@ -298,13 +300,36 @@ static bool is_secret_name(const struct redactor *r, const struct param_name *n)
 	       is_secret_word(r, span_of(n->text, to));
 }
 
+/* does a name and = follow here, before another delimiter? */
+static bool begins_param(struct span s, size_t at)
+{
+	while (at < s.len) {
+		struct letter l = letter_at(s, at);
+
+		if (l.c == '=' || is_delimiter(l.c))
+			return l.c == '=';
+		at += l.bytes;
+	}
+	return false;
+}
+
+/* In a query ? is a letter like others, and ; separates only what looks like parameters. */
+static bool ends_value(const struct copy *c, struct span s, size_t at, struct letter l)
+{
+	if (c->is_in_query && l.c == '?')
+		return false;
+	if (c->is_in_query && l.c == ';')
+		return begins_param(s, at + l.bytes);
+	return is_delimiter(l.c);
+}
+
 /* where the value at @from ends; @is_nested: its = was encoded */
 static size_t value_end(const struct copy *c, struct span s, size_t from, bool is_nested)
 {
 	while (from < s.len) {
 		struct letter l = letter_at(s, from);
 
-		if ((l.bytes == 1 || is_nested) && is_delimiter(l.c))
+		if ((l.bytes == 1 || is_nested) && ends_value(c, s, from, l))
 			break;
 		if (l.bytes == 1 && ends_url(c, l.c))
 			break;
@@ -360,10 +385,12 @@ static void put_url(struct copy *c, struct span s)
 {
 	size_t at = 0, from = 0;
 
+	c->is_in_query = false;
 	while (at < s.len) {
 		struct letter l = letter_at(s, at);
 
 		at += l.bytes;
+		c->is_in_query = (c->is_in_query || l.c == '?') && !(l.bytes == 1 && ends_url(c, l.c));
 		if (l.c == '/' && at >= 3 && memcmp(s.ptr + at - 3, "://", 3) == 0) {
 			put(c, s.ptr + from, s.ptr + at);
 			from = at = put_userinfo(c, s, at);

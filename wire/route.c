@@ -146,19 +146,13 @@ static void add(struct text *t, struct span s)
 static void add_segment(struct text *t, struct span segment)
 {
 	struct span s = without_params(segment);
-	size_t at = s.len;
+	size_t at = has_digit(s) ? ending_at(s) : s.len;
 
-	if (is_variable(s)) {
-		add(t, SPAN_LIT("{}"));
-		return;
-	}
-	if (s.len)
-		at = ending_at(s);
 	if (at < s.len && is_variable(span_of(s.ptr, at))) {
 		add(t, SPAN_LIT("{}"));
 		add(t, span_from(s, at));
 	} else {
-		add(t, s);
+		add(t, is_variable(s) ? SPAN_LIT("{}") : s);
 	}
 }
 
