@@ -78,13 +78,14 @@ static void resume_clients(struct stream_hub *h, bool all)
 	}
 }
 
-static void wait_a_while(struct stream_hub *h)
+/* Return: ETIMEDOUT after a second without a wake. */
+static int wait_a_while(struct stream_hub *h)
 {
 	struct timespec until;
 
 	(void)clock_gettime(CLOCK_MONOTONIC, &until);
 	until.tv_sec += 1;
-	(void)pthread_cond_timedwait(&h->wake, &h->lock, &until);
+	return pthread_cond_timedwait(&h->wake, &h->lock, &until);
 }
 
 static void *wake_clients(void *arg)
@@ -94,7 +95,7 @@ static void *wake_clients(void *arg)
 	(void)pthread_mutex_lock(&h->lock);
 	while (!h->is_stopping) {
 		if (!h->has_new)
-			wait_a_while(h);
+			(void)wait_a_while(h);
 		resume_clients(h, h->has_new);
 		h->has_new = false;
 	}
@@ -239,6 +240,7 @@ static void free_client(void *ctx)
 	(void)pthread_mutex_lock(&c->hub->lock);
 	list_remove(&c->link);
 	c->hub->client_count--;
+	(void)pthread_cond_broadcast(&c->hub->wake);
 	(void)pthread_mutex_unlock(&c->hub->lock);
 	filter_free(c->filter);
 	buf_fini(&c->pending);
@@ -332,11 +334,16 @@ void stream_hub_stop(struct stream_hub *h)
 	(void)pthread_mutex_lock(&h->lock);
 	h->is_stopping = true;
 	resume_clients(h, true);
-	(void)pthread_cond_signal(&h->wake);
+	(void)pthread_cond_broadcast(&h->wake);
 	(void)pthread_mutex_unlock(&h->lock);
 	if (h->has_thread)
 		(void)pthread_join(h->thread, NULL);
 	h->has_thread = false;
+	/* let them read the end of their streams; who does not read now is cut off */
+	(void)pthread_mutex_lock(&h->lock);
+	while (h->client_count && wait_a_while(h) != ETIMEDOUT)
+		;
+	(void)pthread_mutex_unlock(&h->lock);
 }
 
 void stream_hub_free(struct stream_hub *h)

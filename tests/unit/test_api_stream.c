@@ -13,7 +13,8 @@ struct listener {
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	struct buf text;
-	bool is_done, has_ended;
+	bool is_done;
+	_Atomic bool has_ended;
 	CURLcode result;
 };
 
