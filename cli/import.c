@@ -17,9 +17,10 @@
 #include "record/record.h"
 #include "schema/exchange_json.h"
 
-#define IMPORT_MEMORY ((size_t)64 << 20) /* of the decoder: what one capture holds open at a time */
-#define IMPORT_QUEUE  ((size_t)16 << 20)
-#define OUTPUT_FLUSH  (64 * 1024) /* bytes of JSON lines written at once */
+#define IMPORT_MEMORY ((size_t)64 << 20) /* of the decoder: what one capture holds open at a time  \
+					  */
+#define IMPORT_QUEUE ((size_t)16 << 20)
+#define OUTPUT_FLUSH (64 * 1024) /* bytes of JSON lines written at once */
 
 enum output { OUTPUT_AUTO, OUTPUT_NONE, OUTPUT_JSONL };
 
@@ -27,7 +28,7 @@ struct import_args {
 	const char *store, *filter;
 	bool is_decode_only, has_stats, is_raw;
 	unsigned output; /* enum output */
-	unsigned part;   /* enum exchange_json_part */
+	unsigned part;	 /* enum exchange_json_part */
 };
 
 static const struct option_row import_options[] = {
@@ -184,10 +185,11 @@ const struct command command_import = {
 	.operands_min = 1,
 	.operands_max = -1,
 	.summary = "decode capture files, into a store or as JSON",
-	.details = "Reads pcap and pcapng files; - is standard input. Connections go on from one "
-		   "file to the next, so a capture that was cut into several is one.\n"
-		   "A file that ends in the middle of a packet gives a warning; one that is no "
-		   "capture, or damaged, the exit status 3. What could be read is kept in any case.",
+	.details =
+		"Reads pcap and pcapng files; - is standard input. Connections go on from one "
+		"file to the next, so a capture that was cut into several is one.\n"
+		"A file that ends in the middle of a packet gives a warning; one that is no "
+		"capture, or damaged, the exit status 3. What could be read is kept in any case.",
 	.examples = "tapeloop import --store tapes/ yesterday.pcap\tkeep what it holds\n"
 		    "tcpdump -w - tcp | tapeloop import --decode-only -\tlook without keeping\n",
 	.options = import_options,

@@ -54,7 +54,8 @@ static int check_store(const struct settings *s, struct err *e)
 	return *s->store ? 0 : err_set(e, -EINVAL, "expected a directory");
 }
 
-/* The largest exchange, with what stands around its heads and bodies, must fit into half the queue. */
+/* The largest exchange, with what stands around its heads and bodies, must fit into half the queue.
+ */
 static int check_queue(const struct settings *s, struct err *e)
 {
 	uint64_t most = record_exchange_bytes_max((size_t)s->head_max, (size_t)s->body_max);
@@ -79,9 +80,9 @@ static const struct {
 	enum setting which;
 	int (*check)(const struct settings *s, struct err *e);
 } checks[] = {
-	{SETTING_filter_bpf, check_bpf},   {SETTING_record, check_record},
+	{SETTING_filter_bpf, check_bpf},      {SETTING_record, check_record},
 	{SETTING_log_level, check_log_level}, {SETTING_identities, check_identities},
-	{SETTING_store, check_store},      {SETTING_queue_size, check_queue},
+	{SETTING_store, check_store},	      {SETTING_queue_size, check_queue},
 	{SETTING_memory_max, check_memory},
 };
 
@@ -102,8 +103,7 @@ int settings_check(const struct chosen *c, struct buf *errors)
 	return error_count;
 }
 
-int settings_load(const struct invocation *how, char **argv, struct chosen *out,
-		  struct buf *errors)
+int settings_load(const struct invocation *how, char **argv, struct chosen *out, struct buf *errors)
 {
 	const char *path = how->config_path;
 	int error_count = 0;

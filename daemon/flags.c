@@ -211,8 +211,8 @@ static void help_of(enum setting which, struct buf *out)
 {
 	static const char *const values[] = {
 		[SETTING_TYPE_BYTES] = " SIZE", [SETTING_TYPE_DURATION] = " TIME",
-		[SETTING_TYPE_COUNT] = " N",    [SETTING_TYPE_BOOL] = "=BOOL",
-		[SETTING_TYPE_TEXT] = " TEXT",  [SETTING_TYPE_LIST] = " LIST",
+		[SETTING_TYPE_COUNT] = " N",	[SETTING_TYPE_BOOL] = "=BOOL",
+		[SETTING_TYPE_TEXT] = " TEXT",	[SETTING_TYPE_LIST] = " LIST",
 	};
 	const struct setting_row *row = &setting_rows[which];
 	char name[NAME_BYTES];
@@ -231,22 +231,26 @@ static void help_of(enum setting which, struct buf *out)
 
 void settings_help(struct buf *out)
 {
-	buf_add_str(out,
-		    "Usage: tapeloopd [--config FILE] [FLAG]...\n"
-		    "Record the HTTP traffic of this machine and its network namespaces.\n\n"
-		    "  --config FILE                   settings as YAML "
-		    "[/etc/tapeloop/tapeloopd.yaml if it exists]\n"
-		    "  --check                         say what is wrong with the settings, and end\n"
-		    "  --print-config                  the settings in force and where each came "
-		    "from, and end\n"
-		    "  --version, --help\n\n"
-		    "Each setting is a flag, a key of the file (capture.netns for --capture-netns)\n"
-		    "and an environment variable (TAPELOOP_CAPTURE_NETNS); a flag is stronger than\n"
-		    "the environment, that than the file. A flag may leave its group away where it\n"
-		    "stays clear: --netns. Defaults stand in brackets; SIGHUP applies what is live.\n\n");
+	buf_add_str(
+		out,
+		"Usage: tapeloopd [--config FILE] [FLAG]...\n"
+		"Record the HTTP traffic of this machine and its network namespaces.\n\n"
+		"  --config FILE                   settings as YAML "
+		"[/etc/tapeloop/tapeloopd.yaml if it exists]\n"
+		"  --check                         say what is wrong with the settings, and end\n"
+		"  --print-config                  the settings in force and where each came "
+		"from, and end\n"
+		"  --version, --help\n\n"
+		"Each setting is a flag, a key of the file (capture.netns for --capture-netns)\n"
+		"and an environment variable (TAPELOOP_CAPTURE_NETNS); a flag is stronger than\n"
+		"the environment, that than the file. A flag may leave its group away where it\n"
+		"stays clear: --netns. Defaults stand in brackets; SIGHUP applies what is "
+		"live.\n\n");
 	for (enum setting i = 0; i < SETTING_COUNT; i++)
 		help_of(i, out);
-	buf_add_str(out, "\nExit status: 0 done; 2 used wrongly or settings wrong; 3 could not do it.\n");
+	buf_add_str(
+		out,
+		"\nExit status: 0 done; 2 used wrongly or settings wrong; 3 could not do it.\n");
 }
 
 static size_t group_bytes(const char *key)

@@ -26,7 +26,7 @@
  */
 #define EXIT_USAGE  2
 #define EXIT_FAILED 3
-#define TICK_MS     1000
+#define TICK_MS	    1000
 #define ARENAS_MAX  2 /* of malloc: more would only waste memory, the hot path does not allocate */
 
 static int say_errors(struct buf *errors)

@@ -15,7 +15,7 @@
  * With many handles each gets a smaller ring than asked for, but not less than RING_MIN, which
  * holds without loss what a busy namespace makes (measured: 58,000 requests/s in 2 MiB).
  */
-#define MIB          ((size_t)1 << 20)
+#define MIB	     ((size_t)1 << 20)
 #define FIXED_BYTES  (24 * MIB)
 #define WIRE_MIN     (4 * MIB)
 #define RING_MIN     (2 * MIB)
@@ -23,12 +23,13 @@
 
 static int refuse(const struct settings *s, size_t handles, size_t need, struct err *e)
 {
-	return err_set(e, -EINVAL,
-		       "memory_max: %zu MiB is too little for %zu capture handle%s: %zu MiB are the "
-		       "least (%zu MiB each, queue_size %zu MiB, %zu MiB for the rest)",
-		       (size_t)s->memory_max / MIB, handles, handles == 1 ? "" : "s",
-		       (need + MIB - 1) / MIB, RING_MIN / MIB, (size_t)s->queue_size / MIB,
-		       (FIXED_BYTES + WIRE_MIN) / MIB);
+	return err_set(
+		e, -EINVAL,
+		"memory_max: %zu MiB is too little for %zu capture handle%s: %zu MiB are the "
+		"least (%zu MiB each, queue_size %zu MiB, %zu MiB for the rest)",
+		(size_t)s->memory_max / MIB, handles, handles == 1 ? "" : "s",
+		(need + MIB - 1) / MIB, RING_MIN / MIB, (size_t)s->queue_size / MIB,
+		(FIXED_BYTES + WIRE_MIN) / MIB);
 }
 
 int memory_divide(const struct settings *s, size_t handles, struct memory *out, struct err *e)

@@ -17,5 +17,5 @@ struct memory {
  * @handles: capture handles
  * @e:       -EINVAL: it does not fit; says what would
  */
-int memory_divide(const struct settings *s, size_t handles, struct memory *out, struct err *e)
-	MUST_USE;
+int memory_divide(const struct settings *s, size_t handles, struct memory *out,
+		  struct err *e) MUST_USE;

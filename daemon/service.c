@@ -28,9 +28,9 @@
  * and ends in the reverse order, but for the API, which is told of the last commit before it ends.
  * Threads are made after the privileges are gone, because capabilities belong to threads.
  */
-#define QUERY_LIMIT_NS   (10 * NS_PER_S)
-#define API_CLIENTS_MAX  64
-#define LOSS_REPEAT_NS   (60 * NS_PER_S) /* the log speaks of losses at most so often */
+#define QUERY_LIMIT_NS	(10 * NS_PER_S)
+#define API_CLIENTS_MAX 64
+#define LOSS_REPEAT_NS	(60 * NS_PER_S) /* the log speaks of losses at most so often */
 
 struct service {
 	struct chosen chosen;
@@ -204,7 +204,8 @@ static void make_directory_of(const char *path)
 		return;
 	*slash = '\0';
 	if (mkdir(dir, 0755) < 0 && errno != EEXIST)
-		log_debug("api", "cannot make %s: %s", dir, strerror(errno)); /* the API will say why */
+		log_debug("api", "cannot make %s: %s", dir,
+			  strerror(errno)); /* the API will say why */
 }
 
 static int start_api(struct service *s, struct err *e)
@@ -255,13 +256,15 @@ static void say_start(const struct service *s)
 	const struct settings *v = &s->chosen.values;
 	struct api *api = atomic_load(&s->api);
 
-	log_info("daemon", "recording interfaces=%zu ring=%zu KiB queue=%zu KiB decoder=%zu KiB "
-			   "store=%s socket=%s listen=%s",
+	log_info("daemon",
+		 "recording interfaces=%zu ring=%zu KiB queue=%zu KiB decoder=%zu KiB "
+		 "store=%s socket=%s listen=%s",
 		 s->handle_count, s->memory.ring_bytes / 1024, s->memory.queue_bytes / 1024,
 		 s->memory.wire_bytes / 1024, v->store, v->api_socket, api ? api_address(api) : "");
 	if (s->memory.ring_bytes < v->buffer)
-		log_info("daemon", "capture.buffer is %zu KiB instead of %" PRIu64
-				   " so that %zu interfaces fit into memory_max",
+		log_info("daemon",
+			 "capture.buffer is %zu KiB instead of %" PRIu64
+			 " so that %zu interfaces fit into memory_max",
 			 s->memory.ring_bytes / 1024, v->buffer / 1024, s->handle_count);
 }
 

@@ -17,8 +17,8 @@ struct service;
  */
 int service_start(struct chosen *chosen, struct service **s_out, struct err *e) MUST_USE;
 /*
- * service_stop() - end the capture, flush, commit, remove the socket, free. Return: 0, or the store's
- * last error: something was lost, and counted.
+ * service_stop() - end the capture, flush, commit, remove the socket, free. Return: 0, or the
+ * store's last error: something was lost, and counted.
  */
 int service_stop(struct service *s, struct err *e);
 /*

@@ -15,16 +15,16 @@
  * settings their value lies; everything else walks that array. A value is read from text by its
  * row's type, whoever the text came from.
  */
-#define ROW_NUMBER(def) .number = (uint64_t)(def)
-#define ROW_TEXT(def)   .text = def
-#define ROW_BYTES(def)    ROW_NUMBER(def)
+#define ROW_NUMBER(def)	  .number = (uint64_t)(def)
+#define ROW_TEXT(def)	  .text = def
+#define ROW_BYTES(def)	  ROW_NUMBER(def)
 #define ROW_DURATION(def) ROW_NUMBER(def)
-#define ROW_COUNT(def)    ROW_NUMBER(def)
-#define ROW_BOOL(def)     ROW_NUMBER(def)
-#define ROW_LIST(def)     ROW_TEXT(def)
-#define IS_LIVE_LIVE  true
-#define IS_LIVE_START false
-#define LIST_ITEM_MAX 4096 /* bytes of one item */
+#define ROW_COUNT(def)	  ROW_NUMBER(def)
+#define ROW_BOOL(def)	  ROW_NUMBER(def)
+#define ROW_LIST(def)	  ROW_TEXT(def)
+#define IS_LIVE_LIVE	  true
+#define IS_LIVE_START	  false
+#define LIST_ITEM_MAX	  4096 /* bytes of one item */
 
 const struct setting_row setting_rows[SETTING_COUNT] = {
 #define SETTING(field_, key_, TYPE, def, min_, max_, reload, what_)                                \
@@ -46,16 +46,31 @@ struct size_unit {
 	uint64_t bytes;
 };
 static const struct size_unit size_units[] = {
-	{"TiB", UINT64_C(1) << 40}, {"GiB", 1 << 30},   {"MiB", 1 << 20},   {"KiB", 1 << 10},
-	{"T", UINT64_C(1) << 40},   {"G", 1 << 30},     {"M", 1 << 20},     {"K", 1 << 10},
-	{"TB", 1000000000000},      {"GB", 1000000000}, {"MB", 1000000},    {"kB", 1000},
-	{"B", 1},                   {"", 1},
+	{"TiB", UINT64_C(1) << 40},
+	{"GiB", 1 << 30},
+	{"MiB", 1 << 20},
+	{"KiB", 1 << 10},
+	{"T", UINT64_C(1) << 40},
+	{"G", 1 << 30},
+	{"M", 1 << 20},
+	{"K", 1 << 10},
+	{"TB", 1000000000000},
+	{"GB", 1000000000},
+	{"MB", 1000000},
+	{"kB", 1000},
+	{"B", 1},
+	{"", 1},
 };
 #define SIZE_UNITS_SHOWN 4
 
 static const struct size_unit time_units[] = {
-	{"d", 86400 * NS_PER_S}, {"h", 3600 * NS_PER_S}, {"m", 60 * NS_PER_S}, {"s", NS_PER_S},
-	{"ms", NS_PER_MS},       {"us", NS_PER_US},      {"ns", 1},
+	{"d", 86400 * NS_PER_S},
+	{"h", 3600 * NS_PER_S},
+	{"m", 60 * NS_PER_S},
+	{"s", NS_PER_S},
+	{"ms", NS_PER_MS},
+	{"us", NS_PER_US},
+	{"ns", 1},
 };
 
 static void *value_at(struct settings *s, enum setting which)

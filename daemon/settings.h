@@ -29,12 +29,12 @@ enum setting_type {
 struct setting_row {
 	const char *key;
 	const char *what;
-	const char *text;      /* default of TEXT and LIST; else NULL */
-	uint64_t number;       /* default of the others */
+	const char *text; /* default of TEXT and LIST; else NULL */
+	uint64_t number;  /* default of the others */
 	uint64_t min, max;
-	size_t offset;         /* in struct settings */
-	uint8_t type;          /* enum setting_type */
-	bool is_live;          /* SIGHUP applies it */
+	size_t offset; /* in struct settings */
+	uint8_t type;  /* enum setting_type */
+	bool is_live;  /* SIGHUP applies it */
 };
 extern const struct setting_row setting_rows[SETTING_COUNT];
 
@@ -44,7 +44,8 @@ struct chosen {
 	char *origins[SETTING_COUNT]; /* "file:line:column", "TAPELOOP_X", "--x"; NULL: default */
 };
 
-int chosen_init(struct chosen *c) MUST_USE; /* all defaults. Return: 0 or -ENOMEM; fini in each case */
+int chosen_init(
+	struct chosen *c) MUST_USE; /* all defaults. Return: 0 or -ENOMEM; fini in each case */
 void chosen_fini(struct chosen *c);
 
 /**
@@ -98,5 +99,6 @@ int settings_environment(struct chosen *c, struct buf *errors) MUST_USE;
 /* settings_check() - what no row can say: filters parse, names exist. Return: how many errors. */
 int settings_check(const struct chosen *c, struct buf *errors) MUST_USE;
 
-void settings_help(struct buf *out);                           /* --help */
-void settings_print(const struct chosen *c, struct buf *out);  /* --print-config: YAML with origins */
+void settings_help(struct buf *out); /* --help */
+void settings_print(const struct chosen *c,
+		    struct buf *out); /* --print-config: YAML with origins */

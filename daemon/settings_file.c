@@ -11,7 +11,7 @@
  * dots, name a setting. All errors are collected, each with file, line and column, so that a file
  * can be mended in one go.
  */
-#define KEY_MAX   128
+#define KEY_MAX	  128
 #define ITEMS_MAX 4096
 
 struct reading {
@@ -85,8 +85,7 @@ static void set_value(struct reading *rd, enum setting which, yaml_node_t *value
 	complain(rd, value, e.why);
 }
 
-static void read_setting(struct reading *rd, yaml_node_t *key, const char *name,
-			 yaml_node_t *value)
+static void read_setting(struct reading *rd, yaml_node_t *key, const char *name, yaml_node_t *value)
 {
 	struct err e;
 	int which = setting_find(span_str(name), &e);

@@ -24,11 +24,11 @@
  */
 #define CACHE_LINE   64
 #define RECORD_ALIGN 16
-#define IS_SKIP      UINT64_MAX
+#define IS_SKIP	     UINT64_MAX
 
 struct header {
 	uint64_t bytes; /* asked for; IS_SKIP: nothing more until the end of the mapping */
-	uint64_t next;  /* position behind this record */
+	uint64_t next;	/* position behind this record */
 };
 _Static_assert(sizeof(struct header) == RECORD_ALIGN, "the header keeps a record aligned");
 
@@ -37,12 +37,12 @@ struct ring {
 	size_t size;
 
 	_Alignas(CACHE_LINE) _Atomic uint64_t head; /* written by the producer */
-	_Atomic uint64_t committed;                 /* records, written by the producer */
-	uint64_t tail_seen;                         /* producer's copy of tail */
-	uint64_t open_next;                         /* head after ring_commit(); 0: none reserved */
+	_Atomic uint64_t committed;		    /* records, written by the producer */
+	uint64_t tail_seen;			    /* producer's copy of tail */
+	uint64_t open_next;			    /* head after ring_commit(); 0: none reserved */
 
 	_Alignas(CACHE_LINE) _Atomic uint64_t tail; /* written by the consumer */
-	_Atomic uint64_t released;                  /* records, written by the consumer */
+	_Atomic uint64_t released;		    /* records, written by the consumer */
 };
 
 static size_t round_up(size_t n, size_t to)

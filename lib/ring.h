@@ -11,13 +11,15 @@
 
 struct ring;
 
-/* ring_new() - @bytes is rounded up to pages; a record may take up to half of it. NULL: no memory. */
+/* ring_new() - @bytes is rounded up to pages; a record may take up to half of it. NULL: no memory.
+ */
 struct ring *ring_new(size_t bytes) MUST_USE;
 void ring_free(struct ring *r);
 AUTO_DEFINE(ring, ring_free)
 
 /* producer */
-/* ring_reserve() - room for a record, aligned to 16; at most one open. NULL when it does not fit now. */
+/* ring_reserve() - room for a record, aligned to 16; at most one open. NULL when it does not fit
+ * now. */
 void *ring_reserve(struct ring *r, size_t bytes) MUST_USE;
 /* ring_commit() - the reserved record is ready; the consumer may see it */
 void ring_commit(struct ring *r);

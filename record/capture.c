@@ -27,17 +27,17 @@
  * A handle that fails is closed and counted, the others go on. At the end the kernel is told to
  * give nothing more, and what it has taken is read, so that the kernel's account balances.
  */
-#define READ_MOST     8192
-#define TICK_NS       (100 * NS_PER_MS)
-#define LOOK_TICKS    10                /* between two looks at kernel counts and namespaces */
-#define DRAIN_MAX_NS  (2 * NS_PER_S)    /* at the end; usually a few polls */
+#define READ_MOST    8192
+#define TICK_NS	     (100 * NS_PER_MS)
+#define LOOK_TICKS   10		    /* between two looks at kernel counts and namespaces */
+#define DRAIN_MAX_NS (2 * NS_PER_S) /* at the end; usually a few polls */
 
 /* A handle and its part of the kernel's account. */
 struct tap {
 	struct handle *handle; /* NULL: lost */
 	struct wire *wire;     /* the one decoder */
 	struct wire_source where;
-	uint64_t handed;       /* packets in the current read */
+	uint64_t handed; /* packets in the current read */
 	uint64_t handed_total;
 };
 
@@ -47,7 +47,7 @@ struct capture {
 	struct pollfd *polls; /* one for each tap, then stop_fd */
 	size_t count, live_count;
 	uint64_t poll_ns;
-	struct handle_stats lost; /* of handles that are closed */
+	struct handle_stats lost;   /* of handles that are closed */
 	struct identity_seen *seen; /* addresses in namespaces; pods' names are owned */
 	size_t seen_count;
 	int stop_fd;
@@ -142,9 +142,9 @@ static unsigned read_ready(struct capture *c, uint64_t wait_ns)
 }
 
 /*
- * Is each handle still good? A removed namespace shows nowhere but in its path. Of an interface that
- * went away poll() speaks once, and libpcap wants to be asked again later, to know whether it is gone
- * or only down; so each is read once more, ready or not.
+ * Is each handle still good? A removed namespace shows nowhere but in its path. Of an interface
+ * that went away poll() speaks once, and libpcap wants to be asked again later, to know whether it
+ * is gone or only down; so each is read once more, ready or not.
  */
 static void look_for_gone(struct capture *c)
 {
@@ -236,8 +236,7 @@ static int keep_seen(struct capture *c, const struct handle *handle)
 	return 0;
 }
 
-static int open_tap(struct capture *c, size_t i, const struct capture_config *config,
-		    struct err *e)
+static int open_tap(struct capture *c, size_t i, const struct capture_config *config, struct err *e)
 {
 	const struct handle_config sc = {
 		.interface = config->interfaces[i].interface,

@@ -30,10 +30,11 @@ struct capture_config {
  *
  * Return: owned by the caller, until record_run() takes it or capture_free().
  */
-int capture_open(const struct capture_config *config, struct capture **c_out, struct err *e)
-	MUST_USE;
+int capture_open(const struct capture_config *config, struct capture **c_out,
+		 struct err *e) MUST_USE;
 void capture_free(struct capture *c); /* accepts NULL */
 AUTO_DEFINE(capture, capture_free)
-/* capture_identities() - see identities_load(), with the addresses found in namespaces. Any thread. */
+/* capture_identities() - see identities_load(), with the addresses found in namespaces. Any thread.
+ */
 int capture_identities(const struct capture *c, const char *path, struct identities **i_out,
 		       struct err *e) MUST_USE;

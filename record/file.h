@@ -11,10 +11,10 @@
 struct file;
 
 struct packet {
-	uint64_t ts_ns;    /* wall time */
+	uint64_t ts_ns;	   /* wall time */
 	struct span bytes; /* borrowed until the next file_next() */
-	size_t length;     /* on the wire [bytes], >= bytes.len */
-	int linktype;      /* DLT_ number */
+	size_t length;	   /* on the wire [bytes], >= bytes.len */
+	int linktype;	   /* DLT_ number */
 };
 
 /**

@@ -24,13 +24,13 @@
  *	first, the ring emptied, and counting begins there;
  *	on loopback each packet passes twice, and libpcap throws away one copy after the kernel has
  *	counted it: the filter leaves out the outgoing copy already in the kernel;
- *	at the end the ring holds packets: handle_shut() attaches the filter that takes nothing, then
- *	what is left is read.
+ *	at the end the ring holds packets: handle_shut() attaches the filter that takes nothing,
+ *then what is left is read.
  *
  * "any" is what is opened where no interface is named: in a pod's namespace it sees loopback too,
  * where a service mesh's proxy talks to the application.
  */
-#define ANY          "any"
+#define ANY	     "any"
 #define NAME_BYTES   256
 #define FILTER_BYTES 8192
 #define OPEN_WAITS   20 /* times poll_ns for the ring to become empty at the beginning */
@@ -39,8 +39,8 @@ struct handle {
 	pcap_t *pcap;
 	char name[NAME_BYTES];
 	char path[NETNS_PATH_MAX]; /* of the namespace; "" for our own */
-	char *pod;                 /* its name, when it is not ours */
-	uint64_t netns;            /* inode of the namespace */
+	char *pod;		   /* its name, when it is not ours */
+	uint64_t netns;		   /* inode of the namespace */
 	struct handle_stats stats;
 	uint32_t recv_last, drop_last; /* libpcap's counts, which wrap */
 	struct identity_seen *seen;
@@ -78,8 +78,8 @@ static int refuse(const struct handle *s, int status, struct err *e)
 		return err_set(e, -ENODEV, "interface %s: there is no such interface", s->name);
 	case PCAP_ERROR_PERM_DENIED:
 	case PCAP_ERROR_PROMISC_PERM_DENIED:
-		return err_set(e, -EPERM, "interface %s: not permitted: capturing needs CAP_NET_RAW",
-			       s->name);
+		return err_set(e, -EPERM,
+			       "interface %s: not permitted: capturing needs CAP_NET_RAW", s->name);
 	case PCAP_ERROR_IFACE_NOT_UP:
 		return err_set(e, -ENETDOWN, "interface %s: is not up", s->name);
 	default:
@@ -155,8 +155,8 @@ static void begin_counting(struct handle *s, uint64_t poll_ns)
 }
 
 /*
- * What is captured when nothing else was asked for: TCP, and what may be TCP behind fragmentation or
- * extension headers. Behind "vlan" libpcap's offsets are shifted, so that comes last; the cooked
+ * What is captured when nothing else was asked for: TCP, and what may be TCP behind fragmentation
+ * or extension headers. Behind "vlan" libpcap's offsets are shifted, so that comes last; the cooked
  * link type of "any" has no VLAN tags.
  */
 #define FILTER_USUAL "tcp or (ip[6:2] & 0x3fff != 0) or (ip6 and not udp and not icmp6)"

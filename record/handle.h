@@ -17,7 +17,7 @@ struct handle_config {
 	const char *bpf;       /* pcap filter; "" takes TCP */
 	size_t buffer_bytes;   /* kernel ring; libpcap takes whole blocks of 256 KiB */
 	size_t snaplen;
-	uint64_t poll_ns;      /* how long the kernel may collect before it wakes us */
+	uint64_t poll_ns; /* how long the kernel may collect before it wakes us */
 };
 
 /* What the kernel counted since handle_open() [packets]. */
@@ -45,8 +45,8 @@ AUTO_DEFINE(handle, handle_close)
  *
  * Return: how many; -ENETDOWN when the interface has disappeared, -EIO: close it then.
  */
-int handle_read(struct handle *s, int most, handle_packet_fn *fn, void *ctx, struct err *e)
-	MUST_USE;
+int handle_read(struct handle *s, int most, handle_packet_fn *fn, void *ctx,
+		struct err *e) MUST_USE;
 /*
  * handle_shut() - the kernel gives nothing more from now on; what is in the ring can still be read.
  * It is all there once handle_fd() is not readable for twice poll_ns.
@@ -55,10 +55,10 @@ void handle_shut(struct handle *s);
 /* handle_is_gone() - the namespace it was opened in has been removed (the handle keeps it alive) */
 bool handle_is_gone(const struct handle *s);
 
-int handle_fd(const struct handle *s);             /* readable when there are packets */
-int handle_linktype(const struct handle *s);       /* DLT_ number */
-uint64_t handle_netns(const struct handle *s);     /* equal for handles in one namespace, never 0 */
-const char *handle_name(const struct handle *s);   /* "eth0", "cart:any": for messages */
+int handle_fd(const struct handle *s);		 /* readable when there are packets */
+int handle_linktype(const struct handle *s);	 /* DLT_ number */
+uint64_t handle_netns(const struct handle *s);	 /* equal for handles in one namespace, never 0 */
+const char *handle_name(const struct handle *s); /* "eth0", "cart:any": for messages */
 void handle_stats(struct handle *s, struct handle_stats *out);
 /* handle_seen() - addresses of its namespace's interfaces when it was opened; none for our own */
 const struct identity_seen *handle_seen(const struct handle *s, size_t *count_out);

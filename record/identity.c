@@ -20,8 +20,8 @@
 
 struct row {
 	uint8_t address[16]; /* bits behind the prefix are 0 */
-	uint16_t port;       /* 0: any */
-	uint8_t bits;        /* of the prefix, 0 to 128 */
+	uint16_t port;	     /* 0: any */
+	uint8_t bits;	     /* of the prefix, 0 to 128 */
 	struct identity who; /* texts owned by the snapshot */
 };
 

@@ -32,6 +32,7 @@ int identities_load(const char *path, const struct identity_seen *seen, size_t s
 void identities_free(struct identities *i); /* accepts NULL */
 AUTO_DEFINE(identities, identities_free)
 
-/* identities_find() - Return: borrowed from @i; NULL when nobody is known under that address. @i may be NULL. */
+/* identities_find() - Return: borrowed from @i; NULL when nobody is known under that address. @i
+ * may be NULL. */
 const struct identity *identities_find(const struct identities *i, const struct endpoint *at);
 size_t identities_count(const struct identities *i);

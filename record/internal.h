@@ -22,17 +22,17 @@ struct record {
 	/* capture thread (the caller of record_file()) */
 	struct wire *wire;
 	struct counters capture_counters;
-	struct buf direct;       /* decode only: the one exchange that is being made */
+	struct buf direct;	 /* decode only: the one exchange that is being made */
 	struct capture *capture; /* NULL: files only */
-	_Atomic uint64_t beats;  /* of the capture thread: it lives */
+	_Atomic uint64_t beats;	 /* of the capture thread: it lives */
 
 	/* between the two */
-	struct ring *ring;            /* NULL: decode only, there is no recorder thread */
-	int work_fd, room_fd;         /* eventfds: something to record; room in the ring again */
-	_Atomic bool recorder_waits;  /* on work_fd */
-	_Atomic bool capture_waits;   /* on room_fd */
-	_Atomic bool is_stopping;     /* nothing more comes */
-	_Atomic bool has_failed;      /* the store; files only */
+	struct ring *ring;	     /* NULL: decode only, there is no recorder thread */
+	int work_fd, room_fd;	     /* eventfds: something to record; room in the ring again */
+	_Atomic bool recorder_waits; /* on work_fd */
+	_Atomic bool capture_waits;  /* on room_fd */
+	_Atomic bool is_stopping;    /* nothing more comes */
+	_Atomic bool has_failed;     /* the store; files only */
 	/* letter boxes: what main put in belongs to the thread that takes it out */
 	_Atomic(struct redaction_rules *) rules_box;
 	_Atomic(struct recorder_change *) change_box;
@@ -49,7 +49,7 @@ void record_wake(struct record *r);
 /* record_apply() - take new redaction rules out of the box. Thread: capture. */
 void record_apply(struct record *r);
 void record_change_fini(struct record *r); /* record/change.c: what nobody took out of the boxes */
-void record_ring(int fd);                  /* wake who sleeps on that eventfd */
+void record_ring(int fd);		   /* wake who sleeps on that eventfd */
 
 /* record/capture.c */
 int capture_start(struct capture *c, struct record *r, struct err *e) MUST_USE; /* the thread */

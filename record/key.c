@@ -13,7 +13,7 @@
  * to redact.key: link() fails when another process was faster, and then its key is read. So there
  * is never half a key under the name, and never a second one.
  */
-#define KEY_NAME "redact.key"
+#define KEY_NAME   "redact.key"
 #define PATH_BYTES 4096
 
 static int make_random(uint8_t key_out[KEY_BYTES], struct err *e)

@@ -8,7 +8,8 @@
 
 #define NETNS_PATH_MAX 4096
 
-/* netns_path() - "cart" -> /run/netns/cart; a text with a slash is a path already. -ENAMETOOLONG. */
+/* netns_path() - "cart" -> /run/netns/cart; a text with a slash is a path already. -ENAMETOOLONG.
+ */
 int netns_path(const char *name, char out[NETNS_PATH_MAX], struct err *e) MUST_USE;
 
 /**
@@ -20,8 +21,8 @@ int netns_path(const char *name, char out[NETNS_PATH_MAX], struct err *e) MUST_U
  * The call is made in a thread of its own that ends with it, so that no thread of ours can be left
  * behind in the wrong namespace, whatever fails.
  */
-int netns_run(const char *path, int (*fn)(void *arg, struct err *e), void *arg, struct err *e)
-	MUST_USE;
+int netns_run(const char *path, int (*fn)(void *arg, struct err *e), void *arg,
+	      struct err *e) MUST_USE;
 
 /* netns_inode() - what tells namespaces apart; 0 when there is none at @path (NULL: our own) */
 uint64_t netns_inode(const char *path);

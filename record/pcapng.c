@@ -21,10 +21,10 @@
  * Nothing is believed: a block is at most BLOCK_MAX long if it is one we read, and the lengths
  * inside it are laid against the block's own.
  */
-#define BLOCK_MAX      (1u << 20) /* 64 KiB of packet are usual, 256 KiB the most that we capture */
-#define INTERFACES_MAX 65536
-#define HEAD_BYTES     8 /* type and total length */
-#define BYTE_ORDER_OURS    UINT32_C(0x1A2B3C4D)
+#define BLOCK_MAX	   (1u << 20) /* 64 KiB of packet are usual, 256 KiB the most that we capture */
+#define INTERFACES_MAX	   65536
+#define HEAD_BYTES	   8 /* type and total length */
+#define BYTE_ORDER_OURS	   UINT32_C(0x1A2B3C4D)
 #define BYTE_ORDER_SWAPPED UINT32_C(0x4D3C2B1A)
 #define LINKTYPE_RAW_FILE  101 /* what files say for DLT_RAW */
 
@@ -50,7 +50,7 @@ struct pcapng {
 	struct interface *interfaces;
 	size_t interface_count, interface_room;
 	uint64_t last_ns; /* of the last packet with a time */
-	uint8_t *block;   /* BLOCK_MAX bytes */
+	uint8_t *block;	  /* BLOCK_MAX bytes */
 };
 
 /* One block: its body without the lengths around it. */
@@ -318,15 +318,14 @@ int pcapng_next(struct pcapng *p, struct packet *out, struct err *e)
 
 int pcapng_new(FILE *in, struct pcapng **p_out, struct err *e)
 {
-	int r;
+	struct err why = {0};
 	AUTO(pcapng) p = calloc(1, sizeof(*p));
 
 	if (!p || !(p->block = malloc(BLOCK_MAX)))
 		return err_set(e, -ENOMEM, "out of memory");
 	p->in = in;
-	r = read_section(p, e);
-	if (r < 0)
-		return err_set(e, -EBADMSG, "no capture file: %s", e->why);
+	if (read_section(p, &why) < 0)
+		return err_set(e, -EBADMSG, "no capture file: %s", why.why);
 	*p_out = TAKE(p);
 	return 0;
 }

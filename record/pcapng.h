@@ -6,7 +6,8 @@
 
 #include <stdio.h>
 
-#define PCAPNG_MAGIC UINT32_C(0x0A0D0D0A) /* type of the first block; the same in both byte orders */
+#define PCAPNG_MAGIC                                                                               \
+	UINT32_C(0x0A0D0D0A) /* type of the first block; the same in both byte orders */
 
 struct pcapng;
 
@@ -15,7 +16,7 @@ AUTO_DEFINE(pcapng, pcapng_free)
 /**
  * pcapng_new() - read the first section header
  * @in: stands behind the first block's type; borrowed
- * @e:  not NULL; -EBADMSG: it is none. Does not name the file.
+ * @e:  -EBADMSG: it is none. Does not name the file.
  */
 int pcapng_new(FILE *in, struct pcapng **p_out, struct err *e) MUST_USE;
 /* pcapng_next() - as file_next(); the reason in @e does not name the file */

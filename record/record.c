@@ -27,17 +27,18 @@
  * Decoding only (store_dir NULL) there is no ring and no thread: an exchange is handed out in the
  * thread that decoded it.
  */
-#define WAKE_PACKETS    64                 /* of a file, between two looks at the recorder */
-#define TICK_NS         (100 * NS_PER_MS)  /* of capture time, between two wire_tick() */
-#define NAP_MAX_NS      (NS_PER_S)         /* a flag is looked at again after so long */
-#define FAILING_NAP_NS  (20 * NS_PER_MS)   /* so long a full ring may go unnoticed */
-#define EXCHANGE_EXTRA  (64 * 1024)        /* an exchange beside its heads and bodies */
+#define WAKE_PACKETS   64		 /* of a file, between two looks at the recorder */
+#define TICK_NS	       (100 * NS_PER_MS) /* of capture time, between two wire_tick() */
+#define NAP_MAX_NS     (NS_PER_S)	 /* a flag is looked at again after so long */
+#define FAILING_NAP_NS (20 * NS_PER_MS)	 /* so long a full ring may go unnoticed */
+#define EXCHANGE_EXTRA (64 * 1024)	 /* an exchange beside its heads and bodies */
 
 void record_ring(int fd)
 {
 	uint64_t one = 1;
 
-	if (write(fd, &one, sizeof(one)) < 0) /* only when it is about to overflow: it rings already */
+	if (write(fd, &one, sizeof(one)) <
+	    0) /* only when it is about to overflow: it rings already */
 		return;
 }
 
@@ -136,8 +137,7 @@ static bool must_go(struct record *r)
 		atomic_store(&r->has_failed, true);
 		return true;
 	}
-	return atomic_load(&r->is_stopping) ||
-	       ring_used_bytes(r->ring) > r->config.queue_bytes / 2;
+	return atomic_load(&r->is_stopping) || ring_used_bytes(r->ring) > r->config.queue_bytes / 2;
 }
 
 /* Take what is in the ring. Return: how long to sleep then [ns]. */
@@ -291,8 +291,8 @@ int record_file(struct record *r, const char *path, struct err *e)
 			tick_ns = p.ts_ns;
 			wire_tick(r->wire, tick_ns);
 		}
-		wire_packet(r->wire, &(struct wire_source){.linktype = p.linktype}, p.ts_ns, p.bytes,
-			    p.length);
+		wire_packet(r->wire, &(struct wire_source){.linktype = p.linktype}, p.ts_ns,
+			    p.bytes, p.length);
 		if (n % WAKE_PACKETS == 0)
 			failed = look_around(r, e);
 	}

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * record.h - packets to tape: sources, decoder, queue, recorder, as the daemon and `import` use them
+ * record.h - packets to tape: sources, decoder, queue, recorder, as the daemon and `import` use
+ * them
  *
  * capture thread: sources -> wire -> queue; recorder thread: queue -> identity -> filter -> store.
  */
@@ -13,16 +14,16 @@
 #include "wire/wire.h"
 
 struct record;
-struct capture;    /* record/capture.h: live handles */
+struct capture;	   /* record/capture.h: live handles */
 struct identities; /* record/identity.h: immutable snapshot address -> who */
 
 struct record_config {
 	struct wire_config wire;
 	struct store_config store;
-	const char *store_dir;        /* NULL: decode only; exchanges go to on_exchange alone */
+	const char *store_dir; /* NULL: decode only; exchanges go to on_exchange alone */
 	size_t queue_bytes;
 	uint64_t commit_interval_ns;
-	const char *record_filter;    /* "" keeps all */
+	const char *record_filter; /* "" keeps all */
 	/* recorder thread: each exchange, before it is stored; may be NULL. @x is borrowed. */
 	void (*on_exchange)(void *ctx, const struct exchange *x);
 	/* recorder thread: ids that are now on the tape; may be NULL */
@@ -32,11 +33,14 @@ struct record_config {
 	/* recorder thread: the store failed (why) or works again (NULL); may be NULL */
 	void (*on_state)(void *ctx, const char *why);
 	void *ctx;
-	bool waits_for_room; /* files: the capture thread waits for the recorder instead of dropping */
-	bool (*is_stopped)(void); /* asked between packets of a file: should it end here? may be NULL */
+	bool waits_for_room; /* files: the capture thread waits for the recorder instead of dropping
+			      */
+	bool (*is_stopped)(
+		void); /* asked between packets of a file: should it end here? may be NULL */
 };
 
-/* record_exchange_bytes_max() - the most that one exchange takes in the queue, which must be twice as large */
+/* record_exchange_bytes_max() - the most that one exchange takes in the queue, which must be twice
+ * as large */
 size_t record_exchange_bytes_max(size_t head_max, size_t body_max);
 /**
  * record_start() - make the decoder, open the store, start the recorder thread
@@ -50,9 +54,9 @@ int record_start(const struct record_config *config, struct record **r_out, stru
  *
  * Connections go on from one file to the next: a capture may be cut into several.
  *
- * Return: 0; -ENODATA when the file ends in the middle of a packet; -EBADMSG no capture, or damaged;
- * others from opening it. What was readable was decoded in any case. -ECANCELED when is_stopped()
- * said so; -EIO when the store failed, which ends it at once.
+ * Return: 0; -ENODATA when the file ends in the middle of a packet; -EBADMSG no capture, or
+ * damaged; others from opening it. What was readable was decoded in any case. -ECANCELED when
+ * is_stopped() said so; -EIO when the store failed, which ends it at once.
  */
 int record_file(struct record *r, const char *path, struct err *e) MUST_USE;
 /* record_run() - start the capture thread. @c moves in, in any case. */

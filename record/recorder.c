@@ -25,18 +25,18 @@
 
 struct recorder {
 	const struct record_config *config; /* borrowed */
-	struct counters *counters;          /* borrowed */
-	struct filter *filter;              /* NULL keeps all */
-	struct identities *identities;      /* NULL: nobody is known */
-	struct store *store;                /* NULL: decode only */
-	struct helper *helper;              /* trains and makes checkpoints for the store */
+	struct counters *counters;	    /* borrowed */
+	struct filter *filter;		    /* NULL keeps all */
+	struct identities *identities;	    /* NULL: nobody is known */
+	struct store *store;		    /* NULL: decode only */
+	struct helper *helper;		    /* trains and makes checkpoints for the store */
 	uint64_t commit_interval_ns;
-	uint64_t last_id;                   /* decode only: given to the last exchange */
-	uint64_t batch_since_ns;            /* when the oldest of the batch was added */
+	uint64_t last_id;	 /* decode only: given to the last exchange */
+	uint64_t batch_since_ns; /* when the oldest of the batch was added */
 	size_t batch_count;
 	uint64_t batch_ids[RECORDER_BATCH_MAX];
-	struct err failure;                 /* code 0 while the store works */
-	bool add_failed;                    /* it was an add: only an add that works ends it */
+	struct err failure; /* code 0 while the store works */
+	bool add_failed;    /* it was an add: only an add that works ends it */
 	uint64_t retry_at_ns, retry_wait_ns;
 };
 

@@ -43,7 +43,7 @@ uint64_t recorder_tick(struct recorder *r, uint64_t now_ns);
 struct recorder_change {
 	struct store_config store;
 	uint64_t commit_interval_ns;
-	struct filter *filter;         /* owned; NULL keeps all */
+	struct filter *filter;	       /* owned; NULL keeps all */
 	struct identities *identities; /* owned; NULL: nobody is known */
 };
 void recorder_change_free(struct recorder_change *c); /* accepts NULL */

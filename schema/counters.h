@@ -30,7 +30,7 @@ struct counter_row {
 	const char *label;  /* value of reason="..."; "" for none */
 	const char *what;
 	uint8_t account; /* enum counter_account */
-	uint8_t role;    /* enum counter_role */
+	uint8_t role;	 /* enum counter_role */
 };
 extern const struct counter_row counter_rows[COUNTER_COUNT];
 extern const char *const counter_account_names[COUNTER_ACCOUNT_COUNT];
@@ -40,7 +40,8 @@ struct counters {
 	_Atomic uint64_t n[COUNTER_COUNT];
 };
 
-/* a plain add: correct because only the owner's thread writes, cheap because it is no locked instruction */
+/* a plain add: correct because only the owner's thread writes, cheap because it is no locked
+ * instruction */
 static inline void counter_add(struct counters *c, enum counter which, uint64_t n)
 {
 	uint64_t was = atomic_load_explicit(&c->n[which], memory_order_relaxed);
@@ -70,6 +71,7 @@ void counters_sum(struct counters *to, const struct counters *from);
  * threads may be off by what is in flight; once they have stopped it is exact.
  */
 int64_t counters_balance(const struct counters *c, enum counter_account account);
-/* counters_to_json() - members "counters" and "accounts" of an open object: the form of GET /api/v1/counters */
+/* counters_to_json() - members "counters" and "accounts" of an open object: the form of GET
+ * /api/v1/counters */
 struct json;
 void counters_to_json(struct json *j, const struct counters *c);

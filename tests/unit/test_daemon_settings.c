@@ -40,12 +40,12 @@ static void the_defaults_are_those_of_the_table(void **state)
 
 	(void)state;
 	assert_int_equal(chosen_init(&c), 0);
-#define IS_BYTES(f, def)    assert_true(c.values.f == (uint64_t)(def));
-#define IS_DURATION(f, def) IS_BYTES(f, def)
-#define IS_COUNT(f, def)    IS_BYTES(f, def)
-#define IS_BOOL(f, def)     assert_true(c.values.f == (bool)(def));
-#define IS_TEXT(f, def)     assert_string_equal(c.values.f, def);
-#define IS_LIST(f, def)     assert_true(c.values.f.count == (*(def) ? 1 : 0));
+#define IS_BYTES(f, def)				       assert_true(c.values.f == (uint64_t)(def));
+#define IS_DURATION(f, def)				       IS_BYTES(f, def)
+#define IS_COUNT(f, def)				       IS_BYTES(f, def)
+#define IS_BOOL(f, def)					       assert_true(c.values.f == (bool)(def));
+#define IS_TEXT(f, def)					       assert_string_equal(c.values.f, def);
+#define IS_LIST(f, def)					       assert_true(c.values.f.count == (*(def) ? 1 : 0));
 #define SETTING(field, key, TYPE, def, min, max, reload, what) IS_##TYPE(field, def)
 #include "schema/settings.tbl.h"
 #undef SETTING
@@ -79,8 +79,8 @@ static const struct {
 	 ":2:3: capture.bufer: there is no such setting; 'capture.buffer' is near\n"},
 	{"log_level: info\nlog_level: warn\n", ":2:1: log_level: is given twice\n"},
 	{"redact:\n  enabled: maybe\n", ":2:12: redact.enabled: 'maybe': expected true or false\n"},
-	{"exchange_timeout: [1s, 2s]\n",
-	 ":1:19: exchange_timeout: '[...]': expected a time such as 1.5s, 10m or 1h30m, 1ms to 1d\n"},
+	{"exchange_timeout: [1s, 2s]\n", ":1:19: exchange_timeout: '[...]': expected a time such "
+					 "as 1.5s, 10m or 1h30m, 1ms to 1d\n"},
 	{"capture:\n  interfaces: [[a]]\n",
 	 ":2:15: capture.interfaces: expected a value or a list of values\n"},
 	{"- a\n- b\n", ":1:1: expected settings, one a line: `key: value`\n"},
@@ -172,7 +172,8 @@ static void a_wrong_flag_is_named_with_what_is_near(void **state)
 	static const struct {
 		const char *flag, *why;
 	} cases[] = {
-		{"--capture-netn=x", "--capture-netn: there is no such flag; near: --capture-netns"},
+		{"--capture-netn=x",
+		 "--capture-netn: there is no such flag; near: --capture-netns"},
 		{"stray", "'stray': expected flags such as --config FILE"},
 		{"--config", "--config: which file?"},
 		{"--", "'--': expected flags such as --config FILE"},

@@ -51,9 +51,10 @@ static void the_strongest_row_answers(void **state)
 		uint16_t port;
 		const char *service; /* NULL: nobody */
 	} cases[] = {
-		{"10.0.0.1", 80, "cart"},  {"10.0.0.1", 9090, "metrics"}, {"10.0.0.2", 80, "inside"},
-		{"10.1.2.3", 80, "rack"},  {"fd00::1", 1, "six"},         {"fd00::2", 1, NULL},
-		{"192.0.2.1", 5, "world"}, {"10.0.0.1", 0, "cart"},
+		{"10.0.0.1", 80, "cart"},   {"10.0.0.1", 9090, "metrics"},
+		{"10.0.0.2", 80, "inside"}, {"10.1.2.3", 80, "rack"},
+		{"fd00::1", 1, "six"},	    {"fd00::2", 1, NULL},
+		{"192.0.2.1", 5, "world"},  {"10.0.0.1", 0, "cart"},
 	};
 	AUTO(identities) i = NULL;
 
@@ -106,7 +107,8 @@ static void a_wrong_file_is_refused_with_its_place(void **state)
 		const char *yaml, *why; /* the end of the message */
 	} cases[] = {
 		{"identities:\n- {address: 10.0.0.256}\n", ":2:13: expected an address or network"},
-		{"identities:\n- {address: 10.0.0.0/33}\n", ":2:13: expected an address or network"},
+		{"identities:\n- {address: 10.0.0.0/33}\n",
+		 ":2:13: expected an address or network"},
 		{"identities:\n- {service: a}\n", ":2:3: this row has no address"},
 		{"identities:\n- {address: 1.2.3.4, port: 0}\n",
 		 ":2:28: expected a port, 1 to 65535"},
