@@ -219,7 +219,7 @@ static uint64_t common_number(struct writer *w, enum common_table table)
 			       &is_new);
 	if (!is_new)
 		return number;
-	*row = (struct common_row){number, table, batch_add(&w->batch, buf_span(&w->key))};
+	*row = (struct common_row){number, (uint8_t)table, batch_add(&w->batch, buf_span(&w->key))};
 	w->batch.common_count++;
 	return number;
 }
