@@ -203,7 +203,7 @@ int hpack_block(struct hpack *h, struct span bytes, bool is_last, hpack_field_fn
 
 		if (n < 0)
 			return failed(h, n);
-		bytes = (struct span){bytes.ptr + n, bytes.len - (size_t)n};
+		bytes = span_from(bytes, (size_t)n);
 		if (flags & NGHTTP2_HD_INFLATE_EMIT)
 			hand_out(&nv, fn, ctx);
 		if (flags & NGHTTP2_HD_INFLATE_FINAL) {
