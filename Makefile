@@ -158,22 +158,20 @@ $(BUILD)/bench/%: bench/%.c $(BUILD)/libtapeloop.a | needs
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -MMD -MP -o $@ $< $(BUILD)/libtapeloop.a $(LDLIBS)
 
 ##@ Install
-$(BUILD)/man/tapeloop-vocabulary.7: scripts/man-vocabulary $(wildcard schema/*.tbl.h)
-	@mkdir -p $(@D)
-	$(Q)scripts/man-vocabulary >$@
-
-PAGES  := $(addprefix $(BUILD)/man/,tapeloop.1 tapeloop-filter.7 tapeloopd.8)
+MAN   := $(addprefix $(BUILD)/man/,tapeloop.1 tapeloop-filter.7 tapeloopd.8 tapeloop-counters.7)
 SHELLS := $(addprefix $(BUILD)/completions/,bash zsh fish)
-$(PAGES): $(BUILD)/tapeloop
+man: $(MAN) ## man pages, made from the tables
+$(BUILD)/man/tapeloop-counters.7: scripts/man-counters schema/counters.tbl.h
 	@mkdir -p $(@D)
-	$(Q)$< man $(@F) >$@
-$(SHELLS): $(BUILD)/tapeloop
+	$(Q)scripts/man-counters >$@
+$(BUILD)/man/%: $(BUILD)/tapeloop
 	@mkdir -p $(@D)
-	$(Q)$< completion $(@F) >$@
+	$(Q)$< man $* >$@
+$(BUILD)/completions/%: $(BUILD)/tapeloop
+	@mkdir -p $(@D)
+	$(Q)$< completion $* >$@
 
-man: $(BUILD)/man/tapeloop-vocabulary.7 $(PAGES) $(SHELLS) ## man pages and completions that are made from tables
-
-install: all man ## programs, man pages, completions, systemd unit, a first configuration (DESTDIR= PREFIX=)
+install: all $(MAN) $(SHELLS) ## programs, man pages, completions, systemd unit, a first configuration (DESTDIR= PREFIX=)
 	@BUILD='$(BUILD)' DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' SYSCONFDIR='$(SYSCONFDIR)' scripts/install
 
 uninstall: ## remove what install put there; configuration and recordings stay
