@@ -61,6 +61,19 @@ static void escape_control(struct buf *out, uint8_t c)
 	}
 }
 
+/*
+ * Code points that steer a terminal or hide text (C1 controls, direction overrides, tags) are
+ * escaped too: the meaning stays, and a document is safe to look at.
+ */
+static void escape_unseen(struct buf *out, uint32_t rune)
+{
+	if (rune > 0xffff)
+		buf_add_fmt(out, "\\u%04x\\u%04x", 0xd800 + ((rune - 0x10000) >> 10),
+			    0xdc00 + (rune & 0x3ff));
+	else
+		buf_add_fmt(out, "\\u%04x", rune);
+}
+
 static void quoted(struct buf *out, struct span s)
 {
 	size_t i = 0, from = 0;
@@ -75,16 +88,19 @@ static void quoted(struct buf *out, struct span s)
 			continue;
 		}
 		n = utf8_len(s.ptr + i, s.len - i);
-		if (n > 1) {
+		if (n > 1 && utf8_width(utf8_rune(s.ptr + i, n)) >= 0) {
 			i += n;
 			continue;
 		}
 		buf_add(out, s.ptr + from, i - from);
-		if (n == 1)
+		if (n > 1)
+			escape_unseen(out, utf8_rune(s.ptr + i, n));
+		else if (n == 1)
 			escape_control(out, c);
 		else
 			buf_add_fmt(out, "\\\\x%02x", c);
-		from = ++i;
+		i += n ? n : 1;
+		from = i;
 	}
 	buf_add(out, s.ptr + from, i - from);
 	buf_add_char(out, '"');

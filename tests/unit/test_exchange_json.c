@@ -243,6 +243,18 @@ static void the_messages_part_shows_headers_in_order_and_text_as_text(void **sta
 		strstr(write_json(&text, &x, EXCHANGE_JSON_MESSAGES), "\"body_base64\":\"/wA=\""));
 }
 
+static void what_would_steer_a_terminal_is_escaped(void **state)
+{
+	struct exchange x = example();
+	AUTO_BUF text = {0};
+
+	(void)state;
+	x.host = SPAN_LIT("a\xc2\x9b"
+			  "b\xe2\x80\xae\xf3\xa0\x81\x81\177\xc3\xa4");
+	assert_non_null(strstr(write_json(&text, &x, EXCHANGE_JSON_SUMMARY),
+			       "\"host\":\"a\\u009bb\\u202e\\udb40\\udc41\\u007f\xc3\xa4\""));
+}
+
 static void the_messages_part_gives_an_equal_message_back(void **state)
 {
 	struct exchange x = example(), back;
@@ -346,6 +358,7 @@ int main(void)
 		cmocka_unit_test(the_summary_nests_what_has_a_dot_in_its_name),
 		cmocka_unit_test(a_summary_still_tells_how_long_it_took),
 		cmocka_unit_test(the_messages_part_shows_headers_in_order_and_text_as_text),
+		cmocka_unit_test(what_would_steer_a_terminal_is_escaped),
 		cmocka_unit_test(the_messages_part_gives_an_equal_message_back),
 		cmocka_unit_test(what_is_no_exchange_is_refused_by_name),
 		cmocka_unit_test(damaged_text_is_refused_or_read_but_never_trusted),
