@@ -142,7 +142,7 @@ static uint64_t account_in(const struct counters *c, enum counter_account accoun
 }
 
 #define LOOKS	     4
-#define LOOK_WAIT_NS (250 * NS_PER_MS)
+#define LOOK_WAIT_NS (400 * NS_PER_MS)
 
 /* the smallest imbalance of several looks: what is in flight balances out in one of them */
 static int least_imbalance(struct source *s, struct counters *c, int64_t off[COUNTER_ACCOUNT_COUNT],
