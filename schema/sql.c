@@ -117,11 +117,11 @@ static const char index_sql[] =
 static const struct {
 	int code, error;
 } errors[] = {
-	{SQLITE_NOTADB, -EBADMSG}, {SQLITE_CORRUPT, -EBADMSG},      {SQLITE_ERROR, -EBADMSG},
-	{SQLITE_TOOBIG, -EBADMSG}, {SQLITE_MISMATCH, -EBADMSG},     {SQLITE_FULL, -ENOSPC},
-	{SQLITE_BUSY, -EBUSY},     {SQLITE_LOCKED, -EBUSY},         {SQLITE_NOMEM, -ENOMEM},
-	{SQLITE_READONLY, -EROFS}, {SQLITE_CANTOPEN, -EACCES},      {SQLITE_PERM, -EACCES},
-	{SQLITE_AUTH, -EACCES},    {SQLITE_INTERRUPT, -ETIMEDOUT},
+	{SQLITE_NOTADB, -EBADMSG}, {SQLITE_CORRUPT, -EBADMSG},	   {SQLITE_ERROR, -EBADMSG},
+	{SQLITE_TOOBIG, -EBADMSG}, {SQLITE_MISMATCH, -EBADMSG},	   {SQLITE_FULL, -ENOSPC},
+	{SQLITE_BUSY, -EBUSY},	   {SQLITE_LOCKED, -EBUSY},	   {SQLITE_NOMEM, -ENOMEM},
+	{SQLITE_READONLY, -EROFS}, {SQLITE_CANTOPEN, -EACCES},	   {SQLITE_PERM, -EACCES},
+	{SQLITE_AUTH, -EACCES},	   {SQLITE_INTERRUPT, -ETIMEDOUT},
 };
 
 int sql_error(struct sqlite3 *db, struct err *e)
@@ -141,40 +141,35 @@ static int run(sqlite3 *db, const char *sql, struct err *e)
 	return sqlite3_exec(db, sql, NULL, NULL, NULL) == SQLITE_OK ? 0 : sql_error(db, e);
 }
 
-static int read_pragma(sqlite3 *db, const char *sql, int *out, struct err *e)
-{
-	sqlite3_stmt *st = NULL;
-	int r = 0;
-
-	if (sqlite3_prepare_v2(db, sql, -1, &st, NULL) != SQLITE_OK ||
-	    sqlite3_step(st) != SQLITE_ROW)
-		r = sql_error(db, e);
-	else
-		*out = sqlite3_column_int(st, 0);
-	(void)sqlite3_finalize(st);
-	return r;
-}
+/* In one statement, which sees one moment: a tape may just be being made. */
+static const char version_sql[] = "SELECT user_version, (SELECT application_id FROM"
+				  " pragma_application_id), (SELECT count(*) FROM sqlite_schema)"
+				  " FROM pragma_user_version";
 
 /* Return: the version, 0 for an empty database. */
 static int read_version(sqlite3 *db, struct err *e)
 {
-	int version, application, tables;
-	int r = read_pragma(db, "PRAGMA user_version", &version, e);
+	sqlite3_stmt *st = NULL;
+	int version = 0, application = 0, tables = 0, r = 0;
 
-	if (r == 0)
-		r = read_pragma(db, "PRAGMA application_id", &application, e);
-	if (r == 0)
-		r = read_pragma(db, "SELECT count(*) FROM sqlite_schema", &tables, e);
-	if (r < 0)
+	if (sqlite3_prepare_v2(db, version_sql, -1, &st, NULL) != SQLITE_OK ||
+	    sqlite3_step(st) != SQLITE_ROW) {
+		r = sql_error(db, e);
+	} else {
+		version = sqlite3_column_int(st, 0);
+		application = sqlite3_column_int(st, 1);
+		tables = sqlite3_column_int(st, 2);
+	}
+	(void)sqlite3_finalize(st);
+	if (r < 0 || (tables == 0 && version == 0))
 		return r;
-	if (tables == 0 && version == 0)
-		return 0;
 	if (application != SQL_APPLICATION_ID || version < 1)
 		return err_set(e, -EBADMSG, "an SQLite file, but not a tape");
 	if (version > SQL_VERSION)
-		return err_set(e, -EPROTONOSUPPORT,
-			       "written by a newer tapeloop: schema %d, this program knows up to %d",
-			       version, SQL_VERSION);
+		return err_set(
+			e, -EPROTONOSUPPORT,
+			"written by a newer tapeloop: schema %d, this program knows up to %d",
+			version, SQL_VERSION);
 	return version;
 }
 
@@ -182,7 +177,7 @@ int sql_check_version(struct sqlite3 *db, struct err *e)
 {
 	int version = read_version(db, e);
 
-	return version == 0 ? err_set(e, -EBADMSG, "empty, not a tape") : version;
+	return version == 0 ? err_set(e, -ENOENT, "empty, no tape yet") : version;
 }
 
 static int climb(sqlite3 *db, int from, struct err *e)

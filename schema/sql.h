@@ -80,7 +80,10 @@ int sql_error(struct sqlite3 *db, struct err *e);
  * @e: -EPROTONOSUPPORT made by a newer version (nothing changed); -EBADMSG no tape, or damaged
  */
 int sql_migrate(struct sqlite3 *db, struct err *e) MUST_USE;
-/* sql_check_version() - may this program read it? Return: its version > 0, or as sql_migrate(). */
+/*
+ * sql_check_version() - may this program read it? Return: its version > 0; -ENOENT empty: its writer
+ * is about to make the tables; others as sql_migrate()
+ */
 int sql_check_version(struct sqlite3 *db, struct err *e) MUST_USE;
 /* sql_index() - the indexes that a tape gets when it is sealed */
 int sql_index(struct sqlite3 *db, struct err *e) MUST_USE;

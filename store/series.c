@@ -12,16 +12,18 @@
  * is set back does not change. What a tape takes on disk is measured when it changes, so the sum
  * is known without looking.
  *
- * An id that lies in the window of an older tape (clocks set back, a capture imported twice) is
- * looked up there; the tape is opened for that, and stays open until it goes. Two at most are: the
- * windows of neighbours overlap, others hardly ever do.
+ * An id that lies in the window of an older tape (a slow answer that comes after the tape was
+ * changed, a clock set back, a capture imported twice) is looked up there. The tape is opened for
+ * that and stays open, with a small cache; few are, since windows of neighbours overlap and others
+ * hardly ever.
  */
-#define OPEN_MAX 2
+#define OPEN_MAX 16
 
 struct member {
 	uint64_t number, bytes;
 	struct tape_summary summary;
 	bool is_held;
+	bool has_log; /* somebody had it open when it was to become one file */
 	struct tape *tape; /* opened to look up ids */
 	sqlite3_stmt *has;
 };
@@ -96,6 +98,7 @@ void series_measure(struct series *s, uint64_t number)
 		return;
 	s->bytes -= m->bytes;
 	m->bytes = directory_file_bytes(directory_path(&path, s->dir, number, false));
+	m->has_log = directory_has_log(buf_cstr(&path));
 	s->bytes += m->bytes;
 }
 
@@ -107,6 +110,14 @@ void series_hold(struct series *s, uint64_t number, bool is_held)
 		m->is_held = is_held;
 	if (m && is_held)
 		close_member(m); /* a job wants it for itself */
+}
+
+uint64_t series_unfinished(const struct series *s)
+{
+	for (size_t i = 0; i < s->count; i++)
+		if (s->members[i].has_log && !s->members[i].is_held)
+			return s->members[i].number;
+	return 0;
 }
 
 uint64_t series_count(const struct series *s)
@@ -138,6 +149,8 @@ static bool open_member(struct series *s, struct member *m)
 	if (tape_open(directory_path(&path, s->dir, m->number, false), TAPE_READ, &m->tape, NULL) <
 	    0)
 		return false;
+	if (tape_run(m->tape, "PRAGMA cache_size = -128", NULL) < 0)
+		return false;
 	m->has = tape_prepare(m->tape, "SELECT 1 FROM exchange WHERE id = ?", NULL);
 	return m->has != NULL;
 }
@@ -168,17 +181,19 @@ bool series_has_id(struct series *s, uint64_t id)
 
 int64_t series_retire(struct series *s)
 {
-	struct member *m = s->members;
 	AUTO_BUF path = {0};
+	struct member *m = s->members, *end = s->members + s->count;
 	int64_t rows;
 
-	if (s->count == 0 || m->is_held)
+	while (m < end && m->is_held)
+		m++;
+	if (m == end)
 		return -ENOENT;
 	rows = (int64_t)m->summary.rows;
 	close_member(m);
 	directory_unlink(directory_path(&path, s->dir, m->number, false));
 	s->bytes -= m->bytes;
 	s->count--;
-	memmove(m, m + 1, s->count * sizeof(*m));
+	memmove(m, m + 1, (size_t)(end - m - 1) * sizeof(*m));
 	return rows;
 }

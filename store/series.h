@@ -18,10 +18,13 @@ void series_measure(struct series *s, uint64_t number);
 /* series_hold() - keep it from being retired while a job works on it */
 void series_hold(struct series *s, uint64_t number, bool is_held);
 
+/* series_unfinished() - a tape that could not be made one file yet, or is not sealed; 0: none */
+uint64_t series_unfinished(const struct series *s);
+
 uint64_t series_count(const struct series *s);
 uint64_t series_bytes(const struct series *s); /* on disk, logs included */
 /* series_has_id() - is there an exchange of that id? A tape that cannot be asked counts as no. */
 bool series_has_id(struct series *s, uint64_t id);
-/* series_retire() - remove the oldest tape. Return: how many exchanges it held; -ENOENT when none
+/* series_retire() - remove the oldest tape that no job works on. Return: how many exchanges it held; -ENOENT when none
  * may go. */
 int64_t series_retire(struct series *s);

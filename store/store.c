@@ -171,9 +171,11 @@ static int open_newest(struct store *s, uint64_t number, struct err *e)
 	if (r == 0)
 		r = tape_summary(t, &summary, e);
 	tape_close(TAKE(t));
-	if (r < 0)
+	if (r == -ENOENT && !s->config.is_bulk) /* its writer ended before it made the tables */
+		return use_tape(s, number, false, e);
+	if (r < 0 && r != -ENOENT)
 		return r;
-	if (summary.is_sealed || s->config.is_bulk)
+	if (r == -ENOENT || summary.is_sealed || s->config.is_bulk)
 		return note_older(s, number, e);
 	return use_tape(s, number, false, e);
 }
@@ -288,7 +290,10 @@ static int end_tape(struct store *s, struct err *e)
 	keeper_free(TAKE(s->keeper));
 	s->tape_bytes = 0;
 	s->summary = (struct tape_summary){0};
-	(void)begin_sealing(s, number, s->config.is_bulk); /* not possible now: at the next start */
+	(void)begin_sealing(s, number, s->config.is_bulk); /* not possible now: later, see below */
+	number = s->config.is_bulk ? 0 : series_unfinished(s->series);
+	if (number)
+		(void)begin_sealing(s, number, false);
 	return 0;
 }
 

@@ -1,155 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "store/store.h"
+/* what is written is read back: all fields, all orders, all filters */
+#include "tests/unit/store_kit.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <cmocka.h>
-#include <errno.h>
-#include <stdio.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include "store/reader.h"
-#include "tests/unit/some_exchange.h"
-
-#define START UINT64_C(1764000000000000000)
-
-/* A directory of its own for each test, removed behind it. */
-static int make_directory(void **state)
-{
-	char *dir = strdup("/tmp/test_store.XXXXXX");
-
-	*state = dir;
-	return dir && mkdtemp(dir) ? 0 : -1;
-}
-
-static int remove_directory(void **state)
-{
-	char command[128];
-	int r;
-
-	(void)snprintf(command, sizeof(command), "chmod -R u+w '%s'; rm -rf '%s'", (char *)*state,
-		       (char *)*state);
-	r = system(command);
-	free(*state);
-	return r;
-}
-
-static struct store *open_store(const char *dir, const struct store_config *config)
-{
-	struct store_config def = store_config_default();
-	struct store *s = NULL;
-	struct err e = {0};
-
-	if (store_open(dir, config ? config : &def, &s, &e) < 0)
-		fail_msg("%s", e.why);
-	return s;
-}
-
-static void close_store(struct store *s)
-{
-	struct err e = {0};
-
-	if (store_close(s, &e) < 0)
-		fail_msg("%s", e.why);
-}
-
-static void commit(struct store *s)
-{
-	struct err e = {0};
-
-	if (store_commit(s, &e) < 0)
-		fail_msg("%s", e.why);
-}
-
-static struct reader *open_reader(const char *path)
-{
-	struct reader *r = NULL;
-	struct err e = {0};
-
-	if (reader_open(path, &r, &e) < 0)
-		fail_msg("%s", e.why);
-	return r;
-}
-
-/* --- everything comes back --- */
-
-struct kept {
-	struct exchange **all; /* sorted by id when compared */
-	size_t count;
-};
-
-static void keep(struct kept *k, const struct exchange *x)
-{
-	k->all = realloc(k->all, (k->count + 1) * sizeof(*k->all));
-	assert_non_null(k->all);
-	k->all[k->count++] = exchange_copy(x, malloc(exchange_bytes(x)));
-}
-
-static void kept_fini(struct kept *k)
-{
-	for (size_t i = 0; i < k->count; i++)
-		free(k->all[i]);
-	free(k->all);
-}
-
-static int newest_first(const void *a, const void *b)
-{
-	uint64_t x = (*(struct exchange *const *)a)->id, y = (*(struct exchange *const *)b)->id;
-
-	return (x < y) - (x > y);
-}
-
-static void add_some(struct store *s, struct kept *k, uint64_t *seed, size_t count)
-{
-	static uint8_t room[SOME_ROOM];
-	struct err e = {0};
-
-	for (size_t i = 0; i < count; i++) {
-		struct exchange x =
-			some_exchange(seed, START + some_number(seed) % (count * 2), room);
-
-		if (store_add(s, &x, &e) < 0)
-			fail_msg("%s", e.why);
-		keep(k, &x);
-		if (some_chance(seed, 2))
-			commit(s);
-	}
-	commit(s);
-}
-
-struct expect {
-	const struct kept *kept;
-	size_t at;
-	bool has_messages, is_reverse;
-};
-
-static int compare_next(void *ctx, const struct exchange *x)
-{
-	struct expect *want = ctx;
-	const struct exchange *y;
-
-	assert_true(want->at < want->kept->count);
-	y = want->kept->all[want->is_reverse ? want->kept->count - 1 - want->at : want->at];
-	want->at++;
-	assert_true(x->id == y->id);
-	assert_true(some_same_summary(x, y));
-	if (want->has_messages)
-		assert_true(some_same_exchange(x, y));
-	return 0;
-}
-
-static void expect_list(const char *path, const struct kept *k, const struct query *q)
-{
-	struct reader *r = open_reader(path);
-	struct expect want = {k, 0, q->wants_messages, q->is_reverse};
-	struct err e = {0};
-
-	if (reader_list(r, q, compare_next, &want, NULL, &e) < 0)
-		fail_msg("%s", e.why);
-	assert_int_equal(want.at, k->count);
-	reader_close(r);
-}
+#include "lib/id.h"
+#include "store/filter.h"
 
 static void expect_each(const char *path, const struct kept *k)
 {
@@ -181,7 +35,7 @@ static void what_is_written_is_read_back(void **state)
 		s = open_store(dir, &config);
 		add_some(s, &k, &seed, 1000);
 		qsort(k.all, k.count, sizeof(*k.all), newest_first);
-		expect_list(dir, &k, &(struct query){.wants_messages = true});
+		expect_kept(dir, &k);
 		close_store(s);
 		expect_list(dir, &k, &(struct query){0});
 		expect_list(dir, &k, &(struct query){.wants_messages = true, .is_reverse = true});
@@ -190,11 +44,242 @@ static void what_is_written_is_read_back(void **state)
 	}
 }
 
+/* --- pages, times, filters: the same answer as looking at each --- */
+
+struct page {
+	uint64_t *ids;
+	size_t count;
+};
+
+static int note_id(void *ctx, const struct exchange *x)
+{
+	struct page *p = ctx;
+
+	p->ids[p->count++] = x->id;
+	return 0;
+}
+
+static bool is_meant(const struct query *q, const struct exchange *x)
+{
+	return (!q->since_ns || x->start_ns >= q->since_ns) &&
+	       (!q->until_ns || x->start_ns < q->until_ns) &&
+	       (!q->filter || filter_matches(q->filter, x));
+}
+
+/* Ask page by page, and compare with what each exchange in memory says. */
+static void expect_pages(struct reader *r, const struct kept *k, struct query q)
+{
+	struct page p = {calloc(k->count + 1, sizeof(uint64_t)), 0};
+	struct err e = {0};
+	size_t want = 0;
+
+	do {
+		if (reader_list(r, &q, note_id, &p, &q.cursor, &e) < 0)
+			fail_msg("%s", e.why);
+	} while (q.cursor);
+	for (size_t i = 0; i < k->count; i++) {
+		const struct exchange *x = k->all[q.is_reverse ? k->count - 1 - i : i];
+
+		if (!is_meant(&q, x))
+			continue;
+		assert_true(want < p.count);
+		assert_true(p.ids[want++] == x->id);
+	}
+	assert_int_equal(want, p.count);
+	free(p.ids);
+}
+
+static const char *const filters[] = {
+	"",
+	"status == 200",
+	"status != 200 && method == \"GET\"",
+	"failed()",
+	"failed() && status == 200",
+	"failed(\"reset\") || path.startsWith(\"/cart/\")",
+	"!failed() && !(path == \"/cart/17/lines\")",
+	"target.contains(\"all\")",
+	"dst.service == \"cart\"",
+	"dst.service == \"cart\" && src.namespace == \"shop\"",
+	"dst.service in [\"cart\", \"pay\"] && !(method == \"GET\")",
+	"host == \"\"",
+	"trace_id == \"80f198ee56343ba864fe8b2a57d3eff7\"",
+	"trace_id.startsWith(\"80\") || trace_id == \"req-17\"",
+	"!(trace_id == \"\")",
+	"latency > duration(\"500us\")",
+	"request.size > 100 && response.type == \"application/json\"",
+	"\"redacted\" in anomalies",
+	"replay != \"\"",
+	"src.ip == \"1.2.3.0\" || src.port > 40000",
+	"protocol == \"http1\" && outcome == \"ok\"",
+	"response.body.contains(\"again and again\")",
+	"status == 200 && !response.body.contains(\"words\")",
+	"sequence > 2147483648",
+};
+
+static void ask_all(const char *dir, const struct kept *k)
+{
+	struct reader *r = open_reader(dir);
+	struct err e = {0};
+
+	for (size_t i = 0; i < COUNT_OF(filters); i++) {
+		struct query q = {.limit = 97, .is_reverse = i % 2};
+		struct filter *f;
+
+		if (filter_parse(span_str(filters[i]), &f, &e) < 0)
+			fail_msg("%s: %s", filters[i], e.why);
+		q.filter = f;
+		expect_pages(r, k, q);
+		q.since_ns = START + 300;
+		q.until_ns = START + 1200;
+		expect_pages(r, k, q);
+		filter_free(f);
+	}
+	reader_close(r);
+}
+
+static void a_query_answers_as_if_each_exchange_was_looked_at(void **state)
+{
+	static const uint64_t tape_rows[] = {1000000, 150};
+
+	for (size_t i = 0; i < COUNT_OF(tape_rows); i++) {
+		struct store_config config = store_config_default();
+		struct kept k = {0};
+		uint64_t seed = 362436069 + i;
+		struct store *s;
+		char dir[128];
+
+		(void)snprintf(dir, sizeof(dir), "%s/%zu", (char *)*state, i);
+		config.tape_rows = tape_rows[i];
+		config.is_bulk = i == 1; /* sealed at the end, all of them */
+		s = open_store(dir, &config);
+		add_some(s, &k, &seed, 900);
+		qsort(k.all, k.count, sizeof(*k.all), newest_first);
+		if (!config.is_bulk)
+			ask_all(dir, &k);
+		close_store(s);
+		ask_all(dir, &k);
+		kept_fini(&k);
+	}
+}
+
+/* --- failures --- */
+
+struct failures {
+	uint64_t sum, groups, last_count;
+};
+
+static int note_failure(void *ctx, const struct failure *f)
+{
+	struct failures *all = ctx;
+
+	assert_true(f->count > 0);
+	assert_true(all->groups == 0 || f->count <= all->last_count);
+	assert_true(f->first_ns <= f->last_ns);
+	all->last_count = f->count;
+	all->sum += f->count;
+	all->groups++;
+	return 0;
+}
+
+static void failures_are_grouped_and_none_is_left_out(void **state)
+{
+	struct store_config config = store_config_default();
+	struct kept k = {0};
+	struct failures all = {0}, residual = {0};
+	struct filter *f;
+	uint64_t seed = 521288629, want = 0, want_words = 0;
+	struct store *s;
+	struct reader *r;
+	struct err e = {0};
+
+	config.tape_rows = 200;
+	s = open_store(*state, &config);
+	add_some(s, &k, &seed, 700);
+	assert_int_equal(filter_parse(SPAN_LIT("response.body.contains(\"words\")"), &f, &e), 0);
+	for (size_t i = 0; i < k.count; i++) {
+		want += exchange_is_failed(k.all[i]);
+		want_words += exchange_is_failed(k.all[i]) && filter_matches(f, k.all[i]);
+	}
+	r = open_reader(*state);
+	assert_int_equal(reader_failures(r, &(struct query){0}, note_failure, &all, &e), 0);
+	assert_int_equal(
+		reader_failures(r, &(struct query){.filter = f}, note_failure, &residual, &e), 0);
+	assert_int_equal(all.sum, want);
+	assert_int_equal(residual.sum, want_words);
+	assert_true(want_words > 0);
+	reader_close(r);
+	filter_free(f);
+	close_store(s);
+	kept_fini(&k);
+}
+
+/* --- ids --- */
+
+static void add_at(struct store *s, uint64_t start_ns, uint64_t *id)
+{
+	struct exchange x = {.start_ns = start_ns,
+			     .method = SPAN_LIT("GET"),
+			     .src.is_ipv4 = true,
+			     .dst.is_ipv4 = true};
+	struct err e = {0};
+
+	if (store_add(s, &x, &e) < 0)
+		fail_msg("%s", e.why);
+	*id = x.id;
+}
+
+static void an_ending_finds_its_exchange_or_says_why_not(void **state)
+{
+	struct store *s = open_store(*state, NULL);
+	uint64_t a, b, found;
+	char text[ID_TEXT_LEN + 1];
+	struct reader *r;
+	struct err e = {0};
+
+	add_at(s, START, &a);
+	add_at(s, START + (UINT64_C(1) << 40), &b);
+	commit(s);
+	r = open_reader(*state);
+	assert_int_equal(reader_resolve(r, span_str(id_format(b, text)), &found, &e), 0);
+	assert_true(found == b);
+	assert_int_equal(reader_resolve(r, span_str(text + 4), &found, &e), 0);
+	assert_true(found == b);
+	assert_int_equal(reader_resolve(r, span_str(text + 8), &found, &e), -ENOTUNIQ);
+	assert_int_equal(reader_resolve(r, SPAN_LIT("ZZZZ"), &found, &e), -ENOENT);
+	assert_int_equal(reader_resolve(r, SPAN_LIT("u!"), &found, &e), -EINVAL);
+	assert_int_equal(reader_get(r, a + 1, compare_next, NULL, &e), -ENOENT);
+	reader_close(r);
+	close_store(s);
+}
+
+static void equal_times_and_times_set_back_get_ids_of_their_own(void **state)
+{
+	struct store_config config = store_config_default();
+	struct store *s;
+	uint64_t ids[6];
+
+	config.tape_rows = 2;
+	s = open_store(*state, &config);
+	for (size_t i = 0; i < COUNT_OF(ids); i++) {
+		add_at(s, i == 3 ? START - 5 : START, &ids[i]);
+		commit(s);
+	}
+	assert_true(ids[0] == START && ids[1] == START + 1 && ids[2] == START + 2);
+	assert_true(ids[3] == START - 5 && ids[4] == START + 3 && ids[5] == START + 4);
+	add_at(s, UINT64_MAX, &ids[0]);
+	add_at(s, 0, &ids[1]);
+	assert_true(ids[0] <= INT64_MAX && ids[1] == 1);
+	close_store(s);
+}
+
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, make_directory, remove_directory)
 	const struct CMUnitTest tests[] = {
 		TEST(what_is_written_is_read_back),
+		TEST(a_query_answers_as_if_each_exchange_was_looked_at),
+		TEST(failures_are_grouped_and_none_is_left_out),
+		TEST(an_ending_finds_its_exchange_or_says_why_not),
+		TEST(equal_times_and_times_set_back_get_ids_of_their_own),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
