@@ -241,6 +241,12 @@ static void add_traffic(struct buf *out, const struct replay_summary *s)
 	if (s->client.held)
 		buf_add_fmt(out, "%llu times a request waited because --concurrency was reached\n",
 			    (unsigned long long)s->client.held);
+	if (s->late.count > s->late_own.count) {
+		buf_add_fmt(out, "%llu were due before the answer ahead of them on their connection; the others' lateness: p99 ",
+			    (unsigned long long)(s->late.count - s->late_own.count));
+		when_duration(out, histogram_percentile(&s->late_own, 99));
+		buf_add_char(out, '\n');
+	}
 	if (s->not_reached)
 		buf_add_fmt(out, "%llu of the plan were not reached%s\n",
 			    (unsigned long long)s->not_reached,

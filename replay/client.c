@@ -75,6 +75,7 @@ struct client {
 	struct list idle;     /* open links with nothing to do, longest first */
 	struct list flying;   /* items by time of start */
 	uint32_t in_flight, sockets, waiting;
+	const struct item *submitted; /* by the present call of client_submit() */
 	uint64_t now_ns;      /* when the present event was seen */
 	uint8_t *scratch;
 };
@@ -332,6 +333,8 @@ static bool start_item(struct client *c, struct link *l, struct item *item)
 	int r = 0;
 
 	item->started_ns = c->now_ns;
+	if (item == c->submitted)
+		item->was_blocked = false;
 	if (l->state == LINK_CLOSED)
 		r = start_connect(c, l);
 	list_remove(&item->node);
@@ -668,9 +671,12 @@ void client_submit(struct client *c, struct item *item)
 		c->config.on_result(c->config.ctx, &result);
 		return;
 	}
+	item->was_blocked = true; /* unless it goes at once */
 	list_append(&l->queue, &item->node);
 	c->waiting++;
+	c->submitted = item;
 	go(c, l);
+	c->submitted = NULL;
 	rest(c, l);
 }
 

@@ -11,6 +11,7 @@
 
 struct item {
 	struct list node;   /* load::ready, run::waiting, link::queue or link::flying */
+	struct item *next;  /* load::returned */
 	struct list timer;  /* client::flying: by time of start */
 	const struct exchange *recorded; /* behind this struct; its request has no messages */
 	struct span bytes;  /* the request as it is sent; behind this struct */
@@ -25,6 +26,7 @@ struct item {
 	bool is_head;       /* HEAD: the answer has no body */
 	bool is_pipelined;  /* recorded before the answer to the one before it */
 	bool is_ambiguous;  /* its framing can be read in two ways: nothing else goes on its connection */
+	bool was_blocked;   /* due while its connection waited for an answer, or concurrency was reached */
 	uint64_t started_ns; /* monotonic; its turn came: connecting or sending began */
 	uint64_t sent_ns;    /* monotonic; first byte given to the kernel; 0: none was */
 	uint64_t done_ns;    /* monotonic; last byte of the answer received, or given up */

@@ -4,7 +4,9 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -15,9 +17,10 @@
  * order of id, so it is a merge. What the plan has and the source no longer has is an item with
  * SKIP_GONE; what came since is passed over.
  *
- * Between the threads lies a list under one mutex. Items are handed over in batches, so the mutex
- * and the wake-up cost nothing per item; the loader waits on a condition while the items that were
- * made and not yet released exceed memory_max.
+ * The thread that sends must never wait for this one, which may be off its core while it holds a
+ * lock. So: batches go over in a list whose mutex the sender only tries; items come back on a
+ * stack that needs no lock, and are freed here, where the allocator's locks are taken anyway. The
+ * loader sleeps on an eventfd while the items not yet released exceed memory_max.
  */
 
 #define BATCH_ITEMS 32
@@ -41,25 +44,36 @@ struct load {
 
 	/* under mutex */
 	pthread_mutex_t mutex;
-	pthread_cond_t room;
 	struct list ready;
-	size_t held_bytes;
-	bool is_waiting;  /* the loader waits for room */
-	bool is_told;     /* wake_fd was written since the last load_take() */
-	bool is_stopping;
 	bool is_done;
 	struct err err;   /* once is_done */
 	int result;
+
+	/* both threads */
+	_Atomic(struct item *) returned; /* a stack: item.next */
+	atomic_size_t held_bytes;
+	atomic_bool is_waiting; /* the loader sleeps until there is room */
+	atomic_bool is_stopping;
+	int room_fd;      /* eventfd: there is room, or the end */
 };
 
-static void tell(struct load *l)
+static void write_event(int fd)
 {
 	static const uint64_t one = 1;
 
-	if (l->is_told)
-		return;
-	l->is_told = true;
-	(void)!write(l->config.wake_fd, &one, sizeof(one));
+	(void)!write(fd, &one, sizeof(one));
+}
+
+static void free_returned(struct load *l)
+{
+	struct item *item = atomic_exchange(&l->returned, NULL);
+
+	while (item) {
+		struct item *next = item->next;
+
+		free(item);
+		item = next;
+	}
 }
 
 static void move_all(struct list *from, struct list *to)
@@ -72,24 +86,38 @@ static void move_all(struct list *from, struct list *to)
 	}
 }
 
+static bool has_room(struct load *l)
+{
+	return atomic_load(&l->held_bytes) < l->config.memory_max || atomic_load(&l->is_stopping);
+}
+
+/* is_waiting is set before the last look at held_bytes: a release sees one or the other */
+static void wait_for_room(struct load *l)
+{
+	uint64_t events;
+
+	free_returned(l);
+	while (!has_room(l)) {
+		atomic_store(&l->is_waiting, true);
+		if (!has_room(l))
+			(void)!read(l->room_fd, &events, sizeof(events));
+		atomic_store(&l->is_waiting, false);
+		free_returned(l);
+	}
+}
+
 /* hand the batch over, then wait for room. Return: 0, or 1 when the replay stops. */
 static int hand_over(struct load *l)
 {
-	int r;
-
+	(void)atomic_fetch_add(&l->held_bytes, l->batch_bytes);
 	(void)pthread_mutex_lock(&l->mutex);
-	l->held_bytes += l->batch_bytes;
 	move_all(&l->batch, &l->ready);
-	l->batch_count = l->batch_bytes = 0;
-	tell(l);
-	while (l->held_bytes >= l->config.memory_max && !l->is_stopping) {
-		l->is_waiting = true;
-		(void)pthread_cond_wait(&l->room, &l->mutex);
-	}
-	l->is_waiting = false;
-	r = l->is_stopping;
 	(void)pthread_mutex_unlock(&l->mutex);
-	return r;
+	/* behind the unlock: who wakes finds the mutex free, or filled anew and is woken again */
+	write_event(l->config.wake_fd);
+	l->batch_count = l->batch_bytes = 0;
+	wait_for_room(l);
+	return atomic_load(&l->is_stopping);
 }
 
 /* what the report and the diff need: the request's bytes are on their own */
@@ -234,8 +262,8 @@ static void *load_thread(void *arg)
 	l->is_done = true;
 	l->err = e;
 	l->result = MIN(r, 0);
-	tell(l);
 	(void)pthread_mutex_unlock(&l->mutex);
+	write_event(l->config.wake_fd);
 	return NULL;
 }
 
@@ -261,6 +289,7 @@ int load_start(const struct load_config *config, const struct replay_source *sou
 
 	if (!l)
 		return err_set(e, -ENOMEM, "out of memory");
+	l->room_fd = -1;
 	l->config = *config;
 	l->source = source;
 	l->plan = plan;
@@ -268,7 +297,9 @@ int load_start(const struct load_config *config, const struct replay_source *sou
 	list_init(&l->batch);
 	list_init(&l->ready);
 	(void)pthread_mutex_init(&l->mutex, NULL);
-	(void)pthread_cond_init(&l->room, NULL);
+	l->room_fd = eventfd(0, EFD_CLOEXEC);
+	if (l->room_fd < 0)
+		return err_set(e, -errno, "cannot make an eventfd: %s", strerror(errno));
 	r = start_thread(l);
 	if (r < 0)
 		return err_set(e, r, "cannot start a thread: %s", strerror(-r));
@@ -291,16 +322,16 @@ void load_stop(struct load *l)
 	if (!l)
 		return;
 	if (l->is_started) {
-		(void)pthread_mutex_lock(&l->mutex);
-		l->is_stopping = true;
-		(void)pthread_cond_signal(&l->room);
-		(void)pthread_mutex_unlock(&l->mutex);
+		atomic_store(&l->is_stopping, true);
+		write_event(l->room_fd);
 		(void)pthread_join(l->thread, NULL);
 	}
+	free_returned(l);
 	free_all(&l->batch);
 	free_all(&l->ready);
 	buf_fini(&l->bytes);
-	(void)pthread_cond_destroy(&l->room);
+	if (l->room_fd >= 0)
+		(void)close(l->room_fd);
 	(void)pthread_mutex_destroy(&l->mutex);
 	free(l);
 }
@@ -309,9 +340,9 @@ bool load_take(struct load *l, struct list *to)
 {
 	bool is_done;
 
-	(void)pthread_mutex_lock(&l->mutex);
+	if (pthread_mutex_trylock(&l->mutex) != 0)
+		return true; /* it is being filled just now: the next turn will find it */
 	move_all(&l->ready, to);
-	l->is_told = false;
 	is_done = l->is_done;
 	(void)pthread_mutex_unlock(&l->mutex);
 	return !is_done;
@@ -319,12 +350,15 @@ bool load_take(struct load *l, struct list *to)
 
 void load_release(struct load *l, struct item *item)
 {
-	(void)pthread_mutex_lock(&l->mutex);
-	l->held_bytes -= item->memory_bytes;
-	if (l->is_waiting && l->held_bytes <= l->config.memory_max / 4 * 3)
-		(void)pthread_cond_signal(&l->room);
-	(void)pthread_mutex_unlock(&l->mutex);
-	free(item);
+	size_t bytes = item->memory_bytes;
+	size_t held;
+
+	item->next = atomic_load(&l->returned);
+	while (!atomic_compare_exchange_weak(&l->returned, &item->next, item))
+		;
+	held = atomic_fetch_sub(&l->held_bytes, bytes) - bytes;
+	if (atomic_load(&l->is_waiting) && held <= l->config.memory_max / 4 * 3)
+		write_event(l->room_fd);
 }
 
 int load_error(struct load *l, struct err *e)

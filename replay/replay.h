@@ -80,6 +80,7 @@ struct replay_summary {
 	struct histogram now;      /* latency, of the same */
 	struct histogram from_due; /* as now, but from when the request was due */
 	struct histogram late;     /* sent after it was due, of all that were sent [ns] */
+	struct histogram late_own; /* as late, of those that were free to go when due: our own part in it */
 };
 
 /* replay_fails() - exit status 1: something is broken, changed, unanswered or still failing, or nothing was sent */

@@ -240,6 +240,7 @@ void report_summary_json(struct json *j, const struct replay_summary *s, const s
 	add_histogram(j, "latency_ms", &s->now);
 	add_histogram(j, "latency_from_due_ms", &s->from_due);
 	add_histogram(j, "lateness_ms", &s->late);
+	add_histogram(j, "lateness_own_ms", &s->late_own);
 	add_noise(j, noise);
 	json_object_end(j);
 }

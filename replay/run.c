@@ -154,6 +154,8 @@ static void count_sent(struct run *run, const struct item *item, struct replay_r
 		return;
 	result->late_ns = item->sent_ns > due_ns ? item->sent_ns - due_ns : 0;
 	histogram_add(&run->s->late, result->late_ns);
+	if (!item->was_blocked)
+		histogram_add(&run->s->late_own, result->late_ns);
 }
 
 static void on_result(void *ctx, const struct client_result *from)

@@ -41,7 +41,9 @@ static int cut_authority(struct span rest, char *host, size_t host_bytes, char p
 
 	if (h.len && h.ptr[h.len - 1] == '/')
 		h.len--;
-	if (h.len && h.ptr[0] == '[') {
+	if (h.len == 0)
+		return err_set(e, -EINVAL, "target %s: expected http://HOST[:PORT]", url);
+	if (h.ptr[0] == '[') {
 		const uint8_t *end = memchr(h.ptr, ']', h.len);
 
 		if (!end)

@@ -236,8 +236,8 @@ static inline void *kit_accept(void *arg)
 		w = malloc(sizeof(*w));
 		assert(w);
 		*w = (struct kit_worker){s, fd};
+		atomic_store(&s->connections, i + 1); /* before its first answer */
 		assert(pthread_create(&s->workers[i], NULL, kit_work, w) == 0);
-		atomic_store(&s->connections, i + 1);
 	}
 }
 
