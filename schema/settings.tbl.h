@@ -19,7 +19,7 @@ SETTING(snaplen,          "capture.snaplen",      BYTES,    262144,            6
 SETTING(poll,             "capture.poll",         DURATION, 10 * NS_PER_MS,    NS_PER_MS, NS_PER_S,   START, "how long the kernel may collect packets before it wakes us")
 SETTING(memory_max,       "memory_max",           BYTES,    128 << 20,         32 << 20, INT64_C(64) << 30, START, "ceiling for the whole process, rings included")
 SETTING(flows_max,        "flows_max",            COUNT,    65536,             64, 4194304,           START, "connections followed at once; the idlest makes room")
-SETTING(queue_size,       "queue_size",           BYTES,    8 << 20,           1 << 20, 1 << 30,       START, "exchanges waiting for the recorder")
+SETTING(queue_size,       "queue_size",           BYTES,    16 << 20,          1 << 20, 1 << 30,       START, "exchanges waiting for the recorder")
 SETTING(body_max,         "body_max",             BYTES,    256 << 10,         0, 64 << 20,            START, "bytes kept of each body; the rest is counted and flagged")
 SETTING(head_max,         "head_max",             BYTES,    64 << 10,          1024, 1 << 20,          START, "bytes kept of each head")
 SETTING(exchange_timeout, "exchange_timeout",     DURATION, 60 * NS_PER_S,     NS_PER_MS, 86400 * NS_PER_S, START, "a request without an answer for so long is recorded as a timeout")

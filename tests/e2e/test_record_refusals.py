@@ -113,7 +113,7 @@ def test_a_store_of_a_newer_version_is_refused_and_left_alone(node, daemon):
     ("record: status >=\n", ":1:9: record: "),
     ("log_level: loud\n", ":1:12: log_level: 'loud': expected err, warn, info or debug"),
     ("memory_max: 32MiB\n", ":1:13: memory_max: memory_max: 32 MiB is too little for 1 capture handle"),
-    ("body_max: 60MiB\n", "default: queue_size: 8388608 bytes are too little"),
+    ("body_max: 60MiB\n", "default: queue_size: 16777216 bytes are too little"),
     ("identities: /nonexistent.yaml\n", ":1:13: identities: /nonexistent.yaml: No such file or directory"),
     ("a: [\n", ":2:1: "),
 ])
