@@ -182,7 +182,8 @@ static void *record_loop(void *arg)
 
 size_t record_exchange_bytes_max(size_t head_max, size_t body_max)
 {
-	return 2 * (head_max + body_max) + EXCHANGE_EXTRA;
+	/* of each message: head and trailers, body and chunk-size lines */
+	return 4 * (head_max + body_max) + EXCHANGE_EXTRA;
 }
 
 static int check_queue(const struct record_config *c, struct err *e)

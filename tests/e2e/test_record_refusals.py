@@ -154,7 +154,7 @@ def test_a_full_disk_stops_recording_clearly_and_recording_resumes_by_itself(nod
     client, cart = node.pod("client"), node.pod("cart")
     cart.nginx("location / { return 200 'x'; }")
     store = small_disk / "store"
-    d = daemon(settings={"capture.netns": [cart.name], "store.dir": str(store), "store.commit_interval": "20ms", "queue_size": "2MiB"})
+    d = daemon(settings={"capture.netns": [cart.name], "store.dir": str(store), "store.commit_interval": "20ms", "queue_size": "3MiB"})
     client.run("curl", "-sS", cart.url("/[0-99]"), check=True)
     d.wait_stored(100)
     ballast = small_disk / "ballast"
