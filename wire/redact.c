@@ -545,6 +545,8 @@ static void put_lines(struct copy *c, struct span lines, bool has_start_line)
 	struct header_iter it = {.rest = lines, .is_trailers = !has_start_line, .has_begun = has_start_line};
 	const uint8_t *done = lines.ptr;
 
+	if (lines.len == 0)
+		return;
 	while (header_next(&it)) {
 		enum form form = form_of_header(c->r, it.name);
 
