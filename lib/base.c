@@ -28,8 +28,8 @@ static bool is_blank(uint8_t c)
 
 struct span span_trim(struct span s)
 {
-	while (s.len && is_blank(s.ptr[0]))
-		s = span_from(s, 1);
+	for (; s.len && is_blank(s.ptr[0]); s.len--)
+		s.ptr++;
 	while (s.len && is_blank(s.ptr[s.len - 1]))
 		s.len--;
 	return s;

@@ -228,7 +228,8 @@ bool header_next(struct header_iter *it)
 		return true;
 	}
 	it->name = span_trim(span_of(text.ptr, (size_t)(colon - text.ptr)));
-	it->value = span_trim(span_from(text, (size_t)(colon - text.ptr) + 1));
+	/* an empty value points to where it would be: absent and empty differ */
+	it->value = span_trim(span_of(colon + 1, (size_t)(text.ptr + text.len - colon) - 1));
 	return true;
 }
 

@@ -58,6 +58,7 @@ static const struct {
 	{"GET / HTTP/1.1\r\nX-Mine: 5ecret\r\nx-other: fine\r\n\r\n", "GET / HTTP/1.1\r\nX-Mine: {}\r\nx-other: fine\r\n\r\n"},
 	{"GET /?My-Param=5ecret HTTP/1.1\r\n\r\n", "GET /?My-Param={} HTTP/1.1\r\n\r\n"},
 	{"GET / HTTP/1.1\r\nX-Api-Key: [tl:0123ABCD]\r\n\r\n", NULL},
+	{"GET / HTTP/1.1\r\nHost:\r\nCookie:\r\nAuthorization: \r\nX-Api-Key: \t\r\nA: b\r\n\r\n", NULL},
 	{"nonsense", NULL},
 	{"", NULL},
 };
