@@ -128,7 +128,7 @@ struct span endpoint_service(const struct endpoint *e)
 #define SPANS_OF_EXCHANGE(x, S)                                                                    \
 	SPANS_OF_IDENTITY(x, S, src) SPANS_OF_IDENTITY(x, S, dst)                                  \
 	S((x)->method) S((x)->target) S((x)->host) S((x)->path) S((x)->route) S((x)->trace_id)     \
-	S((x)->replay_of) SPANS_OF_MESSAGE(x, S, request) SPANS_OF_MESSAGE(x, S, response)
+	S((x)->replay_of) S((x)->children) SPANS_OF_MESSAGE(x, S, request) SPANS_OF_MESSAGE(x, S, response)
 
 size_t exchange_bytes(const struct exchange *x)
 {

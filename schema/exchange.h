@@ -109,6 +109,15 @@ struct exchange {
 	struct span route;      /* path with its variable parts as {} */
 	struct span trace_id;   /* from traceparent, b3 or x-request-id; empty if none */
 	struct span replay_of;  /* RUN/ID from Tapeloop-Replay; empty when it is not a replay */
+	struct span children;   /* WebSocket messages or server-sent events: read with schema/child.h */
+	uint32_t child_count[2]; /* how many were seen, kept or not: by the client, by the server */
+	uint32_t stream;        /* HTTP/2 stream; 0 otherwise */
+	uint32_t h2_error;      /* code of RST_STREAM or GOAWAY that ended it (RFC 9113 7); 0 otherwise */
+	uint64_t grpc_messages[2]; /* messages of the request, of the response */
+	uint64_t grpc_timeout_ns; /* deadline that the client named; 0 = none */
+	uint16_t grpc_status;   /* 0 also where there is none: see has_grpc_status */
+	uint16_t close_code;    /* of a WebSocket (RFC 6455 7.4); 1006 when it ended without a close frame; 0 otherwise */
+	bool has_grpc_status;
 	struct message request;
 	struct message response;
 };

@@ -203,6 +203,7 @@ static uint64_t anomalies_of(const struct pair *p)
 	bits |= asked & MESSAGE_BODY_CUT ? ANOMALY_BIT(BODY_CUT_REQUEST) : 0;
 	bits |= answered & MESSAGE_BODY_CUT ? ANOMALY_BIT(BODY_CUT_RESPONSE) : 0;
 	bits |= (asked | answered) & MESSAGE_HEAD_CUT ? ANOMALY_BIT(HEAD_CUT) : 0;
+	bits |= p->children.is_cut ? ANOMALY_BIT(CHILDREN_CUT) : 0;
 	bits |= p->request.info.replay_of.from ? ANOMALY_BIT(REPLAYED) : 0;
 	return bits;
 }
@@ -224,6 +225,16 @@ static void fill_exchange(struct exchange *x, const struct pair *p, const struct
 		fill_request(x, &request->info);
 	if (draft_has_begun(&p->response))
 		x->status = p->response.info.status;
+	x->child_count[0] = p->children.count[0];
+	x->child_count[1] = p->children.count[1];
+	x->stream = p->stream;
+	x->h2_error = p->h2_error;
+	x->grpc_messages[0] = p->grpc_messages[0];
+	x->grpc_messages[1] = p->grpc_messages[1];
+	x->grpc_timeout_ns = p->grpc_timeout_ns;
+	x->has_grpc_status = p->grpc_status >= 0;
+	x->grpc_status = x->has_grpc_status ? (uint16_t)p->grpc_status : 0;
+	x->close_code = p->close_code;
 }
 
 static void count_secrets(struct wire *w, struct exchange *x, const struct plan *p)
@@ -266,7 +277,8 @@ void emit_pair(const struct pair *p, enum outcome outcome, enum reason reason)
 	if (!draft_has_begun(&p->request))
 		counter_add(w->counters, COUNTER_RESPONSES_ALONE, 1);
 	x = w->sink.reserve(w->sink.ctx,
-			    sizeof(*x) + plan_bytes(&request) + plan_bytes(&response) + route.len);
+			    sizeof(*x) + plan_bytes(&request) + plan_bytes(&response) + route.len +
+				    p->children.row.len);
 	if (!x) {
 		counter_add(w->counters, COUNTER_REQUESTS_QUEUE_FULL, 1);
 		return;
@@ -276,6 +288,7 @@ void emit_pair(const struct pair *p, enum outcome outcome, enum reason reason)
 	put_message(w, &room, &x->request, &request);
 	put_message(w, &room, &x->response, &response);
 	fill_exchange(x, p, &request);
+	x->children = put_chain(&room, &p->children.row);
 	if (!route.is_path)
 		x->route = put_bytes(&room, route.text, route.len);
 	count_secrets(w, x, &request);

@@ -6,6 +6,7 @@
 #include "wire/internal.h"
 #include "wire/pair.h"
 #include "wire/redact.h"
+#include "wire/websocket.h"
 
 /*
  * Theory of operation
@@ -204,6 +205,37 @@ static void become_http2(const struct feed *f)
 	http2_upgraded(f->c, &request, f->ts_ns);
 }
 
+/* RFC 6455 4.2.2 */
+static bool is_websocket_upgrade(const struct feed *f, const struct pair *p)
+{
+	struct message response = {0};
+
+	if (!p || !draft_has_begun(&p->request) || p->response.info.status != 101)
+		return false;
+	response.head = draft_head(&p->response, f->c->wire);
+	return http1_head_has_token(message_header(&response, "Upgrade"), "websocket");
+}
+
+static void become_websocket(const struct feed *f)
+{
+	struct http1_conn *h = state_of(f->c);
+	struct pair *p;
+
+	if (h->pairs.asking)
+		pair_end_request(&h->pairs, false, f->ts_ns);
+	p = pair_take(&h->pairs);
+	conn_become(f->c, &websocket_conn_protocol);
+	if (f->c->state) {
+		websocket_opened(f->c, p);
+	} else {
+		struct pairs none;
+
+		pairs_init(&none, f->c);
+		p->owner = &none;
+		pair_leave(p, OUTCOME_INCOMPLETE, REASON_EVICTED);
+	}
+}
+
 /* the connection is a tunnel from here on: the exchange that made it so is whole */
 static void become_tunnel(const struct feed *f, struct direction *d)
 {
@@ -211,6 +243,10 @@ static void become_tunnel(const struct feed *f, struct direction *d)
 
 	if (is_h2c_upgrade(f, h->pairs.answering)) {
 		become_http2(f);
+		return;
+	}
+	if (is_websocket_upgrade(f, h->pairs.answering)) {
+		become_websocket(f);
 		return;
 	}
 	if (h->pairs.answering)
@@ -259,9 +295,13 @@ static void end_response_head(const struct feed *f, struct direction *d, struct 
 		end_message(f->c, d, false, REASON_PARSE_ERROR, f->ts_ns);
 		pair_lost_responses(&h->pairs, f->offset, f->offset, REASON_PARSE_ERROR);
 		break;
-	case HTTP1_FOLLOWS_NOTHING:
 	case HTTP1_FOLLOWS_BODY:
 	case HTTP1_FOLLOWS_CLOSE:
+		if (draft && h->pairs.answering && draft->info.content_type.len)
+			h->pairs.answering->events.is_on = is_event_stream(
+				http1_span(draft_head(draft, f->c->wire), draft->info.content_type));
+		break;
+	case HTTP1_FOLLOWS_NOTHING:
 		break;
 	}
 }
@@ -316,9 +356,13 @@ static void take_body_step(const struct feed *f, const struct http1_step *step)
 	if (!draft)
 		return;
 	draft->last_ns = f->ts_ns;
-	if (step->kind == HTTP1_BODY)
+	if (step->kind == HTTP1_BODY) {
+		struct pair *p = open_pair(h, &h->dirs[f->dir]);
+
 		draft_add_body(draft, f->c, step->bytes);
-	else if (step->kind == HTTP1_FRAMING)
+		if (p && p->events.is_on && draft == &p->response)
+			events_note(&p->events, &p->children, f->c, step->bytes, f->ts_ns);
+	} else if (step->kind == HTTP1_FRAMING)
 		draft_add_framing(draft, f->c, step->bytes);
 	else
 		draft_add_trailer(draft, f->c, step->bytes);

@@ -43,7 +43,7 @@ struct direction {
 	uint32_t block_stream;   /* stream that the block belongs to; promised by PUSH_PROMISE */
 	uint8_t block_type;      /* H2_HEADERS or H2_PUSH_PROMISE */
 	bool block_ends_stream;
-	bool block_is_cut;
+	struct http2_block block; /* what was noted of it so far; no lines */
 	bool is_in_block;        /* HEADERS without END_HEADERS: CONTINUATION must follow */
 	uint8_t small[SMALL_BYTES];
 	uint8_t small_bytes;
@@ -111,7 +111,7 @@ static void end_block(struct conn *c, struct direction *d)
 {
 	chain_free(&d->lines, c->wire->pool);
 	d->is_in_block = false;
-	d->block_is_cut = false;
+	d->block = (struct http2_block){0};
 }
 
 static bool is_server_side(const struct conn *c, unsigned dir)
@@ -247,10 +247,13 @@ static bool feed_block(struct conn *c, unsigned dir, struct span bytes, bool is_
 {
 	struct direction *d = &http2_of(c)->dirs[dir];
 	size_t room = c->wire->config.head_max - HTTP2_START_LINE_EXTRA;
-	struct http2_block b = {.lines = c->wire->block, .max = room - MIN(room, d->lines.len)};
+	struct http2_block *b = &d->block;
 	struct span lines;
 
-	if (!decode(c, d, bytes, is_last, &b)) {
+	b->lines = c->wire->block;
+	b->len = 0;
+	b->max = room - MIN(room, d->lines.len);
+	if (!decode(c, d, bytes, is_last, b)) {
 		if (d->is_hpack_lost)
 			return true;
 		if (d->is_joined && d->join_level < HPACK_LEVEL_MAX)
@@ -258,19 +261,16 @@ static bool feed_block(struct conn *c, unsigned dir, struct span bytes, bool is_
 		counter_add(c->wire->counters, COUNTER_PARSE_ERRORS, 1);
 		return false;
 	}
-	d->block_is_cut |= b.is_cut;
-	b.is_cut = d->block_is_cut;
-	lines = span_of(b.lines, b.len);
+	lines = span_of(b->lines, b->len);
 	if (d->lines.len || !is_last) {
 		if (chain_add(&d->lines, c->wire->pool, lines) < lines.len)
-			d->block_is_cut = true;
+			b->is_cut = true;
 		if (!is_last)
 			return true;
 		chain_copy(&d->lines, 0, d->lines.len, c->wire->block);
 		lines = span_of(c->wire->block, d->lines.len);
-		b.has_unknown |= lines.len && memmem(lines.ptr, lines.len, ":unknown: ", 10);
 	}
-	take_block(c, dir, lines, &b);
+	take_block(c, dir, lines, b);
 	end_block(c, d);
 	return true;
 }
@@ -301,6 +301,14 @@ static void begin_frame(struct direction *d, uint64_t ts_ns)
 	d->block_ns = ts_ns;
 }
 
+/* does the block end with the bytes just walked? */
+static bool is_block_over(const struct direction *d)
+{
+	const struct h2_walker *w = &d->walker;
+
+	return (w->frame.flags & H2_FLAG_END_HEADERS) && w->left == w->pad;
+}
+
 /* Bytes of a frame that is small, or of its beginning. Return: what is behind them. */
 static struct span collect(struct direction *d, struct span piece, size_t want)
 {
@@ -329,9 +337,9 @@ static bool take_payload(struct conn *c, unsigned dir, struct span piece, uint64
 		piece = collect(d, piece, 4); /* the promised stream stands before the block (RFC 9113 6.6) */
 		if (d->small_bytes == 4)
 			d->block_stream = number_at(d->small) & 0x7fffffff;
-		return piece.len == 0 || feed_block(c, dir, piece, false);
+		return piece.len == 0 || feed_block(c, dir, piece, is_block_over(d));
 	case H2_HEADERS:
-	case H2_CONTINUATION: return !d->is_in_block || feed_block(c, dir, piece, false);
+	case H2_CONTINUATION: return !d->is_in_block || feed_block(c, dir, piece, is_block_over(d));
 	case H2_RST_STREAM: (void)collect(d, piece, 4); return true;
 	case H2_GOAWAY: (void)collect(d, piece, SMALL_BYTES); return true;
 	default: return true;

@@ -74,6 +74,7 @@ static void forget(struct h2_streams *s, struct h2_stream *x)
 	list_remove(&x->pair.link);
 	draft_free(&x->pair.request, pool);
 	draft_free(&x->pair.response, pool);
+	children_free(&x->pair.children, pool);
 	pool_give(pool, x);
 }
 
@@ -298,8 +299,12 @@ void h2_stream_response(struct h2_streams *s, struct h2_stream *x, struct span h
 	if (!has_request(x) && is_grpc_type(http1_span(head, info->content_type)))
 		x->pair.protocol = PROTOCOL_GRPC;
 	/* to gRPC, streaming both ways is no anomaly */
-	if (has_request(x) && !x->pair.request.is_over && !may_be_grpc(x))
+	if (has_request(x) && !x->pair.request.is_over && !may_be_grpc(x) &&
+	    !x->pair.request.info.is_connect)
 		x->pair.anomalies |= ANOMALY_BIT(EARLY_RESPONSE);
+	if (x->pair.request.info.is_connect && info->status >= 200 && info->status < 300)
+		x->pair.anomalies |= ANOMALY_BIT(TUNNEL); /* RFC 9113 8.5, RFC 8441 */
+	x->pair.events.is_on = is_event_stream(http1_span(head, info->content_type));
 	note_grpc_status(x, head, false); /* trailers-only */
 }
 
@@ -325,6 +330,8 @@ void h2_stream_data(struct h2_streams *s, struct h2_stream *x, bool is_response,
 	draft_add_body(d, s->pairs.c, bytes);
 	if (x->pair.protocol == PROTOCOL_GRPC)
 		grpc_walk(&x->grpc[is_response], bytes);
+	if (is_response)
+		events_note(&x->pair.events, &x->pair.children, s->pairs.c, bytes, ts_ns);
 }
 
 void h2_stream_missing(struct h2_stream *x, bool is_response, uint64_t len)

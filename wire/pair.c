@@ -66,6 +66,7 @@ static void free_drafts(struct pair *p)
 
 	draft_free(&p->request, pool);
 	draft_free(&p->response, pool);
+	children_free(&p->children, pool);
 }
 
 static void forget(struct pair *p)
@@ -280,6 +281,27 @@ void pair_end_request(struct pairs *ps, bool is_whole, uint64_t ts_ns)
 		tell_and_forget(p, (enum reason)ps->ended);
 	else if (!draft_has_begun(&p->response))
 		wait_for_response(p, ts_ns);
+}
+
+struct pair *pair_take(struct pairs *ps)
+{
+	struct pair *p = ps->answering;
+
+	ps->answering = NULL;
+	if (ps->asking == p)
+		ps->asking = NULL;
+	list_remove(&p->pending);
+	list_remove(&p->link);
+	p->request.is_over = p->response.is_over = true;
+	p->response.flags |= MESSAGE_COMPLETE;
+	return p;
+}
+
+void pair_leave(struct pair *p, enum outcome outcome, enum reason reason)
+{
+	emit_pair(p, outcome, reason);
+	counter_sub(p->owner->c->wire->counters, COUNTER_REQUESTS_OPEN, 1);
+	forget(p);
 }
 
 void pair_take_request(struct pairs *ps, struct draft *out)

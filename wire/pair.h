@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include "wire/children.h"
 #include "wire/draft.h"
 
 struct pair {
@@ -18,6 +19,9 @@ struct pair {
 	uint64_t waits_since_ns; /* orders wire::pending */
 	uint64_t grpc_timeout_ns;    /* from grpc-timeout; 0 = none */
 	uint64_t grpc_messages[2];   /* of the request, of the response */
+	struct children children; /* WebSocket messages, server-sent events */
+	struct events events;    /* of a response that is an event stream */
+	uint16_t close_code;     /* of a WebSocket; 0 otherwise */
 	uint32_t stream;         /* HTTP/2; 0 otherwise */
 	uint32_t h2_error;       /* code of RST_STREAM or GOAWAY */
 	int16_t grpc_status;     /* -1: none */
@@ -59,6 +63,10 @@ struct pair *pair_begin_response(struct pairs *ps, const struct draft *d);
 void pair_skip_interim(struct pairs *ps);
 void pair_end_response(struct pairs *ps, bool is_whole, enum reason why_not, uint64_t ts_ns);
 
+/* pair_take() - ps->answering leaves its connection's queue, both messages over: the caller's now */
+struct pair *pair_take(struct pairs *ps);
+/* pair_leave() - a pair of pair_take()'s is handed out and forgotten */
+void pair_leave(struct pair *p, enum outcome outcome, enum reason reason);
 /**
  * pair_take_request() - the request that ps->answering answers goes on elsewhere: its pair is forgotten
  * @out: its draft, now the caller's; it stays counted as seen and open

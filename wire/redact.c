@@ -5,6 +5,7 @@
 #include <sodium.h>
 #include <stdlib.h>
 
+#include "wire/http2_head.h"
 #include "wire/internal.h"
 
 /*
@@ -528,6 +529,11 @@ static void put_value(struct copy *c, enum form form, struct span value)
 	}
 }
 
+static bool is_host(struct span name)
+{
+	return span_ieq(name, SPAN_LIT("host")) || span_ieq(name, SPAN_LIT(":authority"));
+}
+
 /* user:password@host in a Host header or in the target of CONNECT */
 static void put_authority(struct copy *c, struct span s)
 {
@@ -550,7 +556,7 @@ static void put_lines(struct copy *c, struct span lines, bool has_start_line)
 	while (header_next(&it)) {
 		enum form form = form_of_header(c->r, it.name);
 
-		if (form == FORM_NONE && !span_ieq(it.name, SPAN_LIT("host")))
+		if (form == FORM_NONE && !is_host(it.name))
 			continue;
 		put(c, done, it.value.ptr);
 		if (form == FORM_NONE)
@@ -566,10 +572,11 @@ static void put_lines(struct copy *c, struct span lines, bool has_start_line)
 static void put_request_line(struct copy *c, struct span line)
 {
 	struct http1_head h;
-	struct span target = {0};
+	struct span target;
 
-	if (http1_head_parse(HTTP1_REQUEST, line, true, NULL, &h))
-		target = http1_span(line, h.target);
+	if (!http1_head_parse(HTTP1_REQUEST, line, true, NULL, &h))
+		http2_head_read(HTTP1_REQUEST, line, NULL, &h);
+	target = http1_span(line, h.target);
 	if (!target.ptr) {
 		put(c, line.ptr, line.ptr + line.len);
 		return;

@@ -18,6 +18,7 @@
 
 #include "lib/clock.h"
 #include "lib/json.h"
+#include "schema/child.h"
 #include "wire/internal.h"
 
 #include <assert.h>
@@ -105,6 +106,29 @@ static inline void talk_put_message(struct json *j, const char *key, const struc
 	json_object_end(j);
 }
 
+/* "> text hello"; times differ with the cuts */
+static inline void talk_put_children(struct json *j, const struct exchange *x)
+{
+	struct span row = x->children;
+	struct child c;
+
+	json_key(j, "children");
+	json_array_begin(j);
+	while (child_next(&row, &c) == 1) {
+		struct buf line = {0};
+
+		buf_add_fmt(&line, "%c %s%s%s %llu ", c.is_from_server ? '<' : '>', child_kind_name(c.kind),
+			    c.is_compressed ? " compressed" : "", c.has_gap ? " gap" : "",
+			    (unsigned long long)c.bytes);
+		buf_add_span(&line, c.payload);
+		json_text(j, buf_span(&line));
+		buf_fini(&line);
+	}
+	json_array_end(j);
+	json_key_u64(j, "from_client", x->child_count[0]);
+	json_key_u64(j, "from_server", x->child_count[1]);
+}
+
 static inline void talk_put_exchange(struct buf *out, const struct exchange *x)
 {
 	struct json j = json_to(out);
@@ -120,6 +144,16 @@ static inline void talk_put_exchange(struct buf *out, const struct exchange *x)
 	json_key_u64(&j, "status", x->status);
 	json_key_u64(&j, "sequence", x->sequence);
 	json_key_u64(&j, "client_port", x->src.port);
+	json_key_str(&j, "protocol", protocol_name(x->protocol));
+	json_key_u64(&j, "stream", x->stream);
+	json_key_u64(&j, "h2_error", x->h2_error);
+	if (x->has_grpc_status)
+		json_key_u64(&j, "grpc_status", x->grpc_status);
+	json_key_u64(&j, "grpc_requests", x->grpc_messages[0]);
+	json_key_u64(&j, "grpc_responses", x->grpc_messages[1]);
+	json_key_u64(&j, "grpc_timeout_ms", x->grpc_timeout_ns / NS_PER_MS);
+	json_key_u64(&j, "close_code", x->close_code);
+	talk_put_children(&j, x);
 	json_key_str(&j, "outcome", outcome_name(x->outcome));
 	json_key_str(&j, "reason", reason_name(x->reason));
 	json_key(&j, "anomalies");

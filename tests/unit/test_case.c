@@ -58,8 +58,8 @@ static void compare(const char *name, char *got, char *want)
 		want_line = strsep(&want, "\n");
 		if (!got_line || !*got_line || !want_line || !*want_line)
 			break;
-		g = json_loads(got_line, 0, NULL);
-		w = json_loads(want_line, 0, NULL);
+		g = json_loads(got_line, JSON_ALLOW_NUL, NULL);
+		w = json_loads(want_line, JSON_ALLOW_NUL, NULL);
 		if (!g || !w || !covers(g, w))
 			fail_msg("%s: exchange %d\n want %s\n  got %s", name, i, want_line, got_line);
 		json_decref(g);

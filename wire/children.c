@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "wire/children.h"
+
+#include "wire/internal.h"
+
+#define COPY_BYTES 1024
+
+static void cut(struct children *all, struct conn *c)
+{
+	if (!all->is_cut)
+		counter_add(c->wire->counters, COUNTER_CHILDREN_CUT, 1);
+	all->is_cut = true;
+}
+
+/* Return: false when there was no room for all of it */
+static bool append(struct children *all, struct conn *c, struct span bytes)
+{
+	for (;;) {
+		bytes = span_from(bytes, chain_add(&all->row, c->wire->pool, bytes));
+		if (LIKELY(bytes.len == 0))
+			return true;
+		if (!wire_make_room(c->wire, c))
+			return false;
+	}
+}
+
+static bool append_chain(struct children *all, struct conn *c, const struct chain *from, size_t len)
+{
+	uint8_t some[COPY_BYTES];
+
+	for (size_t at = 0; at < len; at += sizeof(some)) {
+		size_t n = MIN(sizeof(some), len - at);
+
+		chain_copy(from, at, n, some);
+		if (!append(all, c, span_of(some, n)))
+			return false;
+	}
+	return true;
+}
+
+void children_add(struct children *all, struct conn *c, const struct child *child,
+		  const struct chain *payload)
+{
+	size_t before = all->row.len, max = c->wire->config.body_max, room;
+	struct child record = *child;
+	uint8_t head[CHILD_HEAD_BYTES];
+
+	all->count[child->is_from_server]++;
+	counter_add(c->wire->counters, COUNTER_CHILDREN, 1);
+	/* once one is missing none follows: compressed ones refer to those before */
+	if (all->is_cut || before + sizeof(head) > max) {
+		cut(all, c);
+		return;
+	}
+	room = max - before - sizeof(head);
+	record.payload = span_of(NULL, MIN(payload->len, room));
+	record.is_cut |= record.payload.len < payload->len;
+	child_encode_head(&record, head);
+	if (!append(all, c, span_of(head, sizeof(head))) ||
+	    !append_chain(all, c, payload, record.payload.len)) {
+		chain_cut(&all->row, c->wire->pool, before);
+		cut(all, c);
+	}
+	if (record.is_cut)
+		cut(all, c);
+}
+
+void children_free(struct children *all, struct pool *p)
+{
+	chain_free(&all->row, p);
+}
+
+bool is_event_stream(struct span content_type)
+{
+	return span_istarts(content_type, SPAN_LIT("text/event-stream"));
+}
+
+void events_note(struct events *e, struct children *all, struct conn *c, struct span bytes,
+		 uint64_t ts_ns)
+{
+	static const struct chain none;
+	struct span piece;
+
+	while (e->is_on && bytes.len) {
+		bool is_end = sse_walk(&e->walker, &bytes, &piece);
+		struct child event = {.kind = CHILD_SSE, .is_from_server = true, .time_ns = ts_ns};
+
+		e->bytes += piece.len;
+		if (!is_end)
+			return;
+		event.bytes = e->bytes;
+		children_add(all, c, &event, &none);
+		e->bytes = 0;
+	}
+}
