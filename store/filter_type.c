@@ -3,6 +3,7 @@
 
 #include "lib/clock.h"
 #include "lib/id.h"
+#include "lib/nearest.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -14,7 +15,7 @@
  * tables say so. A literal is turned into the field's own representation once, when the filter is
  * read, so that judging an exchange compares numbers and bytes only, and so that a name that does
  * not exist is an error here and not a filter that never matches. A wrong name is answered with
- * the nearest right one, by edit distance.
+ * the nearest right one.
  */
 
 static const struct type_row {
@@ -76,30 +77,15 @@ void filter_operand_name(const struct operand *o, struct buf *out)
 
 /* ---- the nearest name ---- */
 
-#define NAME_LEN_MAX 32
+#define NAME_SHOWN_MAX 32 /* bytes of what was typed */
 
-/* Edits (insert, delete, replace) that make one of the other; case does not count. */
-static size_t distance(struct span a, struct span b)
+/* Refuse @typed, with the name that was meant, or else with @otherwise. */
+static int no_such(const char *what, struct span typed, const char *meant, struct span source,
+		   size_t at, const char *otherwise, struct err *e)
 {
-	size_t row[NAME_LEN_MAX + 1];
-
-	if (a.len > NAME_LEN_MAX || b.len > NAME_LEN_MAX)
-		return SIZE_MAX;
-	for (size_t j = 0; j <= b.len; j++)
-		row[j] = j;
-	for (size_t i = 1; i <= a.len; i++) {
-		size_t diagonal = row[0];
-
-		row[0] = i;
-		for (size_t j = 1; j <= b.len; j++) {
-			bool is_same = span_ieq(span_of(a.ptr + i - 1, 1), span_of(b.ptr + j - 1, 1));
-			size_t replaced = diagonal + !is_same;
-
-			diagonal = row[j];
-			row[j] = MIN(replaced, MIN(row[j - 1], row[j]) + 1);
-		}
-	}
-	return row[b.len];
+	return filter_error(e, source, at, -EINVAL, "no %s %.*s; %s%s%s", what,
+			    (int)MIN(typed.len, (size_t)NAME_SHOWN_MAX), (const char *)typed.ptr,
+			    meant ? "did you mean " : otherwise, meant ? meant : "", meant ? "?" : "");
 }
 
 /* "service" is near "dst.service": people forget whose. */
@@ -109,51 +95,32 @@ static bool is_last_part(struct span part, struct span name)
 	       span_eq(part, span_from(name, name.len - part.len));
 }
 
-struct nearest {
-	struct span typed;
-	const char *name;
-	size_t edits;
-};
-
-static void consider(struct nearest *n, const char *name)
-{
-	bool is_part = is_last_part(n->typed, span_str(name));
-	size_t edits = is_part ? 0 : distance(n->typed, span_str(name));
-
-	/* of src.service and dst.service the later row: people mean the server */
-	if ((edits < n->edits || is_part) && edits <= MAX((size_t)1, n->typed.len / 3)) {
-		n->edits = edits;
-		n->name = name;
-	}
-}
-
-static int no_such(const char *what, const struct nearest *n, struct span source, size_t at,
-		   const char *otherwise, struct err *e)
-{
-	int shown = (int)MIN(n->typed.len, (size_t)NAME_LEN_MAX);
-
-	return filter_error(e, source, at, -EINVAL, "no %s %.*s; %s%s%s", what, shown,
-			    (const char *)n->typed.ptr, n->name ? "did you mean " : otherwise,
-			    n->name ? n->name : "", n->name ? "?" : "");
-}
-
 static const char *const other_words[] = {
 	"failed()", "duration()", "timestamp()", "request.headers", "response.headers",
 	"request.body", "response.body", "true", "false",
 };
 
+static const char *nearest_field(struct span name)
+{
+	const char *names[FIELD_COUNT + COUNT_OF(other_words)];
+	const char *meant = NULL;
+
+	for (int i = 0; i < FIELD_COUNT; i++) {
+		names[i] = field_rows[i].name;
+		if (is_last_part(name, span_str(names[i])))
+			meant = names[i]; /* of src and dst the later row: people mean the server */
+	}
+	memcpy(names + FIELD_COUNT, other_words, sizeof(other_words));
+	return meant ? meant : nearest_name(name, names, COUNT_OF(names));
+}
+
 int filter_field(struct span name, struct span source, size_t at, struct err *e)
 {
-	struct nearest n = {.typed = name, .edits = SIZE_MAX};
 	int field = field_parse(name);
 
 	if (field >= 0)
 		return field;
-	for (int i = 0; i < FIELD_COUNT; i++)
-		consider(&n, field_rows[i].name);
-	for (size_t i = 0; i < COUNT_OF(other_words); i++)
-		consider(&n, other_words[i]);
-	return no_such("field", &n, source, at, "text is written in quotes", e);
+	return no_such("field", name, nearest_field(name), source, at, "text is written in quotes", e);
 }
 
 /* ---- names ---- */
@@ -171,14 +138,18 @@ static const struct vocabulary {
 	{FIELD_REASON, REASON_COUNT, reason_name},
 };
 
-static int find_name(struct span name, unsigned count, name_of_fn *name_of, struct nearest *n)
+#define NAMES_MAX 64 /* of one vocabulary */
+
+static int find_name(struct span name, unsigned count, name_of_fn *name_of, const char **meant_out)
 {
-	*n = (struct nearest){.typed = name, .edits = SIZE_MAX};
-	for (unsigned i = 0; i < count; i++) {
-		if (span_eq(name, span_str(name_of(i))))
+	const char *names[NAMES_MAX];
+
+	for (unsigned i = 0; i < MIN(count, NAMES_MAX); i++) {
+		names[i] = name_of(i);
+		if (span_eq(name, span_str(names[i])))
 			return (int)i;
-		consider(n, name_of(i));
 	}
+	*meant_out = nearest_name(name, names, MIN(count, NAMES_MAX));
 	return -EINVAL;
 }
 
@@ -201,15 +172,16 @@ static int convert_name(const struct operand *o, const struct literal *l, struct
 	for (size_t i = 0; i < COUNT_OF(vocabularies); i++) {
 		const struct vocabulary *v = &vocabularies[i];
 		AUTO_BUF all = {0};
-		struct nearest n;
+		const char *meant;
 		int number;
 
 		if ((int)v->field != o->field)
 			continue;
-		number = find_name(l->text, v->count, v->name_of, &n);
+		number = find_name(l->text, v->count, v->name_of, &meant);
 		list_names(v->count, v->name_of, &all);
 		if (number < 0)
-			return no_such(field_rows[o->field].name, &n, source, l->at, buf_cstr(&all), e);
+			return no_such(field_rows[o->field].name, l->text, meant, source, l->at,
+				       buf_cstr(&all), e);
 		*out = (struct value){.text = l->text, .number = number};
 		return 0;
 	}
@@ -219,11 +191,11 @@ static int convert_name(const struct operand *o, const struct literal *l, struct
 int filter_outcome(const struct literal *l, struct span source, struct err *e)
 {
 	struct exchange x = {0};
-	struct nearest n;
-	int number = find_name(l->text, OUTCOME_COUNT, outcome_name, &n);
+	const char *meant;
+	int number = find_name(l->text, OUTCOME_COUNT, outcome_name, &meant);
 
 	if (number < 0)
-		return no_such("outcome", &n, source, l->at,
+		return no_such("outcome", l->text, meant, source, l->at,
 			       "failed() knows server_error, grpc_error, reset, timeout, no_response", e);
 	x.outcome = (uint8_t)number;
 	if (!exchange_is_failed(&x))
@@ -243,8 +215,8 @@ static bool is_beginning(struct span word, struct span name)
 int filter_anomalies(const struct literal *l, struct span source, int64_t *mask_out, struct err *e)
 {
 	AUTO_BUF all = {0};
-	struct nearest n;
-	int number = find_name(l->text, ANOMALY_COUNT, anomaly_name, &n);
+	const char *meant;
+	int number = find_name(l->text, ANOMALY_COUNT, anomaly_name, &meant);
 	int64_t mask = number < 0 ? 0 : INT64_C(1) << number;
 
 	for (unsigned i = 0; number < 0 && i < ANOMALY_COUNT; i++)
@@ -252,7 +224,7 @@ int filter_anomalies(const struct literal *l, struct span source, int64_t *mask_
 			mask |= INT64_C(1) << i;
 	if (!mask) {
 		list_names(ANOMALY_COUNT, anomaly_name, &all);
-		return no_such("anomaly", &n, source, l->at, buf_cstr(&all), e);
+		return no_such("anomaly", l->text, meant, source, l->at, buf_cstr(&all), e);
 	}
 	*mask_out = mask;
 	return 0;

@@ -179,13 +179,12 @@ struct ask {
 static UNUSED CURL *new_client(struct world *w, const struct ask *a, struct curl_slist **headers)
 {
 	CURL *c = curl_easy_init();
-	char url[4096];
+	AUTO_BUF url = {0};
 
 	assert_non_null(c);
-	(void)snprintf(url, sizeof(url), "http://%s%s", a->by_tcp ? api_address(w->api) : "localhost",
-		       a->path);
+	buf_add_fmt(&url, "http://%s%s", a->by_tcp ? api_address(w->api) : "localhost", a->path);
 	*headers = a->header ? curl_slist_append(NULL, a->header) : NULL;
-	assert_int_equal(curl_easy_setopt(c, CURLOPT_URL, url), CURLE_OK);
+	assert_int_equal(curl_easy_setopt(c, CURLOPT_URL, buf_cstr(&url)), CURLE_OK);
 	(void)curl_easy_setopt(c, CURLOPT_HTTPHEADER, *headers);
 	(void)curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
 	(void)curl_easy_setopt(c, CURLOPT_PROXY, "");

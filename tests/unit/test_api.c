@@ -87,10 +87,21 @@ static void a_url_that_is_too_long_is_refused(void **state)
 	struct reply r;
 
 	buf_add_str(&path, "/api/v1/exchanges?filter=");
-	while (path.len < 3900)
+	while (path.len < 7900)
 		buf_add_char(&path, 'a');
 	ask(*state, (struct ask){.path = buf_cstr(&path)}, &r);
 	assert_int_equal(r.status, 200); /* a service of that name: nothing */
+	forget(&r);
+	while (path.len < 8100)
+		buf_add_char(&path, 'a');
+	ask(*state, (struct ask){.path = buf_cstr(&path)}, &r);
+	assert_int_equal(r.status, 414);
+	assert_non_null(strstr(text_of(&r.body), "longer than 8000 bytes"));
+	forget(&r);
+	while (path.len < 40000)
+		buf_add_char(&path, 'a');
+	ask(*state, (struct ask){.path = buf_cstr(&path)}, &r);
+	assert_int_equal(r.status, 414); /* of libmicrohttpd: more than a connection's memory */
 	forget(&r);
 }
 
@@ -449,6 +460,37 @@ static void only_this_machine_may_ask(void **state)
 	}
 }
 
+static void a_question_that_takes_too_long_is_given_up(void **state)
+{
+	struct world other = **(struct world **)state;
+	struct api_config config;
+	struct err e = {0};
+	struct reply r;
+
+	for (unsigned i = 0; i < 5000; i++) { /* the clock is looked at every so many steps of SQL */
+		struct exchange x = sample(START_NS + NS_PER_S + i, i);
+
+		assert_int_equal(store_add(other.store, &x, &e), 0);
+	}
+	assert_int_equal(store_commit(other.store, &e), 0);
+	(void)snprintf(other.socket, sizeof(other.socket), "%.63s/slow.sock", other.dir);
+	other.api = NULL;
+	config = config_of(&other);
+	config.listen = "";
+	config.query_limit_ns = 1;
+	if (api_start(&config, &other.api, &e) < 0)
+		fail_msg("%s", e.why);
+	ask(&other, (struct ask){.path = "/api/v1/exchanges?filter=response.body.contains(%22no%22)"}, &r);
+	assert_int_equal(r.status, 504);
+	assert_non_null(strstr(text_of(&r.head), "application/problem+json"));
+	forget(&r);
+	/* and the reader that gave up serves the next one */
+	ask(&other, (struct ask){.path = "/healthz"}, &r);
+	assert_int_equal(r.status, 200);
+	forget(&r);
+	api_stop(other.api);
+}
+
 static void without_a_store_it_is_alive_but_not_ready(void **state)
 {
 	struct world other = **(struct world **)state;
@@ -495,6 +537,7 @@ int main(void)
 		cmocka_unit_test(sockets_in_the_way),
 		cmocka_unit_test(only_this_machine_may_ask),
 		cmocka_unit_test(without_a_store_it_is_alive_but_not_ready),
+		cmocka_unit_test(a_question_that_takes_too_long_is_given_up),
 	};
 	int failed;
 
