@@ -52,7 +52,7 @@ static const struct table_column table_columns[] = {
 	{.title = "TO", .min = 8},
 	{.title = "METHOD", .min = 4},
 	{.title = "ROUTE", .min = 12},
-	{.title = "WHY", .min = 6},
+	{.title = "WHY"},
 	{.title = "EXAMPLE"},
 };
 

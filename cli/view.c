@@ -33,7 +33,7 @@ static const struct table_column table_columns[] = {
 	{.title = "FROM", .min = 8, .drop = 3, .usual = 15},
 	{.title = "TO", .min = 8, .drop = 1, .usual = 18},
 	{.title = "METHOD", .min = 4, .usual = 6},
-	{.title = "STATUS", .min = 6},
+	{.title = "STATUS"},
 	{.title = "LATENCY", .is_right = true, .drop = 4},
 	{.title = "TARGET", .min = 12},
 };

@@ -93,10 +93,13 @@ void when_local(struct buf *out, uint64_t wall_ns, uint64_t now_ns)
 {
 	struct tm tm = local_tm(wall_ns), now = local_tm(now_ns);
 
-	if (tm.tm_yday != now.tm_yday || tm.tm_year != now.tm_year)
+	bool is_today = tm.tm_yday == now.tm_yday && tm.tm_year == now.tm_year;
+
+	if (!is_today)
 		add_date(out, &tm);
 	add_clock(out, &tm);
-	buf_add_fmt(out, ".%03u", (unsigned)(wall_ns % NS_PER_S / NS_PER_MS));
+	if (is_today)
+		buf_add_fmt(out, ".%03u", (unsigned)(wall_ns % NS_PER_S / NS_PER_MS));
 }
 
 void when_full(struct buf *out, uint64_t wall_ns)

@@ -12,7 +12,7 @@
  * Return: 0, or -EINVAL with @out_ns untouched.
  */
 int when_parse(struct span s, uint64_t now_ns, uint64_t *out_ns) MUST_USE;
-/* when_local() - "03:00:00.123" in the reader's zone; with the date in front when not of @now's day */
+/* when_local() - "03:00:00.123" in the reader's zone; "2026-11-21 03:00:00" when not of @now's day */
 void when_local(struct buf *out, uint64_t wall_ns, uint64_t now_ns);
 /* when_full() - "2026-11-22 03:00:00.123456789 +0100" */
 void when_full(struct buf *out, uint64_t wall_ns);

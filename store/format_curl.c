@@ -251,12 +251,37 @@ static void add_body(struct command *c)
 	single_quoted(&c->line, m->body);
 }
 
+/* what stands for a secret: wire/redact.h writes [tl:XXXXXXXX] */
+static bool holds_tag(struct span s)
+{
+	return s.len && memmem(s.ptr, s.len, "[tl:", 4) != NULL;
+}
+
+/* which values the reader must put in: names of headers, and the target */
+static void comment_masked(struct command *c)
+{
+	struct header_iter it = {.rest = c->x->request.head};
+	const char *before = ": ";
+
+	buf_add_str(&c->comments, "# masked when recorded, put your own in its place");
+	if (holds_tag(c->x->target)) {
+		buf_add_fmt(&c->comments, "%sa value in the target", before);
+		before = ", ";
+	}
+	while (header_next(&it)) {
+		if (!holds_tag(it.value) || !is_visible(it.name, false))
+			continue;
+		buf_add_fmt(&c->comments, "%s%.*s", before, (int)it.name.len,
+			    (const char *)it.name.ptr);
+		before = ", ";
+	}
+	buf_add_char(&c->comments, '\n');
+}
+
 static void comment(struct command *c)
 {
 	if (c->x->anomalies & ANOMALY_BIT(REDACTED))
-		buf_add_str(&c->comments,
-			    "# credentials were masked when this was recorded: put your "
-			    "own in their place\n");
+		comment_masked(c);
 	if (c->needs_bash)
 		buf_add_str(&c->comments, "# for bash, zsh or ksh\n");
 }

@@ -225,7 +225,7 @@ static void times_are_written_in_the_readers_zone(void **state)
 	assert_string_equal(buf_cstr(&out), "17:00:00.123");
 	buf_clear(&out);
 	when_local(&out, NOW - 86400 * NS_PER_S, NOW);
-	assert_string_equal(buf_cstr(&out), "2025-11-23 17:00:00.000");
+	assert_string_equal(buf_cstr(&out), "2025-11-23 17:00:00");
 	buf_clear(&out);
 	when_full(&out, NOW + 5);
 	assert_string_equal(buf_cstr(&out), "2025-11-24 17:00:00.000000005 +0100");
