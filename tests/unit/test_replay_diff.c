@@ -114,6 +114,15 @@ static const struct diff_case cases[] = {
 	{.name = "all headers ignored", .was = {200, H("Server: a\r\n")}, .now = {200, H("X: 1\r\n")},
 	 .ignore = {"headers"}, .want = ""},
 
+	{.name = "a tag equals any secret", .was = {200, H("X-Token: [tl:ABCD2345]\r\n")},
+	 .now = {200, H("X-Token: s3cr3t\r\n")}, .want = ""},
+	{.name = "what stands around a tag counts",
+	 .was = {200, H("Location: /a?token=[tl:ABCD2345]&x=1\r\nX: u=[tl:ABCD2345],p=[tl:ABCD2346]\r\n")},
+	 .now = {200, H("Location: /a?token=zzz&x=2\r\nX: u=1,p=\r\n")},
+	 .want = "header changed Location|/a?token=[tl:ABCD2345]&x=1|/a?token=zzz&x=2"},
+	{.name = "what looks like a tag but is none", .was = {200, H("X: [tl:ABCD]\r\n")},
+	 .now = {200, H("X: 1\r\n")}, .want = "header changed X|[tl:ABCD]|1"},
+
 	/* bodies */
 	{.name = "text by its first difference", .was = {200, .body = "hello world"},
 	 .now = {200, .body = "hello World"}, .want = "body changed body|11 bytes: hello world|11 bytes: hello World"},
