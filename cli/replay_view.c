@@ -73,9 +73,6 @@ void replay_view_plan(const struct replay_view *v, struct buf *out, const struct
 	for (uint16_t i = 0; i < t->count; i++)
 		buf_add_fmt(out, "  to %s%s%s\n", t->list[i].authority,
 			    t->list[i].name[0] ? ": " : "", t->list[i].name);
-	if (p->redacted_count)
-		buf_add_fmt(out, "  %llu carry tags in the place of credentials (--set-header gives real ones)\n",
-			    (unsigned long long)p->redacted_count);
 	if (p->count > p->send_count)
 		buf_add_str(out, "not sent:\n");
 	add_skips(out, p->skipped, "  ");
@@ -236,7 +233,7 @@ static void add_traffic(struct buf *out, const struct replay_summary *s)
 		buf_add_fmt(out, "%llu safe requests were sent again because their connection had been closed\n",
 			    (unsigned long long)s->client.retries);
 	if (s->redacted)
-		buf_add_fmt(out, "%llu were sent with tags in the place of credentials\n",
+		buf_add_fmt(out, "%llu were sent with tags in the place of credentials (--set-header gives real ones)\n",
 			    (unsigned long long)s->redacted);
 	if (s->client.held)
 		buf_add_fmt(out, "%llu times a request waited because --concurrency was reached\n",
@@ -271,7 +268,7 @@ void replay_view_summary(const struct replay_view *v, struct buf *out, const cha
 		screen_end(&v->screen, out, STYLE_RED);
 		buf_add_char(out, '\n');
 	}
-	if (s->late.count)
+	if (s->now.count + s->late.count)
 		buf_add_str(out, "                   p50       p90       p99       max\n");
 	add_percentiles(out, "recorded", &s->recorded);
 	add_percentiles(out, "now", &s->now);

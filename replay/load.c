@@ -159,6 +159,9 @@ static void describe(struct item *item, const struct exchange *x)
 	item->is_safe = plan_is_safe(x->method);
 	item->is_head = span_eq(x->method, SPAN_LIT("HEAD"));
 	item->is_pipelined = (x->anomalies & ANOMALY_BIT(PIPELINED)) != 0;
+	/* the anomaly may speak of the answer */
+	item->is_redacted = (x->anomalies & ANOMALY_BIT(REDACTED)) && item->bytes.len &&
+			    memmem(item->bytes.ptr, item->bytes.len, "[tl:", 4);
 	item->is_ambiguous = request_is_ambiguous(x);
 }
 

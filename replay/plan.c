@@ -191,7 +191,6 @@ static void count_sending(struct plan *p, const struct exchange *x, uint16_t tar
 	p->first_ns = p->send_count == 0 ? x->start_ns : p->first_ns;
 	p->last_ns = x->start_ns;
 	p->send_count++;
-	p->redacted_count += (x->anomalies & ANOMALY_BIT(REDACTED)) != 0;
 	p->at_recorded_count += target_is_recorded(&p->targets->list[target], x);
 }
 

@@ -47,7 +47,6 @@ struct plan {
 	struct schedule schedule;
 	uint64_t skipped[SKIP_COUNT];
 	uint64_t send_count;
-	uint64_t redacted_count;    /* to be sent with tags in the place of their credentials */
 	uint64_t at_recorded_count; /* whose target is where they were recorded */
 	uint64_t first_ns, last_ns; /* recorded times of the ones to send */
 

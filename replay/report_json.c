@@ -63,7 +63,6 @@ void report_plan_json(struct json *j, const struct plan *p)
 	json_key_u64(j, "to_send", p->send_count);
 	json_key_u64(j, "connections", p->link_count);
 	add_counts(j, "skipped", p->skipped, SKIP_COUNT, skip_name, false);
-	json_key_u64(j, "redacted", p->redacted_count);
 	key_ms(j, "duration_ms", (uint64_t)p->schedule.at);
 	key_ms(j, "recorded_ms", p->last_ns - p->first_ns);
 	json_key_u64(j, "shortened_gaps", p->schedule.squeezed);

@@ -149,7 +149,7 @@ static void count_sent(struct run *run, const struct item *item, struct replay_r
 	if (item->sent_ns == 0)
 		return;
 	run->s->sent++;
-	run->s->redacted += (item->recorded->anomalies & ANOMALY_BIT(REDACTED)) != 0;
+	run->s->redacted += item->is_redacted;
 	if (!run->is_timed)
 		return;
 	result->late_ns = item->sent_ns > due_ns ? item->sent_ns - due_ns : 0;
