@@ -17,8 +17,9 @@
 #include "record/record.h"
 #include "schema/exchange_json.h"
 
-#define IMPORT_MEMORY ((size_t)64 << 20) /* of the decoder: what one capture holds open at a time  \
-					  */
+#define IMPORT_MEMORY                                                                              \
+	((size_t)64 << 20) /* of the decoder: what one capture holds open at a time                \
+			    */
 #define IMPORT_QUEUE ((size_t)16 << 20)
 #define OUTPUT_FLUSH (64 * 1024) /* bytes of JSON lines written at once */
 
@@ -167,10 +168,12 @@ static int run(struct cli *cli)
 	if (configure(&im, &config, &e) < 0 || record_start(&config, &r, &e) < 0)
 		return cli_fail(cli, &e);
 	status = read_files(&im, r);
-	if (record_stop(r, &sum, &e) < 0) {
+	if (record_stop(r, &e) < 0) {
 		cli_note("tapeloop import: %s", e.why);
 		status = CLI_FAILED;
 	}
+	record_counters(r, &sum);
+	record_free(r);
 	if (im.out.len && !im.is_output_closed)
 		im.is_output_closed = cli_print(&im.out) < 0;
 	buf_fini(&im.out);

@@ -317,6 +317,7 @@ static void say_end(const struct counters *sum)
 				  counter_rows[i].label, counter_get(sum, (enum counter)i));
 }
 
+/* The API may still be asked for counters until it has ended. */
 int service_stop(struct service *s, struct err *e)
 {
 	struct counters sum;
@@ -325,10 +326,13 @@ int service_stop(struct service *s, struct err *e)
 	if (!s)
 		return 0;
 	if (s->record)
-		failed = record_stop(s->record, &sum, e);
-	if (s->capture_is_lent)
+		failed = record_stop(s->record, e);
+	if (s->capture_is_lent) {
+		record_counters(s->record, &sum);
 		say_end(&sum);
+	}
 	api_stop(atomic_exchange(&s->api, NULL));
+	record_free(s->record);
 	free_service(s);
 	return failed;
 }

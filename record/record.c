@@ -225,8 +225,10 @@ static int start_wire(struct record *r, struct err *e)
 	return r->wire ? 0 : err_set(e, -ENOMEM, "decoder: out of memory");
 }
 
-static void free_record(struct record *r)
+void record_free(struct record *r)
 {
+	if (!r)
+		return;
 	capture_free(r->capture);
 	wire_free(r->wire);
 	ring_free(r->ring);
@@ -255,7 +257,7 @@ int record_start(const struct record_config *config, struct record **r_out, stru
 		failed = start_thread(r, e);
 	if (failed < 0) {
 		(void)recorder_close(r->recorder, 0, NULL);
-		free_record(r);
+		record_free(r);
 		return failed;
 	}
 	*r_out = r;
@@ -320,12 +322,8 @@ void record_levels(const struct record *r, struct record_levels *out)
 	out->queue_count = ring_count(r->ring);
 }
 
-int record_stop(struct record *r, struct counters *sum_out, struct err *e)
+int record_stop(struct record *r, struct err *e)
 {
-	int failed;
-
-	if (!r)
-		return 0;
 	capture_stop(r->capture);
 	wire_flush(r->wire);
 	atomic_store(&r->is_stopping, true);
@@ -333,11 +331,7 @@ int record_stop(struct record *r, struct counters *sum_out, struct err *e)
 		record_ring(r->work_fd);
 		(void)pthread_join(r->thread, NULL);
 	}
-	failed = recorder_close(r->recorder, clock_mono_ns(), e);
-	if (sum_out)
-		record_counters(r, sum_out);
-	free_record(r);
-	return failed;
+	return recorder_close(TAKE(r->recorder), clock_mono_ns(), e);
 }
 
 void record_counters(const struct record *r, struct counters *sum_out)

@@ -78,10 +78,13 @@ void record_levels(const struct record *r, struct record_levels *out); /* any th
 int record_change(struct record *r, const struct record_config *config,
 		  struct identities *identities, struct err *e) MUST_USE;
 /**
- * record_stop() - end the capture, flush the decoder, drain the queue, commit, join, free
- * @sum_out: the counters at the very end, when all accounts balance; may be NULL
+ * record_stop() - end the capture, flush the decoder, drain the queue, commit, join
+ *
+ * The counters stay readable until record_free(); from now on all accounts balance exactly.
  *
  * Return: 0 or the store's last error.
  */
-int record_stop(struct record *r, struct counters *sum_out, struct err *e);
+int record_stop(struct record *r, struct err *e);
+void record_free(
+	struct record *r); /* after record_stop(), when no thread asks any more; accepts NULL */
 void record_counters(const struct record *r, struct counters *sum_out); /* any thread */
