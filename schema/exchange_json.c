@@ -169,11 +169,11 @@ static size_t group_len(const char *name)
 
 static void open_group(struct json *j, const char *name, size_t len)
 {
-	char key[32];
+	char key[32] = {0};
 
-	if (len == 0)
+	if (len == 0 || len > sizeof(key))
 		return;
-	(void)snprintf(key, sizeof(key), "%.*s", (int)len - 1, name);
+	memcpy(key, name, len - 1);
 	json_key(j, key);
 	json_object_begin(j);
 }
@@ -195,8 +195,11 @@ static void put_key(struct json *j, const struct field_row *row, size_t skip)
 {
 	char key[32];
 
-	(void)snprintf(key, sizeof(key), "%s%s", row->name + skip,
-		       row->type == FIELD_TYPE_DURATION ? "_ns" : "");
+	if (row->type != FIELD_TYPE_DURATION) {
+		json_key(j, row->name + skip);
+		return;
+	}
+	(void)snprintf(key, sizeof(key), "%s_ns", row->name + skip);
 	json_key(j, key);
 }
 
