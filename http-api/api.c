@@ -28,11 +28,12 @@
  * libmicrohttpd logs in sentences of its own; they go to debug, because peers cause most of them.
  */
 
-#define THREADS_EACH      2
-#define IDLE_TIMEOUT_S    30
-#define CONNECTION_MEMORY ((size_t)16 << 10) /* holds the request line, the headers and the answer's */
-#define QUERY_LIMIT_NS    (5 * NS_PER_S)
-#define CLIENTS_MAX       64
+#define THREADS_EACH   2
+#define IDLE_TIMEOUT_S 30
+#define CONNECTION_MEMORY                                                                          \
+	((size_t)16 << 10) /* holds the request line, the headers and the answer's */
+#define QUERY_LIMIT_NS (5 * NS_PER_S)
+#define CLIENTS_MAX    64
 
 struct listener {
 	struct MHD_Daemon *daemon;
@@ -87,8 +88,8 @@ static bool is_host_ours(const char *host)
 
 static bool may_come_in(struct request *q, const char *method)
 {
-	const char *host = MHD_lookup_connection_value(q->connection, MHD_HEADER_KIND,
-						       MHD_HTTP_HEADER_HOST);
+	const char *host =
+		MHD_lookup_connection_value(q->connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_HOST);
 
 	q->is_head = strcmp(method, MHD_HTTP_METHOD_HEAD) == 0;
 	q->route = routes_find(q->path, &q->id);
@@ -153,18 +154,15 @@ static int start_listener(struct listener *l, struct server *s, int fd, bool is_
 	l->server = s;
 	l->is_tcp = is_tcp;
 	l->daemon = MHD_start_daemon(
-		MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL,
-		NULL, on_request, NULL,
+		MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0,
+		NULL, NULL, on_request, NULL,
 		/* first, or what fails before it goes to stderr */
-		MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL,
-		MHD_OPTION_LISTEN_SOCKET, fd,
-		MHD_OPTION_THREAD_POOL_SIZE, (unsigned)THREADS_EACH,
-		MHD_OPTION_CONNECTION_LIMIT, MAX(clients, (unsigned)THREADS_EACH),
-		MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_TIMEOUT_S,
-		MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_MEMORY,
-		MHD_OPTION_URI_LOG_CALLBACK, on_uri, l,
-		MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL,
-		MHD_OPTION_END);
+		MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL, MHD_OPTION_LISTEN_SOCKET, fd,
+		MHD_OPTION_THREAD_POOL_SIZE, (unsigned)THREADS_EACH, MHD_OPTION_CONNECTION_LIMIT,
+		MAX(clients, (unsigned)THREADS_EACH), MHD_OPTION_CONNECTION_TIMEOUT,
+		(unsigned)IDLE_TIMEOUT_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_MEMORY,
+		MHD_OPTION_URI_LOG_CALLBACK, on_uri, l, MHD_OPTION_NOTIFY_COMPLETED, on_completed,
+		NULL, MHD_OPTION_END);
 	if (l->daemon)
 		return 0;
 	(void)close(fd);

@@ -11,9 +11,9 @@ struct buf;
 struct api_config {
 	const char *store_dir;
 	const char *socket_path; /* "" for none; mode 0660 */
-	const char *listen;      /* "127.0.0.1:7700"; "" for none; loopback addresses only */
+	const char *listen;	 /* "127.0.0.1:7700"; "" for none; loopback addresses only */
 	uint64_t query_limit_ns; /* a query that runs longer answers 504; 0: 5 s */
-	unsigned clients_max;    /* connections of each listener; 0: 64 */
+	unsigned clients_max;	 /* connections of each listener; 0: 64 */
 	/* any thread: what /metrics and /healthz say */
 	void (*counters)(void *ctx, struct counters *sum_out);
 	/* @why_out: "" when all is well, else one sentence. Return: true when recording */
@@ -26,13 +26,14 @@ struct api_config {
 /**
  * api_start() - listen and answer, in threads of its own
  * @config: texts are copied
- * @e: -EADDRINUSE somebody answers there already; -EINVAL an address that others can reach, or none;
- *     -EACCES and others as bind(2)
+ * @e: -EADDRINUSE somebody answers there already; -EINVAL an address that others can reach, or
+ * none; -EACCES and others as bind(2)
  */
 int api_start(const struct api_config *config, struct api **a_out, struct err *e) MUST_USE;
 /* api_stop() - ends streams, closes sockets, removes the socket file. NULL is fine. */
 void api_stop(struct api *a);
-/* api_committed() - ids that are now on the tape: /stream sends them. Recorder thread; never blocks. */
+/* api_committed() - ids that are now on the tape: /stream sends them. Recorder thread; never
+ * blocks. */
 void api_committed(struct api *a, const uint64_t *ids, size_t count);
 /* api_address() - "127.0.0.1:7700" as bound (port 0 resolved); "" without one */
 const char *api_address(const struct api *a);

@@ -59,8 +59,8 @@ static struct query query_of(const struct request *q)
 
 static bool accepts(const struct request *q, const char *type)
 {
-	const char *accept = MHD_lookup_connection_value(q->connection, MHD_HEADER_KIND,
-							 MHD_HTTP_HEADER_ACCEPT);
+	const char *accept =
+		MHD_lookup_connection_value(q->connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_ACCEPT);
 
 	return accept && strstr(accept, type);
 }

@@ -19,7 +19,7 @@
  * A stale socket file is told from a living one by connecting to it.
  */
 
-#define BACKLOG     64
+#define BACKLOG	    64
 #define SOCKET_MODE 0660
 
 static int new_socket(int family, struct err *e)
@@ -45,10 +45,12 @@ static int make_way(const struct sockaddr_un *sun, struct err *e)
 	struct stat st;
 
 	if (lstat(sun->sun_path, &st) < 0)
-		return errno == ENOENT ? 0 : err_set(e, -errno, "api.socket %s: %s", sun->sun_path,
-							    strerror(errno));
+		return errno == ENOENT ? 0
+				       : err_set(e, -errno, "api.socket %s: %s", sun->sun_path,
+						 strerror(errno));
 	if (!S_ISSOCK(st.st_mode))
-		return err_set(e, -EEXIST, "api.socket %s: something that is no socket is in the way",
+		return err_set(e, -EEXIST,
+			       "api.socket %s: something that is no socket is in the way",
 			       sun->sun_path);
 	if (somebody_answers(sun))
 		return err_set(e, -EADDRINUSE, "api.socket %s: another process answers there",
@@ -76,7 +78,8 @@ static int bind_unix(int fd, const struct sockaddr_un *sun, struct listen_unix *
 {
 	struct stat st;
 
-	if (fchmod(fd, SOCKET_MODE) < 0 || bind(fd, (const struct sockaddr *)sun, sizeof(*sun)) < 0 ||
+	if (fchmod(fd, SOCKET_MODE) < 0 ||
+	    bind(fd, (const struct sockaddr *)sun, sizeof(*sun)) < 0 ||
 	    chmod(sun->sun_path, SOCKET_MODE) < 0 || listen(fd, BACKLOG) < 0 ||
 	    lstat(sun->sun_path, &st) < 0)
 		return err_set(e, -errno, "api.socket %s: %s", sun->sun_path, strerror(errno));
@@ -133,7 +136,8 @@ static int parse_address(const char *where, union address *out, struct err *e)
 
 	*out = (union address){0};
 	if (!colon || n == 0 || n >= sizeof(host) || port > 65535 || *end)
-		return err_set(e, -EINVAL, "api.listen %s: write 127.0.0.1:7700 or [::1]:7700", where);
+		return err_set(e, -EINVAL, "api.listen %s: write 127.0.0.1:7700 or [::1]:7700",
+			       where);
 	(void)snprintf(host, sizeof(host), "%.*s", (int)n, where);
 	out->v4.sin_port = htons((uint16_t)port); /* at the same place in both */
 	if (host[0] == '[' && host[n - 1] == ']') {
@@ -187,10 +191,11 @@ int listen_tcp(const char *where, char address_out[LISTEN_ADDRESS_MAX], struct e
 	if (r < 0)
 		return r;
 	if (!is_loopback(&a))
-		return err_set(e, -EINVAL,
-			       "api.listen %s: only loopback addresses; others need TLS and tokens, "
-			       "which come later",
-			       where);
+		return err_set(
+			e, -EINVAL,
+			"api.listen %s: only loopback addresses; others need TLS and tokens, "
+			"which come later",
+			where);
 	fd = new_socket(a.any.sa_family, e);
 	if (fd < 0)
 		return fd;

@@ -99,23 +99,13 @@ static int enter(struct writer *w, bool is_mapping)
 static int write_event(struct writer *w, const yaml_event_t *ev)
 {
 	switch ((int)ev->type) {
-	case YAML_SCALAR_EVENT:
-		write_scalar(w, ev);
-		return 0;
-	case YAML_MAPPING_START_EVENT:
-		return enter(w, true);
-	case YAML_SEQUENCE_START_EVENT:
-		return enter(w, false);
-	case YAML_MAPPING_END_EVENT:
-		json_object_end(&w->json);
-		break;
-	case YAML_SEQUENCE_END_EVENT:
-		json_array_end(&w->json);
-		break;
-	case YAML_ALIAS_EVENT:
-		return -EINVAL;
-	default:
-		return 0;
+	case YAML_SCALAR_EVENT: write_scalar(w, ev); return 0;
+	case YAML_MAPPING_START_EVENT: return enter(w, true);
+	case YAML_SEQUENCE_START_EVENT: return enter(w, false);
+	case YAML_MAPPING_END_EVENT: json_object_end(&w->json); break;
+	case YAML_SEQUENCE_END_EVENT: json_array_end(&w->json); break;
+	case YAML_ALIAS_EVENT: return -EINVAL;
+	default: return 0;
 	}
 	w->depth--;
 	take_turns(w);
@@ -140,7 +130,8 @@ int openapi_json(struct buf *out, struct err *e)
 			break;
 		}
 		if (write_event(&w, &ev) < 0)
-			r = err_set(e, -EINVAL, "openapi.yaml: line %zu: not in this subset of YAML",
+			r = err_set(e, -EINVAL,
+				    "openapi.yaml: line %zu: not in this subset of YAML",
 				    ev.start_mark.line + 1);
 		if (ev.type != YAML_STREAM_END_EVENT)
 			yaml_event_delete(&ev);

@@ -76,7 +76,8 @@ struct json request_json(struct request *q)
 	return json_to(&q->body);
 }
 
-void request_problem(struct request *q, unsigned status, const char *parameter, const char *fmt, ...)
+void request_problem(struct request *q, unsigned status, const char *parameter, const char *fmt,
+		     ...)
 {
 	struct json j = request_json(q);
 	char detail[ERR_WHY_MAX + 128];
@@ -101,16 +102,11 @@ static const struct {
 	int error;
 	unsigned status;
 } statuses[] = {
-	{-EINVAL, MHD_HTTP_BAD_REQUEST},
-	{-E2BIG, MHD_HTTP_BAD_REQUEST},
-	{-ENOENT, MHD_HTTP_NOT_FOUND},
-	{-ENOTUNIQ, MHD_HTTP_CONFLICT},
-	{-ETIMEDOUT, MHD_HTTP_GATEWAY_TIMEOUT},
-	{-EAGAIN, MHD_HTTP_SERVICE_UNAVAILABLE},
-	{-EBUSY, MHD_HTTP_SERVICE_UNAVAILABLE},
-	{-EMFILE, MHD_HTTP_SERVICE_UNAVAILABLE},
-	{-ENFILE, MHD_HTTP_SERVICE_UNAVAILABLE},
-	{-ENOMEM, MHD_HTTP_SERVICE_UNAVAILABLE},
+	{-EINVAL, MHD_HTTP_BAD_REQUEST},	 {-E2BIG, MHD_HTTP_BAD_REQUEST},
+	{-ENOENT, MHD_HTTP_NOT_FOUND},		 {-ENOTUNIQ, MHD_HTTP_CONFLICT},
+	{-ETIMEDOUT, MHD_HTTP_GATEWAY_TIMEOUT},	 {-EAGAIN, MHD_HTTP_SERVICE_UNAVAILABLE},
+	{-EBUSY, MHD_HTTP_SERVICE_UNAVAILABLE},	 {-EMFILE, MHD_HTTP_SERVICE_UNAVAILABLE},
+	{-ENFILE, MHD_HTTP_SERVICE_UNAVAILABLE}, {-ENOMEM, MHD_HTTP_SERVICE_UNAVAILABLE},
 };
 
 void request_failed(struct request *q, int error, const char *parameter, const struct err *e)
@@ -187,7 +183,8 @@ static int hex_digit(char c)
 	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* Percent-decode in place (RFC 3986 2.1; + is a blank in a query). Return: the length, -1: broken. */
+/* Percent-decode in place (RFC 3986 2.1; + is a blank in a query). Return: the length, -1: broken.
+ */
 static ptrdiff_t decode(char *s, size_t n)
 {
 	char *to = s;
@@ -234,11 +231,13 @@ static bool read_limit(struct request *q, struct span v)
 	uint64_t n = 0;
 
 	for (size_t i = 0; i < v.len && n <= REQUEST_LIMIT_MAX; i++)
-		n = v.ptr[i] >= '0' && v.ptr[i] <= '9' ? n * 10 + (v.ptr[i] - '0') : UINT64_MAX / 16;
+		n = v.ptr[i] >= '0' && v.ptr[i] <= '9' ? n * 10 + (v.ptr[i] - '0')
+						       : UINT64_MAX / 16;
 	q->limit = n;
 	if (n >= 1 && n <= REQUEST_LIMIT_MAX)
 		return true;
-	request_problem(q, MHD_HTTP_BAD_REQUEST, "limit", "a number from 1 to %d", REQUEST_LIMIT_MAX);
+	request_problem(q, MHD_HTTP_BAD_REQUEST, "limit", "a number from 1 to %d",
+			REQUEST_LIMIT_MAX);
 	return false;
 }
 
@@ -260,8 +259,9 @@ static int read_choice(struct request *q, enum param which, struct span v, const
 	for (size_t i = 0; i < count; i++)
 		if (span_eq(v, span_str(words[i])))
 			return (int)i;
-	request_problem(q, MHD_HTTP_BAD_REQUEST, param_rows[which].name, "it is %s, %s%s%s", words[0],
-			count > 2 ? words[1] : "or ", count > 2 ? " or " : "", words[count - 1]);
+	request_problem(q, MHD_HTTP_BAD_REQUEST, param_rows[which].name, "it is %s, %s%s%s",
+			words[0], count > 2 ? words[1] : "or ", count > 2 ? " or " : "",
+			words[count - 1]);
 	return -1;
 }
 
@@ -287,22 +287,14 @@ static bool read_part(struct request *q, struct span v)
 static bool read_param(struct request *q, enum param which, struct span v, uint64_t now_ns)
 {
 	switch (which) {
-	case PARAM_INDEX_FILTER:
-		return read_filter(q, v);
-	case PARAM_INDEX_SINCE:
-		return read_time(q, which, v, now_ns, &q->since_ns);
-	case PARAM_INDEX_UNTIL:
-		return read_time(q, which, v, now_ns, &q->until_ns);
-	case PARAM_INDEX_LIMIT:
-		return read_limit(q, v);
-	case PARAM_INDEX_CURSOR:
-		return read_cursor(q, v);
-	case PARAM_INDEX_ORDER:
-		return read_order(q, v);
-	case PARAM_INDEX_PART:
-		return read_part(q, v);
-	case PARAM_COUNT:
-		break;
+	case PARAM_INDEX_FILTER: return read_filter(q, v);
+	case PARAM_INDEX_SINCE: return read_time(q, which, v, now_ns, &q->since_ns);
+	case PARAM_INDEX_UNTIL: return read_time(q, which, v, now_ns, &q->until_ns);
+	case PARAM_INDEX_LIMIT: return read_limit(q, v);
+	case PARAM_INDEX_CURSOR: return read_cursor(q, v);
+	case PARAM_INDEX_ORDER: return read_order(q, v);
+	case PARAM_INDEX_PART: return read_part(q, v);
+	case PARAM_COUNT: break;
 	}
 	return false;
 }
@@ -333,7 +325,8 @@ static bool take_param(struct request *q, char *pair, unsigned *seen, uint64_t n
 		n = decode(value, strlen(value));
 		if (n < 0 || *seen >> i & 1) {
 			request_problem(q, MHD_HTTP_BAD_REQUEST, pair, "%s",
-					n < 0 ? "a %% without two hexadecimal digits" : "given twice");
+					n < 0 ? "a %% without two hexadecimal digits"
+					      : "given twice");
 			return false;
 		}
 		*seen |= 1U << i;

@@ -19,9 +19,9 @@ struct MHD_Connection;
 struct MHD_Response;
 struct server;
 
-#define REQUEST_URI_MAX    8000 /* bytes, path and query */
+#define REQUEST_URI_MAX	   8000	     /* bytes, path and query */
 #define REQUEST_BODY_MAX   (1 << 20) /* nothing reads one yet: it is thrown away, up to here */
-#define REQUEST_LIMIT      50
+#define REQUEST_LIMIT	   50
 #define REQUEST_LIMIT_MAX  1000
 #define REQUEST_HEADER_MAX 4
 
@@ -31,23 +31,23 @@ struct request_header {
 };
 
 struct request {
-	struct server *server; /* borrowed */
+	struct server *server;		   /* borrowed */
 	struct MHD_Connection *connection; /* borrowed */
-	char *uri;                 /* owned: as received, percent-encoded; path lies in it */
-	char *query;               /* owned: what stands behind the ?, decoded in place as it is read */
+	char *uri;   /* owned: as received, percent-encoded; path lies in it */
+	char *query; /* owned: what stands behind the ?, decoded in place as it is read */
 	struct span path;
-	struct span id;            /* of {id} in the path */
+	struct span id;		   /* of {id} in the path */
 	const struct route *route; /* NULL: none fits */
 	bool is_head;
-	bool is_tcp;               /* came in by the TCP listener */
+	bool is_tcp; /* came in by the TCP listener */
 	bool has_begun;
-	size_t body_bytes;         /* of the request body, thrown away */
+	size_t body_bytes; /* of the request body, thrown away */
 
 	/* parameters */
 	struct filter *filter; /* owned; NULL: all */
 	uint64_t since_ns, until_ns, cursor, limit;
 	bool is_reverse;
-	bool is_ndjson;        /* by Accept */
+	bool is_ndjson; /* by Accept */
 	enum exchange_json_part part;
 
 	/* the answer */
@@ -71,8 +71,8 @@ void request_header(struct request *q, const char *name, const char *fmt, ...) P
 /* request_json() - begin an answer of type application/json; the writer goes to q->body */
 struct json request_json(struct request *q);
 /* request_problem() - answer with RFC 9457; @parameter: the one that is wrong, or NULL */
-void request_problem(struct request *q, unsigned status, const char *parameter, const char *fmt, ...)
-	PRINTF_LIKE(4, 5);
+void request_problem(struct request *q, unsigned status, const char *parameter, const char *fmt,
+		     ...) PRINTF_LIKE(4, 5);
 /* request_failed() - the problem that an error of the store is; @parameter as above */
 void request_failed(struct request *q, int error, const char *parameter, const struct err *e);
 /* request_borrow() - a reader, or NULL when a problem was answered */

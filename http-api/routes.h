@@ -24,7 +24,8 @@ struct param_row {
 };
 extern const struct param_row param_rows[PARAM_COUNT];
 
-/* route_fn - answer a request: what it does not answer itself, it has filled in (http-api/request.h) */
+/* route_fn - answer a request: what it does not answer itself, it has filled in
+ * (http-api/request.h) */
 typedef void route_fn(struct request *q);
 
 struct route {

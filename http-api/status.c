@@ -29,7 +29,8 @@ static void write_metric_head(struct buf *out, const struct counter_row *row)
 	const char *suffix = suffix_of(row);
 
 	if (row->label[0])
-		buf_add_fmt(out, "# HELP tapeloop_%s%s What became of them, by reason (account %s).\n",
+		buf_add_fmt(out,
+			    "# HELP tapeloop_%s%s What became of them, by reason (account %s).\n",
 			    row->metric, suffix, counter_account_names[row->account]);
 	else
 		buf_add_fmt(out, "# HELP tapeloop_%s%s %s\n", row->metric, suffix, row->what);
@@ -56,9 +57,10 @@ static void write_counters(struct buf *out, const struct counters *c)
 
 static void write_balances(struct buf *out, const struct counters *c)
 {
-	buf_add_str(out, "# HELP tapeloop_account_balance What went in, less what is accounted for: "
-			 "0 once nothing is on its way.\n"
-			 "# TYPE tapeloop_account_balance gauge\n");
+	buf_add_str(out,
+		    "# HELP tapeloop_account_balance What went in, less what is accounted for: "
+		    "0 once nothing is on its way.\n"
+		    "# TYPE tapeloop_account_balance gauge\n");
 	for (int i = 0; i < COUNTER_ACCOUNT_COUNT; i++)
 		buf_add_fmt(out, "tapeloop_account_balance{account=\"%s\"} %lld\n",
 			    counter_account_names[i],
@@ -179,8 +181,8 @@ void get_openapi(struct request *q)
 
 static uint64_t last_event_id(const struct request *q)
 {
-	const char *text = MHD_lookup_connection_value(q->connection, MHD_HEADER_KIND,
-						       "Last-Event-ID");
+	const char *text =
+		MHD_lookup_connection_value(q->connection, MHD_HEADER_KIND, "Last-Event-ID");
 	unsigned bits = 0;
 	uint64_t id = 0;
 

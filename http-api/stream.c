@@ -43,8 +43,8 @@ struct client {
 	struct filter *filter; /* owned; NULL: all */
 	bool is_suspended;     /* under the hub's lock */
 	/* MHD's thread */
-	uint64_t position;     /* in the count of all ids */
-	uint64_t sent_ns;      /* monotonic; under the hub's lock */
+	uint64_t position; /* in the count of all ids */
+	uint64_t sent_ns;  /* monotonic; under the hub's lock */
 	struct buf pending;
 	size_t pending_sent;
 };
@@ -294,9 +294,11 @@ int stream_open(struct stream_hub *h, struct MHD_Connection *connection, struct 
 	(void)pthread_mutex_unlock(&h->lock);
 	if (is_full) {
 		free(c);
-		return err_set(e, -EAGAIN, "%d clients follow the stream already", STREAM_CLIENTS_MAX);
+		return err_set(e, -EAGAIN, "%d clients follow the stream already",
+			       STREAM_CLIENTS_MAX);
 	}
-	*out = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 16384, read_stream, c, free_client);
+	*out = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 16384, read_stream, c,
+						 free_client);
 	if (!*out) {
 		free_client(c);
 		return err_set(e, -ENOMEM, "out of memory");

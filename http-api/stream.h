@@ -10,13 +10,15 @@ struct MHD_Response;
 struct readers;
 struct stream_hub;
 
-#define STREAM_RECENT      16384 /* ids remembered: who is further behind has lost some */
+#define STREAM_RECENT	   16384 /* ids remembered: who is further behind has lost some */
 #define STREAM_CLIENTS_MAX 32
-#define STREAM_SILENCE_NS  (15 * NS_PER_S) /* after so long a comment goes out, to find who has gone */
+#define STREAM_SILENCE_NS                                                                          \
+	(15 * NS_PER_S) /* after so long a comment goes out, to find who has gone */
 
 /* stream_hub_new() - with its own thread, which wakes clients. @readers is borrowed. */
 struct stream_hub *stream_hub_new(struct readers *readers) MUST_USE;
-/* stream_hub_stop() - end all streams; call before MHD_stop_daemon(), which must not find any asleep */
+/* stream_hub_stop() - end all streams; call before MHD_stop_daemon(), which must not find any
+ * asleep */
 void stream_hub_stop(struct stream_hub *h);
 void stream_hub_free(struct stream_hub *h); /* once no connection is left; accepts NULL */
 AUTO_DEFINE(stream_hub, stream_hub_free)

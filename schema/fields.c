@@ -10,15 +10,42 @@ const struct field_row field_rows[FIELD_COUNT] = {
 };
 
 /* how the value column of the table becomes a field_value, by type */
-#define OF_TEXT(v)     {.text = (v)}
-#define OF_NAME(v)     {.text = span_str(v)}
-#define OF_INT(v)      {.number = (v)}
-#define OF_TIME(v)     {.number = (v)}
-#define OF_DURATION(v) {.number = (v)}
-#define OF_ID(v)       {.number = (v)}
-#define OF_FLAGS(v)    {.number = (v)}
-#define OF_BOOL(v)     {.number = (v)}
-#define OF_ADDRESS(v)  {.endpoint = (v)}
+#define OF_TEXT(v)                                                                                 \
+	{                                                                                          \
+		.text = (v)                                                                        \
+	}
+#define OF_NAME(v)                                                                                 \
+	{                                                                                          \
+		.text = span_str(v)                                                                \
+	}
+#define OF_INT(v)                                                                                  \
+	{                                                                                          \
+		.number = (v)                                                                      \
+	}
+#define OF_TIME(v)                                                                                 \
+	{                                                                                          \
+		.number = (v)                                                                      \
+	}
+#define OF_DURATION(v)                                                                             \
+	{                                                                                          \
+		.number = (v)                                                                      \
+	}
+#define OF_ID(v)                                                                                   \
+	{                                                                                          \
+		.number = (v)                                                                      \
+	}
+#define OF_FLAGS(v)                                                                                \
+	{                                                                                          \
+		.number = (v)                                                                      \
+	}
+#define OF_BOOL(v)                                                                                 \
+	{                                                                                          \
+		.number = (v)                                                                      \
+	}
+#define OF_ADDRESS(v)                                                                              \
+	{                                                                                          \
+		.endpoint = (v)                                                                    \
+	}
 
 struct field_value field_get(const struct exchange *x, enum field which)
 {
@@ -28,8 +55,7 @@ struct field_value field_get(const struct exchange *x, enum field which)
 		return (struct field_value)OF_##TYPE(value);
 #include "schema/fields.tbl.h"
 #undef FIELD
-	case FIELD_COUNT:
-		break;
+	case FIELD_COUNT: break;
 	}
 	return (struct field_value){0};
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* fields.h - the fields of an exchange as numbers, rows and values: what fields.tbl.h says, for code */
+/* fields.h - the fields of an exchange as numbers, rows and values: what fields.tbl.h says, for
+ * code */
 #pragma once
 
 #include "schema/exchange.h"
@@ -32,8 +33,8 @@ extern const struct field_row field_rows[FIELD_COUNT];
 
 /* One of the three is set, as the row's type says. */
 struct field_value {
-	struct span text;                /* TEXT, NAME; borrowed from the exchange or static */
-	uint64_t number;                 /* INT, TIME, DURATION [ns], ID, FLAGS, BOOL */
+	struct span text;		 /* TEXT, NAME; borrowed from the exchange or static */
+	uint64_t number;		 /* INT, TIME, DURATION [ns], ID, FLAGS, BOOL */
 	const struct endpoint *endpoint; /* ADDRESS; borrowed from the exchange */
 };
 

@@ -17,7 +17,8 @@ struct filter;
  * @text: UTF-8; empty selects everything
  * @e:    names the column [characters from 1] and shows the line with a caret under it
  *
- * Return: 0 with a filter to be freed by filter_free(); -EINVAL; -E2BIG too long or too deep; -ENOMEM.
+ * Return: 0 with a filter to be freed by filter_free(); -EINVAL; -E2BIG too long or too deep;
+ * -ENOMEM.
  */
 int filter_parse(struct span text, struct filter **f_out, struct err *e) MUST_USE;
 void filter_free(struct filter *f); /* accepts NULL */
@@ -35,11 +36,11 @@ struct filter_param {
 	bool is_blob; /* text: bind it as BLOB */
 };
 struct filter_sql {
-	struct buf where;            /* a condition over SQL_FROM (schema/sql.h); "1" for all */
+	struct buf where;	     /* a condition over SQL_FROM (schema/sql.h); "1" for all */
 	struct filter_param *params; /* in order of the ? in where; owned */
 	size_t param_count;
 	uint8_t *bytes; /* what params were made up for the SQL; owned */
-	bool is_exact; /* false: rows that pass must still be judged by filter_matches() */
+	bool is_exact;	/* false: rows that pass must still be judged by filter_matches() */
 };
 /* filter_to_sql() - never excludes a row that filter_matches() would take. Return: 0 or -ENOMEM. */
 int filter_to_sql(const struct filter *f, struct filter_sql *out) MUST_USE;

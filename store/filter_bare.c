@@ -70,7 +70,8 @@ static void write_path(struct span s, struct buf *out)
 
 bool filter_bare(struct span source, struct buf *out)
 {
-	while (source.len && (source.ptr[source.len - 1] == '\n' || source.ptr[source.len - 1] == '\r'))
+	while (source.len &&
+	       (source.ptr[source.len - 1] == '\n' || source.ptr[source.len - 1] == '\r'))
 		source.len--;
 	source = span_trim(source);
 	if (is_status(source)) {

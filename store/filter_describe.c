@@ -77,9 +77,11 @@ static void write_list(const struct node *n, struct buf *out)
 }
 
 static const char *const signs[] = {
-	[OP_EQ] = " == ",	       [OP_LT] = " < ",		[OP_LE] = " <= ",
-	[OP_GT] = " > ",	       [OP_GE] = " >= ",	[OP_STARTS] = ".startsWith(",
-	[OP_ENDS] = ".endsWith(",      [OP_CONTAINS] = ".contains(", [OP_HAS] = " in ",
+	[OP_EQ] = " == ",	  [OP_LT] = " < ",
+	[OP_LE] = " <= ",	  [OP_GT] = " > ",
+	[OP_GE] = " >= ",	  [OP_STARTS] = ".startsWith(",
+	[OP_ENDS] = ".endsWith(", [OP_CONTAINS] = ".contains(",
+	[OP_HAS] = " in ",
 };
 
 /* "redacted" in anomalies; of several bits, one of them */

@@ -23,22 +23,16 @@ static int64_t signed_number(uint64_t n)
 static bool order_holds(enum test_op op, int sign)
 {
 	switch (op) {
-	case OP_EQ:
-		return sign == 0;
-	case OP_LT:
-		return sign < 0;
-	case OP_LE:
-		return sign <= 0;
-	case OP_GT:
-		return sign > 0;
-	case OP_GE:
-		return sign >= 0;
+	case OP_EQ: return sign == 0;
+	case OP_LT: return sign < 0;
+	case OP_LE: return sign <= 0;
+	case OP_GT: return sign > 0;
+	case OP_GE: return sign >= 0;
 	case OP_STARTS:
 	case OP_ENDS:
 	case OP_CONTAINS:
 	case OP_HAS:
-	case OP_FAILED:
-		break;
+	case OP_FAILED: break;
 	}
 	return false;
 }
@@ -128,19 +122,14 @@ static bool field_test(const struct node *n, const struct exchange *x)
 
 	switch ((enum field_type)field_rows[n->left.field].type) {
 	case FIELD_TYPE_TEXT:
-	case FIELD_TYPE_NAME:
-		return any_text(n, v.text);
+	case FIELD_TYPE_NAME: return any_text(n, v.text);
 	case FIELD_TYPE_INT:
 	case FIELD_TYPE_TIME:
 	case FIELD_TYPE_DURATION:
-	case FIELD_TYPE_BOOL:
-		return any_number(n, signed_number(v.number));
-	case FIELD_TYPE_ADDRESS:
-		return address_test(n, v.endpoint);
-	case FIELD_TYPE_ID:
-		return id_test(n, v.number);
-	case FIELD_TYPE_FLAGS:
-		return (v.number & (uint64_t)n->values[0].number) != 0;
+	case FIELD_TYPE_BOOL: return any_number(n, signed_number(v.number));
+	case FIELD_TYPE_ADDRESS: return address_test(n, v.endpoint);
+	case FIELD_TYPE_ID: return id_test(n, v.number);
+	case FIELD_TYPE_FLAGS: return (v.number & (uint64_t)n->values[0].number) != 0;
 	}
 	return false;
 }
@@ -155,16 +144,14 @@ static bool pair_test(const struct node *n, const struct exchange *x)
 		return a.endpoint->is_ipv4 == b.endpoint->is_ipv4 &&
 		       memcmp(a.endpoint->address, b.endpoint->address, 16) == 0;
 	case FIELD_TYPE_TEXT:
-	case FIELD_TYPE_NAME:
-		return text_holds(n->op, a.text, b.text);
+	case FIELD_TYPE_NAME: return text_holds(n->op, a.text, b.text);
 	case FIELD_TYPE_ID:
 		return order_holds(n->op, (a.number > b.number) - (a.number < b.number));
 	case FIELD_TYPE_INT:
 	case FIELD_TYPE_TIME:
 	case FIELD_TYPE_DURATION:
 	case FIELD_TYPE_BOOL:
-	case FIELD_TYPE_FLAGS:
-		break;
+	case FIELD_TYPE_FLAGS: break;
 	}
 	return number_holds(n->op, signed_number(a.number), signed_number(b.number));
 }

@@ -10,9 +10,9 @@
  *
  * The source is cut into tokens at once, because their number bounds everything the parser will
  * allocate. Strings follow the CEL specification: single or double quotes, r"raw", b"octets"; in a
- * string \xHH and \ooo are code points, written as UTF-8, in b"" they are octets. An escape is never
- * shorter than what it stands for, so all strings together fit in as many bytes as the source has.
- * A dotted word is one token: what is a field and what is a method is the parser's business.
+ * string \xHH and \ooo are code points, written as UTF-8, in b"" they are octets. An escape is
+ * never shorter than what it stands for, so all strings together fit in as many bytes as the source
+ * has. A dotted word is one token: what is a field and what is a method is the parser's business.
  */
 
 /* ---- messages ---- */
@@ -58,7 +58,8 @@ static void show_line(struct buf *out, struct span line, size_t at)
 
 	buf_add_fmt(out, "\n  %s", before);
 	for (size_t i = 0; i < shown.len; i++)
-		buf_add_char(out, shown.ptr[i] < ' ' || shown.ptr[i] == 0x7f ? ' ' : (char)shown.ptr[i]);
+		buf_add_char(out,
+			     shown.ptr[i] < ' ' || shown.ptr[i] == 0x7f ? ' ' : (char)shown.ptr[i]);
 	buf_add_fmt(out, "%s\n  %*s^", after,
 		    (int)(strlen(before) + count_chars(span_of(shown.ptr, at - skip))), "");
 }
@@ -158,7 +159,18 @@ static int take_digits(struct lexer *l, unsigned count, unsigned base, uint32_t 
 }
 
 /* Escapes of one letter, and what they stand for. */
-static const char plain_escapes[] = "a\a" "b\b" "f\f" "n\n" "r\r" "t\t" "v\v" "\\\\" "\"\"" "''" "``" "??";
+static const char plain_escapes[] = "a\a"
+				    "b\b"
+				    "f\f"
+				    "n\n"
+				    "r\r"
+				    "t\t"
+				    "v\v"
+				    "\\\\"
+				    "\"\""
+				    "''"
+				    "``"
+				    "??";
 
 /* Escapes with digits: the letter, how many. An octal one begins with its first digit. */
 static int take_numbered_escape(struct lexer *l, int c, bool is_octets)
@@ -173,7 +185,8 @@ static int take_numbered_escape(struct lexer *l, int c, bool is_octets)
 		return filter_error(l->e, l->source, begin, -EINVAL, "no such escape: \\%c",
 				    c > ' ' && c < 0x7f ? c : '?');
 	if (is_octets && count >= 4)
-		return filter_error(l->e, l->source, begin, -EINVAL, "b\"\" holds octets: use \\xHH");
+		return filter_error(l->e, l->source, begin, -EINVAL,
+				    "b\"\" holds octets: use \\xHH");
 	if (!is_octal)
 		l->at++;
 	r = take_digits(l, count, is_octal ? 8 : 16, &v);
@@ -245,11 +258,13 @@ static int take_number(struct lexer *l, struct token *t)
 		if (d < 0 || d >= base)
 			break;
 		if (v > (INT64_MAX - d) / base)
-			return filter_error(l->e, l->source, t->at, -EINVAL, "this number is too large");
+			return filter_error(l->e, l->source, t->at, -EINVAL,
+					    "this number is too large");
 		v = v * base + d;
 	}
 	if (peek_byte(l, 0) == '.')
-		return filter_error(l->e, l->source, l->at, -EINVAL, "numbers have no fraction here");
+		return filter_error(l->e, l->source, l->at, -EINVAL,
+				    "numbers have no fraction here");
 	if (begins_word(peek_byte(l, 0)) || l->source.ptr[l->at - 1] == 'x')
 		return filter_error(l->e, l->source, t->at, -EINVAL,
 				    "not a number; a time span is duration(\"300ms\"), "
@@ -317,7 +332,8 @@ static int take_sign(struct lexer *l, struct token *t)
 		if (rest.len < n || memcmp(rest.ptr, signs[i].text, n) != 0)
 			continue;
 		if (signs[i].mistake)
-			return filter_error(l->e, l->source, l->at, -EINVAL, "%s", signs[i].mistake);
+			return filter_error(l->e, l->source, l->at, -EINVAL, "%s",
+					    signs[i].mistake);
 		t->type = signs[i].type;
 		l->at += n;
 		return 0;

@@ -124,8 +124,8 @@ static int parse_literal(struct parser *p, struct literal *out)
 
 static int parse_list(struct parser *p, struct term *out)
 {
-	*out = (struct term){.kind = TERM_LIST, .at = p->next->at,
-			     .items = p->literals + p->literal_count};
+	*out = (struct term){
+		.kind = TERM_LIST, .at = p->next->at, .items = p->literals + p->literal_count};
 	p->next++;
 	while (p->next->type != TOKEN_LIST_CLOSE) {
 		int r;
@@ -172,8 +172,9 @@ static int name_header(struct parser *p, struct term *t, const struct token *nam
 		return 0;
 	}
 	if (name->text.len && name->text.ptr[0] == ':')
-		return FAIL(p, name->at, "no such pseudo-header; there are request :method, :path, "
-					 ":authority and response :status");
+		return FAIL(p, name->at,
+			    "no such pseudo-header; there are request :method, :path, "
+			    ":authority and response :status");
 	t->operand.name = name->text;
 	return 0;
 }
@@ -202,9 +203,9 @@ static const struct message_word {
 	uint8_t kind; /* enum operand_kind */
 	bool is_response;
 } message_words[] = {
-	{"request.headers", OPERAND_HEADER, false},  {"response.headers", OPERAND_HEADER, true},
-	{"requestHeaders", OPERAND_HEADER, false},   {"responseHeaders", OPERAND_HEADER, true},
-	{"request.body", OPERAND_BODY, false},	     {"response.body", OPERAND_BODY, true},
+	{"request.headers", OPERAND_HEADER, false}, {"response.headers", OPERAND_HEADER, true},
+	{"requestHeaders", OPERAND_HEADER, false},  {"responseHeaders", OPERAND_HEADER, true},
+	{"request.body", OPERAND_BODY, false},	    {"response.body", OPERAND_BODY, true},
 };
 
 /* a field, a body, headers */
@@ -289,7 +290,8 @@ static int parse_method(struct parser *p, struct term *t, struct span name, size
 	if (m->why)
 		return FAIL(p, at, "%s", m->why);
 	if (t->kind != TERM_OPERAND)
-		return FAIL(p, t->at, "%s belongs behind a field: path.startsWith(\"/api/\")", m->name);
+		return FAIL(p, t->at, "%s belongs behind a field: path.startsWith(\"/api/\")",
+			    m->name);
 	r = parse_text_argument(p, "path.startsWith(\"/api/\")", &l);
 	return r < 0 ? r : term_part(p, t, &self, (enum test_op)m->op, at, &l);
 }
@@ -414,16 +416,11 @@ static int parse_unary(struct parser *p, struct term *out)
 static enum test_op op_of(enum token_type t)
 {
 	switch ((int)t) {
-	case TOKEN_LT:
-		return OP_LT;
-	case TOKEN_LE:
-		return OP_LE;
-	case TOKEN_GT:
-		return OP_GT;
-	case TOKEN_GE:
-		return OP_GE;
-	default:
-		return OP_EQ; /* and !=, which negates it */
+	case TOKEN_LT: return OP_LT;
+	case TOKEN_LE: return OP_LE;
+	case TOKEN_GT: return OP_GT;
+	case TOKEN_GE: return OP_GE;
+	default: return OP_EQ; /* and !=, which negates it */
 	}
 }
 

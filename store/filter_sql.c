@@ -27,7 +27,7 @@
 enum truth { NEVER, ALWAYS, DEPENDS };
 
 /* bytes made up for one value at most, beside a copy of its text */
-#define MADE_UP_MAX (INET6_ADDRSTRLEN + SQL_TRACE_BYTES)
+#define MADE_UP_MAX	 (INET6_ADDRSTRLEN + SQL_TRACE_BYTES)
 #define PARAMS_PER_VALUE 3
 
 struct writer {
@@ -48,10 +48,12 @@ static bool is_text_kind(const struct column *c)
 	       c->kind == COLUMN_KIND_ADDRESS;
 }
 
-/* An address, or a range that is a beginning of its text: 10.0.0.0/8 is all that begins with "10." */
+/* An address, or a range that is a beginning of its text: 10.0.0.0/8 is all that begins with "10."
+ */
 static bool is_plain_range(const struct value *v)
 {
-	return v->prefix_bits == 128 || (v->is_ipv4 && v->prefix_bits > 96 && v->prefix_bits % 8 == 0);
+	return v->prefix_bits == 128 ||
+	       (v->is_ipv4 && v->prefix_bits > 96 && v->prefix_bits % 8 == 0);
 }
 
 static bool values_have_sql(const struct node *n, const struct column *c)
@@ -255,7 +257,8 @@ static void put_equal(struct writer *w, const struct column *c, const struct val
 /* IN for what is compared as it stands, else OR */
 static void put_one_of(struct writer *w, const struct node *n, const struct column *c)
 {
-	bool is_in = n->value_count > 1 && c->kind != COLUMN_KIND_TRACE && c->kind != COLUMN_KIND_ADDRESS;
+	bool is_in = n->value_count > 1 && c->kind != COLUMN_KIND_TRACE &&
+		     c->kind != COLUMN_KIND_ADDRESS;
 
 	if (is_in)
 		put(w, c->sql);
@@ -281,7 +284,8 @@ static const char *const order_signs[][2] = {
 	[OP_GT] = {" > ", " <= "}, [OP_GE] = {" >= ", " < "},
 };
 
-static void put_order(struct writer *w, const struct node *n, const struct column *c, bool is_negated)
+static void put_order(struct writer *w, const struct node *n, const struct column *c,
+		      bool is_negated)
 {
 	const char *sign = order_signs[n->op][is_negated];
 	const struct value *v = &n->values[0];

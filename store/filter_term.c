@@ -79,7 +79,7 @@ static void add_value(struct parser *p, struct node *n, struct value v)
 
 /* operand op literal */
 int term_test(struct parser *p, struct term *out, const struct term *left, enum test_op op,
-		    size_t op_at, const struct literal *l)
+	      size_t op_at, const struct literal *l)
 {
 	struct node *n;
 	struct value v;
@@ -111,13 +111,15 @@ int term_as_condition(struct parser *p, struct term *t)
 	if (t->kind == TERM_CONDITION)
 		return 0;
 	if (t->kind == TERM_LITERAL && t->literal.type == LITERAL_BOOL)
-		return term_set(p, t, t->at, term_new_node(p, t->literal.number ? NODE_AND : NODE_OR));
+		return term_set(p, t, t->at,
+				term_new_node(p, t->literal.number ? NODE_AND : NODE_OR));
 	if (t->kind == TERM_OPERAND && operand_type(&t->operand) == FIELD_TYPE_BOOL)
 		return term_test(p, t, t, OP_EQ, t->at, &yes);
 	if (t->kind != TERM_OPERAND)
 		return FAIL(p, t->at, "%s", what[t->kind]);
 	filter_operand_name(&t->operand, &name);
-	return FAIL(p, t->at, "%s alone is no condition: compare it with something", buf_cstr(&name));
+	return FAIL(p, t->at, "%s alone is no condition: compare it with something",
+		    buf_cstr(&name));
 }
 
 /* ---- comparisons ---- */
@@ -125,16 +127,11 @@ int term_as_condition(struct parser *p, struct term *t)
 static enum test_op flipped(enum test_op op)
 {
 	switch ((int)op) {
-	case OP_LT:
-		return OP_GT;
-	case OP_LE:
-		return OP_GE;
-	case OP_GT:
-		return OP_LT;
-	case OP_GE:
-		return OP_LE;
-	default:
-		return op;
+	case OP_LT: return OP_GT;
+	case OP_LE: return OP_GE;
+	case OP_GT: return OP_LT;
+	case OP_GE: return OP_LE;
+	default: return op;
 	}
 }
 
@@ -152,7 +149,8 @@ static int set_status_prefix(struct parser *p, struct term *out, const struct te
 	for (size_t i = 0; i < 3; i++) {
 		int digit = i < l->text.len ? l->text.ptr[i] - '0' : -1;
 
-		if (l->text.len < 1 || l->text.len > 3 || digit > 9 || (i < l->text.len && digit < 0))
+		if (l->text.len < 1 || l->text.len > 3 || digit > 9 ||
+		    (i < l->text.len && digit < 0))
 			return FAIL(p, l->at, "the beginning of a status is one to three digits");
 		low.number = low.number * 10 + (digit < 0 ? 0 : digit);
 		high.number = high.number * 10 + (digit < 0 ? 9 : digit);
@@ -171,9 +169,10 @@ static int set_status_prefix(struct parser *p, struct term *out, const struct te
 }
 
 int term_part(struct parser *p, struct term *out, const struct term *left, enum test_op op,
-		    size_t op_at, const struct literal *l)
+	      size_t op_at, const struct literal *l)
 {
-	if (left->operand.is_text && operand_type(&left->operand) == FIELD_TYPE_INT && op == OP_STARTS)
+	if (left->operand.is_text && operand_type(&left->operand) == FIELD_TYPE_INT &&
+	    op == OP_STARTS)
 		return set_status_prefix(p, out, left, l);
 	return term_test(p, out, left, op, op_at, l);
 }
@@ -209,10 +208,12 @@ static int set_pair(struct parser *p, struct term *out, struct term *left, enum 
 }
 
 /* failed() == false, as CEL allows */
-static int set_truth(struct parser *p, struct term *out, struct term *left, const struct term *right)
+static int set_truth(struct parser *p, struct term *out, struct term *left,
+		     const struct term *right)
 {
 	if (right->kind != TERM_LITERAL || right->literal.type != LITERAL_BOOL)
-		return FAIL(p, right->at, "a condition is true or false; join conditions by && or ||");
+		return FAIL(p, right->at,
+			    "a condition is true or false; join conditions by && or ||");
 	if (right->literal.number)
 		return term_set(p, out, left->at, left->node);
 	return term_not(p, out, left->at, left->node);
@@ -236,7 +237,7 @@ static int set_empty_set(struct parser *p, struct term *out, const struct term *
 }
 
 int term_compare(struct parser *p, struct term *out, struct term *left, enum test_op op,
-		   size_t op_at, struct term *right)
+		 size_t op_at, struct term *right)
 {
 	if (left->kind == TERM_LITERAL && right->kind != TERM_LITERAL) {
 		struct term t = *left;
@@ -278,8 +279,7 @@ static int set_one_of(struct parser *p, struct term *out, const struct term *lef
 	for (size_t i = 0; i < count; i++) {
 		struct value v;
 
-		r = filter_convert(&left->operand, OP_EQ, &items[i], true, p->source, &v,
-				   p->e);
+		r = filter_convert(&left->operand, OP_EQ, &items[i], true, p->source, &v, p->e);
 		if (r < 0)
 			return r;
 		add_value(p, n, v);
@@ -299,7 +299,8 @@ static int set_has(struct parser *p, struct term *out, const struct term *name,
 	int r = 0;
 
 	if (name->kind != TERM_LITERAL || name->literal.type != LITERAL_TEXT)
-		return FAIL(p, name->at, "a name in quotes stands before in: \"redacted\" in anomalies");
+		return FAIL(p, name->at,
+			    "a name in quotes stands before in: \"redacted\" in anomalies");
 	if (set->kind == TERM_HEADERS)
 		o.name = name->literal.text;
 	else
@@ -313,11 +314,12 @@ static int set_has(struct parser *p, struct term *out, const struct term *name,
 }
 
 int term_in(struct parser *p, struct term *out, const struct term *left, size_t op_at,
-		   const struct term *right)
+	    const struct term *right)
 {
-	bool is_flags = right->kind == TERM_OPERAND && operand_type(&right->operand) == FIELD_TYPE_FLAGS;
-	bool is_address = left->kind == TERM_OPERAND &&
-			  operand_type(&left->operand) == FIELD_TYPE_ADDRESS;
+	bool is_flags =
+		right->kind == TERM_OPERAND && operand_type(&right->operand) == FIELD_TYPE_FLAGS;
+	bool is_address =
+		left->kind == TERM_OPERAND && operand_type(&left->operand) == FIELD_TYPE_ADDRESS;
 
 	if (is_flags || right->kind == TERM_HEADERS)
 		return set_has(p, out, left, right);

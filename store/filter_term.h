@@ -17,11 +17,11 @@ enum term_kind { TERM_CONDITION, TERM_OPERAND, TERM_LITERAL, TERM_LIST, TERM_AFF
 struct term {
 	enum term_kind kind;
 	size_t at;
-	struct node *node;       /* CONDITION */
-	struct operand operand;  /* OPERAND; HEADERS: which message */
-	struct literal literal;  /* LITERAL, AFFIX: its text */
-	enum test_op affix;      /* AFFIX: OP_STARTS for prefix(), OP_ENDS for suffix() */
-	struct literal *items;   /* LIST: in parser::literals */
+	struct node *node;	/* CONDITION */
+	struct operand operand; /* OPERAND; HEADERS: which message */
+	struct literal literal; /* LITERAL, AFFIX: its text */
+	enum test_op affix;	/* AFFIX: OP_STARTS for prefix(), OP_ENDS for suffix() */
+	struct literal *items;	/* LIST: in parser::literals */
 	size_t item_count;
 };
 

@@ -12,10 +12,10 @@
 #include "schema/fields.h"
 #include "store/filter.h"
 
-#define FILTER_TEXT_MAX  8192 /* bytes of an expression */
+#define FILTER_TEXT_MAX	 8192 /* bytes of an expression */
 #define FILTER_DEPTH_MAX 48   /* nested brackets and ! */
-#define FILTER_NODE_MAX  512  /* conditions and operators */
-#define FILTER_LIST_MAX  256  /* values in one [..] */
+#define FILTER_NODE_MAX	 512  /* conditions and operators */
+#define FILTER_LIST_MAX	 256  /* values in one [..] */
 
 /* ---- tokens (filter_lex.c) ---- */
 
@@ -45,9 +45,9 @@ enum token_type {
 
 struct token {
 	enum token_type type;
-	size_t at;        /* where it begins [bytes of the source] */
+	size_t at;	  /* where it begins [bytes of the source] */
 	struct span text; /* NAME: in the source; STRING: in filter::bytes */
-	int64_t number;   /* INT */
+	int64_t number;	  /* INT */
 };
 
 /**
@@ -61,7 +61,8 @@ int filter_lex(struct span source, struct token *tokens, uint8_t *bytes, struct 
 /* filter_error() - "column N: sentence", the line and a caret. Return: @code. */
 int filter_error(struct err *e, struct span source, size_t at, int code, const char *fmt, ...)
 	PRINTF_LIKE(5, 6);
-/* filter_bare() - write a bare form (500, 5xx, /api/cart*, cart) as an expression. Return: it was one. */
+/* filter_bare() - write a bare form (500, 5xx, /api/cart*, cart) as an expression. Return: it was
+ * one. */
 bool filter_bare(struct span source, struct buf *out);
 
 /* ---- the tree ---- */
@@ -70,16 +71,16 @@ enum operand_kind { OPERAND_FIELD, OPERAND_HEADER, OPERAND_BODY };
 
 /* The left side of a test: something of an exchange. */
 struct operand {
-	uint8_t kind;     /* enum operand_kind */
-	uint8_t field;    /* enum field */
+	uint8_t kind;	  /* enum operand_kind */
+	uint8_t field;	  /* enum field */
 	bool is_response; /* HEADER, BODY: of which message */
-	bool is_text;     /* Loop's headers[":status"]: a number that is written in quotes */
+	bool is_text;	  /* Loop's headers[":status"]: a number that is written in quotes */
 	struct span name; /* HEADER: lives in filter::bytes */
 };
 
 struct value {
 	struct span text;    /* TEXT, NAME, header, body; lives in filter::bytes */
-	int64_t number;      /* the others; FLAGS: the mask */
+	int64_t number;	     /* the others; FLAGS: the mask */
 	uint8_t address[16]; /* ADDRESS, as struct endpoint has it */
 	uint8_t prefix_bits; /* ADDRESS: how many of the 128 bits must agree */
 	bool is_ipv4;
@@ -101,14 +102,14 @@ enum test_op {
 	OP_STARTS,
 	OP_ENDS,
 	OP_CONTAINS,
-	OP_HAS,    /* FLAGS: a bit of the mask is set; HEADER: it is there */
+	OP_HAS,	   /* FLAGS: a bit of the mask is set; HEADER: it is there */
 	OP_FAILED, /* no operand */
 };
 
 struct node {
-	uint8_t kind;       /* enum node_kind */
-	uint8_t op;         /* enum test_op */
-	bool has_right;     /* compares with .right instead of .values */
+	uint8_t kind;	/* enum node_kind */
+	uint8_t op;	/* enum test_op */
+	bool has_right; /* compares with .right instead of .values */
 	struct operand left, right;
 	struct value *values; /* in filter::values */
 	size_t value_count;
@@ -128,7 +129,8 @@ struct filter {
 /* operand_type() - headers and bodies are TEXT */
 static inline enum field_type operand_type(const struct operand *o)
 {
-	return o->kind == OPERAND_FIELD ? (enum field_type)field_rows[o->field].type : FIELD_TYPE_TEXT;
+	return o->kind == OPERAND_FIELD ? (enum field_type)field_rows[o->field].type
+					: FIELD_TYPE_TEXT;
 }
 
 /* ---- literals and types (filter_type.c) ---- */
@@ -137,7 +139,7 @@ enum literal_type { LITERAL_TEXT, LITERAL_INT, LITERAL_TIME, LITERAL_DURATION, L
 
 struct literal {
 	enum literal_type type;
-	size_t at;        /* where it stands [bytes of the source] */
+	size_t at;	  /* where it stands [bytes of the source] */
 	struct span text; /* lives in filter::bytes */
 	int64_t number;
 };
@@ -154,12 +156,14 @@ int filter_can(const struct operand *o, enum test_op op, struct span source, siz
 	       struct err *e) MUST_USE;
 /* filter_operand_name() - as it is typed: status, request.headers["x"] */
 void filter_operand_name(const struct operand *o, struct buf *out);
-/* filter_field() - a field by name; the error suggests the nearest. Return: enum field or -EINVAL. */
+/* filter_field() - a field by name; the error suggests the nearest. Return: enum field or -EINVAL.
+ */
 int filter_field(struct span name, struct span source, size_t at, struct err *e) MUST_USE;
 /* filter_anomalies() - "gap_request", or "gap" for all that begin so -> bits */
-int filter_anomalies(const struct literal *l, struct span source, int64_t *mask_out, struct err *e)
-	MUST_USE;
-/* filter_outcome() - failed("reset"): an outcome that counts as failed. Return: number or -EINVAL. */
+int filter_anomalies(const struct literal *l, struct span source, int64_t *mask_out,
+		     struct err *e) MUST_USE;
+/* filter_outcome() - failed("reset"): an outcome that counts as failed. Return: number or -EINVAL.
+ */
 int filter_outcome(const struct literal *l, struct span source, struct err *e) MUST_USE;
 /* filter_quote() - @s as a string literal of the language */
 void filter_quote(struct span s, struct buf *out);

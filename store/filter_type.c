@@ -22,11 +22,11 @@ static const struct type_row {
 	const char *noun;
 	enum literal_type literal;
 	const char *example; /* how its literal is written */
-	unsigned ops;        /* bits 1 << enum test_op */
+	unsigned ops;	     /* bits 1 << enum test_op */
 } type_rows[] = {
 #define BIT(op) (1U << OP_##op)
-#define ORDER   (BIT(EQ) | BIT(LT) | BIT(LE) | BIT(GT) | BIT(GE))
-#define PARTS   (BIT(STARTS) | BIT(ENDS) | BIT(CONTAINS))
+#define ORDER	(BIT(EQ) | BIT(LT) | BIT(LE) | BIT(GT) | BIT(GE))
+#define PARTS	(BIT(STARTS) | BIT(ENDS) | BIT(CONTAINS))
 	[FIELD_TYPE_TEXT] = {"text", LITERAL_TEXT, "\"cart\"", ORDER | PARTS | BIT(HAS)},
 	[FIELD_TYPE_INT] = {"a number", LITERAL_INT, "500", ORDER},
 	[FIELD_TYPE_TIME] = {"a time", LITERAL_TIME, "timestamp(\"2026-11-22T03:00:00Z\")", ORDER},
@@ -42,8 +42,8 @@ static const struct type_row {
 };
 
 static const char *const literal_nouns[] = {
-	[LITERAL_TEXT] = "text",		[LITERAL_INT] = "a number",
-	[LITERAL_TIME] = "a time",		[LITERAL_DURATION] = "a duration",
+	[LITERAL_TEXT] = "text",	  [LITERAL_INT] = "a number",
+	[LITERAL_TIME] = "a time",	  [LITERAL_DURATION] = "a duration",
 	[LITERAL_BOOL] = "true or false",
 };
 
@@ -85,7 +85,8 @@ static int no_such(const char *what, struct span typed, const char *meant, struc
 {
 	return filter_error(e, source, at, -EINVAL, "no %s %.*s; %s%s%s", what,
 			    (int)MIN(typed.len, (size_t)NAME_SHOWN_MAX), (const char *)typed.ptr,
-			    meant ? "did you mean " : otherwise, meant ? meant : "", meant ? "?" : "");
+			    meant ? "did you mean " : otherwise, meant ? meant : "",
+			    meant ? "?" : "");
 }
 
 /* "service" is near "dst.service": people forget whose. */
@@ -96,8 +97,8 @@ static bool is_last_part(struct span part, struct span name)
 }
 
 static const char *const other_words[] = {
-	"failed()", "duration()", "timestamp()", "request.headers", "response.headers",
-	"request.body", "response.body", "true", "false",
+	"failed()",	"duration()",	 "timestamp()", "request.headers", "response.headers",
+	"request.body", "response.body", "true",	"false",
 };
 
 static const char *nearest_field(struct span name)
@@ -120,7 +121,8 @@ int filter_field(struct span name, struct span source, size_t at, struct err *e)
 
 	if (field >= 0)
 		return field;
-	return no_such("field", name, nearest_field(name), source, at, "text is written in quotes", e);
+	return no_such("field", name, nearest_field(name), source, at, "text is written in quotes",
+		       e);
 }
 
 /* ---- names ---- */
@@ -185,7 +187,8 @@ static int convert_name(const struct operand *o, const struct literal *l, struct
 		*out = (struct value){.text = l->text, .number = number};
 		return 0;
 	}
-	return filter_error(e, source, l->at, -EINVAL, "%s has no names", field_rows[o->field].name);
+	return filter_error(e, source, l->at, -EINVAL, "%s has no names",
+			    field_rows[o->field].name);
 }
 
 int filter_outcome(const struct literal *l, struct span source, struct err *e)
@@ -195,8 +198,9 @@ int filter_outcome(const struct literal *l, struct span source, struct err *e)
 	int number = find_name(l->text, OUTCOME_COUNT, outcome_name, &meant);
 
 	if (number < 0)
-		return no_such("outcome", l->text, meant, source, l->at,
-			       "failed() knows server_error, grpc_error, reset, timeout, no_response", e);
+		return no_such(
+			"outcome", l->text, meant, source, l->at,
+			"failed() knows server_error, grpc_error, reset, timeout, no_response", e);
 	x.outcome = (uint8_t)number;
 	if (!exchange_is_failed(&x))
 		return filter_error(e, source, l->at, -EINVAL,
@@ -274,7 +278,8 @@ static int convert_address(const struct literal *l, bool is_in, struct span sour
 	slash = strchr(text, '/');
 	if (slash && !is_in)
 		return filter_error(e, source, l->at, -EINVAL,
-				    "a range of addresses stands behind in: src.ip in \"%s\"", text);
+				    "a range of addresses stands behind in: src.ip in \"%s\"",
+				    text);
 	if (slash)
 		*slash = '\0';
 	if (!read_address(text, &v))
@@ -312,7 +317,8 @@ static int convert_status_text(const struct literal *l, struct span source, stru
 
 	for (size_t i = 0; i < l->text.len; i++) {
 		if (l->text.len > 3 || l->text.ptr[i] < '0' || l->text.ptr[i] > '9')
-			return filter_error(e, source, l->at, -EINVAL, "a status is written \"500\"");
+			return filter_error(e, source, l->at, -EINVAL,
+					    "a status is written \"500\"");
 		v = v * 10 + (l->text.ptr[i] - '0');
 	}
 	out->number = v;
@@ -352,9 +358,11 @@ int filter_convert(const struct operand *o, enum test_op op, const struct litera
 }
 
 static const char *const op_nouns[] = {
-	[OP_EQ] = "==", [OP_LT] = "<", [OP_LE] = "<=", [OP_GT] = ">", [OP_GE] = ">=",
-	[OP_STARTS] = "startsWith", [OP_ENDS] = "endsWith", [OP_CONTAINS] = "contains",
-	[OP_HAS] = "in", [OP_FAILED] = "failed",
+	[OP_EQ] = "==",		[OP_LT] = "<",
+	[OP_LE] = "<=",		[OP_GT] = ">",
+	[OP_GE] = ">=",		[OP_STARTS] = "startsWith",
+	[OP_ENDS] = "endsWith", [OP_CONTAINS] = "contains",
+	[OP_HAS] = "in",	[OP_FAILED] = "failed",
 };
 
 int filter_can(const struct operand *o, enum test_op op, struct span source, size_t at,

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* fuzz_filter.c - any text: refused with a column, or read, described, read again, judged and translated */
+/* fuzz_filter.c - any text: refused with a column, or read, described, read again, judged and
+ * translated */
 #include "store/filter.h"
 
 #include <stdlib.h>
@@ -10,7 +11,8 @@ static const struct exchange sample = {
 	.status = 503,
 	.outcome = OUTCOME_SERVER_ERROR,
 	.path = SPAN_LIT("/a"),
-	.request = {.flags = MESSAGE_PRESENT, .head = SPAN_LIT("GET /a HTTP/1.1\r\nHost: h\r\n\r\n")},
+	.request = {.flags = MESSAGE_PRESENT,
+		    .head = SPAN_LIT("GET /a HTTP/1.1\r\nHost: h\r\n\r\n")},
 	.response = {.body = SPAN_LIT("body")},
 };
 

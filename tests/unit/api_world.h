@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* api_world.h - a store with exchanges, the API on its own sockets, and libcurl to ask it: for test_api*.c */
+/* api_world.h - a store with exchanges, the API on its own sockets, and libcurl to ask it: for
+ * test_api*.c */
 #pragma once
 
 #include "http-api/api.h"
@@ -22,7 +23,7 @@
 
 #define EXCHANGE_COUNT 120
 #define START_NS       UINT64_C(1764000000000000000)
-#define WAIT_S         20
+#define WAIT_S	       20
 
 struct world {
 	char dir[64], socket[256];
@@ -57,13 +58,20 @@ static UNUSED struct exchange sample(uint64_t start_ns, unsigned number)
 		.request = {.flags = MESSAGE_PRESENT | MESSAGE_COMPLETE | MESSAGE_CHUNKED,
 			    .head = SPAN_LIT("POST /api/cart HTTP/1.1\r\nHost: cart\r\n"
 					     "Transfer-Encoding: chunked\r\n\r\n"),
-			    .body = SPAN_LIT("hello\0you"), .framing = SPAN_LIT("5\r\n4\r\n0\r\n"),
-			    .content_type = SPAN_LIT("application/x-thing; v=1"), .body_bytes = 9,
-			    .first_ns = start_ns, .last_ns = start_ns + 1000, .version = 11},
+			    .body = SPAN_LIT("hello\0you"),
+			    .framing = SPAN_LIT("5\r\n4\r\n0\r\n"),
+			    .content_type = SPAN_LIT("application/x-thing; v=1"),
+			    .body_bytes = 9,
+			    .first_ns = start_ns,
+			    .last_ns = start_ns + 1000,
+			    .version = 11},
 		.response = {.flags = MESSAGE_PRESENT | MESSAGE_COMPLETE,
 			     .head = SPAN_LIT("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n"),
-			     .body = SPAN_LIT("done"), .body_bytes = 4, .first_ns = start_ns + 2000,
-			     .last_ns = start_ns + NS_PER_MS * (number + 1), .version = 11},
+			     .body = SPAN_LIT("done"),
+			     .body_bytes = 4,
+			     .first_ns = start_ns + 2000,
+			     .last_ns = start_ns + NS_PER_MS * (number + 1),
+			     .version = 11},
 	};
 
 	x.dst.who.service = number % 2 ? SPAN_LIT("cart") : SPAN_LIT("shop");
@@ -116,8 +124,13 @@ static UNUSED void give_gauges(void *ctx, struct buf *out)
 static UNUSED struct api_config config_of(struct world *w)
 {
 	return (struct api_config){
-		.store_dir = w->dir, .socket_path = w->socket, .listen = "127.0.0.1:0",
-		.counters = give_counters, .health = give_health, .gauges = give_gauges, .ctx = w,
+		.store_dir = w->dir,
+		.socket_path = w->socket,
+		.listen = "127.0.0.1:0",
+		.counters = give_counters,
+		.health = give_health,
+		.gauges = give_gauges,
+		.ctx = w,
 	};
 }
 

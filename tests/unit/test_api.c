@@ -21,7 +21,10 @@ static const struct answer_case {
 	{{.path = "/readyz"}, 200, NULL, "\"status\":\"ready\""},
 	{{.path = "/healthz", .method = "HEAD"}, 200, "Content-Length: ", ""},
 	{{.path = "/healthz", .method = "POST"}, 405, "Allow: GET, HEAD\r\n", "only GET and HEAD"},
-	{{.path = "/healthz", .method = "DELETE"}, 405, "application/problem+json", "\"status\":405"},
+	{{.path = "/healthz", .method = "DELETE"},
+	 405,
+	 "application/problem+json",
+	 "\"status\":405"},
 	{{.path = "/"}, 404, "application/problem+json", "\"title\":\"Not Found\""},
 	{{.path = "/healthz/"}, 404, NULL, "no such path"},
 	{{.path = "/api/v1/exchanges//request/body"}, 404, NULL, "no such path"},
@@ -40,12 +43,21 @@ static const struct answer_case {
 	{{.path = "/api/v1/exchanges?cursor=ABC"}, 400, NULL, "\"parameter\":\"cursor\""},
 	{{.path = "/api/v1/exchanges?filter=%zz"}, 400, NULL, "two hexadecimal digits"},
 	{{.path = "/api/v1/exchanges?filter=%4"}, 400, NULL, "two hexadecimal digits"},
-	{{.path = "/api/v1/exchanges?filter=status+%3D+500"}, 400, NULL, "column 8: 'equals' is written =="},
+	{{.path = "/api/v1/exchanges?filter=status+%3D+500"},
+	 400,
+	 NULL,
+	 "column 8: 'equals' is written =="},
 	{{.path = "/api/v1/exchanges?filter=%00"}, 400, NULL, "\"parameter\":\"filter\""},
 	{{.path = "/api/v1/exchanges/U"}, 400, NULL, "\"parameter\":\"id\""},
 	{{.path = "/api/v1/exchanges/0000000000001"}, 404, NULL, "\"parameter\":\"id\""},
-	{{.path = "/api/v1/failures?order=asc"}, 400, NULL, "there are: filter, since, until, limit"},
-	{{.path = "/api/v1/stream", .method = "HEAD"}, 200, "Content-Type: text/event-stream\r\n", ""},
+	{{.path = "/api/v1/failures?order=asc"},
+	 400,
+	 NULL,
+	 "there are: filter, since, until, limit"},
+	{{.path = "/api/v1/stream", .method = "HEAD"},
+	 200,
+	 "Content-Type: text/event-stream\r\n",
+	 ""},
 	{{.path = "/api/v1/stream?filter=status"}, 400, NULL, "alone is no condition"},
 	{{.path = "/metrics"}, 200, "text/plain; version=0.0.4", "tapeloop_packets_read_total 7\n"},
 	{{.path = "/metrics"}, 200, NULL, "\ntapeloop_packets_total{reason=\"data\"} 6\n"},
@@ -56,9 +68,18 @@ static const struct answer_case {
 	{{.path = "/healthz", .by_tcp = true}, 200, NULL, "\"ok\""},
 	{{.path = "/healthz", .by_tcp = true, .header = "Host: LOCALHOST:80"}, 200, NULL, "\"ok\""},
 	{{.path = "/healthz", .by_tcp = true, .header = "Host: [::1]"}, 200, NULL, "\"ok\""},
-	{{.path = "/healthz", .by_tcp = true, .header = "Host: evil.example"}, 421, NULL, "Host must be"},
-	{{.path = "/healthz", .by_tcp = true, .header = "Host: localhost.evil.example"}, 421, NULL, "Host"},
-	{{.path = "/healthz", .by_tcp = true, .header = "Host: 127.0.0.1:80@evil"}, 421, NULL, "Host"},
+	{{.path = "/healthz", .by_tcp = true, .header = "Host: evil.example"},
+	 421,
+	 NULL,
+	 "Host must be"},
+	{{.path = "/healthz", .by_tcp = true, .header = "Host: localhost.evil.example"},
+	 421,
+	 NULL,
+	 "Host"},
+	{{.path = "/healthz", .by_tcp = true, .header = "Host: 127.0.0.1:80@evil"},
+	 421,
+	 NULL,
+	 "Host"},
 	{{.path = "/healthz", .by_tcp = true, .header = "Host:"}, 421, NULL, "Host must be"},
 	{{.path = "/healthz", .header = "Host: evil.example"}, 200, NULL, "\"ok\""},
 };
@@ -74,7 +95,8 @@ static void each_request_has_its_answer(void **state)
 		    !strstr(text_of(&r.body), c->body))
 			fail_msg("%s %s: want %ld '%s' '%s', got %s%s", c->ask.path,
 				 c->ask.header ? c->ask.header : "", c->status,
-				 c->head ? c->head : "", c->body, text_of(&r.head), text_of(&r.body));
+				 c->head ? c->head : "", c->body, text_of(&r.head),
+				 text_of(&r.body));
 		if (c->ask.method && strcmp(c->ask.method, "HEAD") == 0)
 			assert_int_equal(r.body.len, 0);
 		forget(&r);
@@ -126,10 +148,12 @@ static void every_metric_has_help_and_type_before_it(void **state)
 	unsigned samples = 0;
 
 	ask(*state, (struct ask){.path = "/metrics"}, &r);
-	for (char *l = strtok_r((char *)r.body.ptr, "\n", &save); l; l = strtok_r(NULL, "\n", &save)) {
+	for (char *l = strtok_r((char *)r.body.ptr, "\n", &save); l;
+	     l = strtok_r(NULL, "\n", &save)) {
 		size_t n = strcspn(l, "{ ");
 
-		if (sscanf(l, "# TYPE %127s", typed) == 1 || l[0] == '#' || strncmp(l, "tapeloop_extra", n) == 0)
+		if (sscanf(l, "# TYPE %127s", typed) == 1 || l[0] == '#' ||
+		    strncmp(l, "tapeloop_extra", n) == 0)
 			continue;
 		if (strlen(typed) != n || strncmp(typed, l, n) != 0)
 			fail_msg("%s stands behind the type of %s", l, typed);
@@ -153,7 +177,8 @@ static void a_page_is_newest_first_and_50_long(void **state)
 	char id[ID_TEXT_LEN + 1];
 
 	assert_int_equal(json_array_size(list), 50);
-	assert_string_equal(id_in(json_array_get(list, 0)), id_format(w->ids[EXCHANGE_COUNT - 1], id));
+	assert_string_equal(id_in(json_array_get(list, 0)),
+			    id_format(w->ids[EXCHANGE_COUNT - 1], id));
 	assert_string_equal(json_string_value(json_object_get(j, "next_cursor")),
 			    id_in(json_array_get(list, 49)));
 	json_decref(j);
@@ -196,7 +221,10 @@ static void pages_join_in_both_orders(void **state)
 	assert_int_equal(walk_pages(w, "limit=1000", false), EXCHANGE_COUNT);
 	assert_int_equal(walk_pages(w, "limit=5&filter=failed()", false), 24);
 	assert_int_equal(walk_pages(w, "limit=5&filter=failed(%22reset%22)", false), 12);
-	assert_int_equal(walk_pages(w, "limit=3&filter=dst.service+%3D%3D+%22shop%22+%26%26+failed()", false), 0);
+	assert_int_equal(walk_pages(w,
+				    "limit=3&filter=dst.service+%3D%3D+%22shop%22+%26%26+failed()",
+				    false),
+			 0);
 	assert_int_equal(walk_pages(w, "limit=3&filter=cart", false), EXCHANGE_COUNT / 2);
 }
 
@@ -221,11 +249,15 @@ static void ndjson_is_one_exchange_a_line(void **state)
 	size_t lines = 0;
 	char *save = NULL;
 
-	ask(w, (struct ask){.path = "/api/v1/exchanges?limit=10", .header = "Accept: application/x-ndjson"}, &r);
+	ask(w,
+	    (struct ask){.path = "/api/v1/exchanges?limit=10",
+			 .header = "Accept: application/x-ndjson"},
+	    &r);
 	assert_int_equal(r.status, 200);
 	assert_non_null(strstr(text_of(&r.head), "Content-Type: application/x-ndjson\r\n"));
 	assert_non_null(strstr(text_of(&r.head), "Tapeloop-Next-Cursor: "));
-	for (char *l = strtok_r((char *)r.body.ptr, "\n", &save); l; l = strtok_r(NULL, "\n", &save), lines++) {
+	for (char *l = strtok_r((char *)r.body.ptr, "\n", &save); l;
+	     l = strtok_r(NULL, "\n", &save), lines++) {
 		json_t *j = json_loads(l, 0, NULL);
 
 		assert_non_null(id_in(j));
@@ -248,7 +280,8 @@ static void one_exchange_is_found_by_its_ending(void **state)
 	assert_string_equal(id_in(j), id);
 	assert_non_null(json_object_get(json_object_get(j, "request"), "headers"));
 	json_decref(j);
-	/* START_NS + n ms: all ids have an even last letter or so; one letter is never unique here */
+	/* START_NS + n ms: all ids have an even last letter or so; one letter is never unique here
+	 */
 	(void)snprintf(path, sizeof(path), "/api/v1/exchanges/%s", id + ID_TEXT_LEN - 1);
 	ask(w, (struct ask){.path = path}, &r);
 	assert_int_equal(r.status, 409);
@@ -260,7 +293,8 @@ static void ask_part(struct world *w, unsigned number, const char *part, struct 
 {
 	char id[ID_TEXT_LEN + 1], path[128];
 
-	(void)snprintf(path, sizeof(path), "/api/v1/exchanges/%s/%s", id_format(w->ids[number], id), part);
+	(void)snprintf(path, sizeof(path), "/api/v1/exchanges/%s/%s", id_format(w->ids[number], id),
+		       part);
 	ask(w, (struct ask){.path = path}, r);
 }
 
@@ -326,14 +360,16 @@ static unsigned params_of(const json_t *api, const json_t *operation)
 	json_array_foreach(json_object_get(operation, "parameters"), i, p)
 	{
 		const char *ref = json_string_value(json_object_get(p, "$ref"));
-		const json_t *all = json_object_get(json_object_get(api, "components"), "parameters");
+		const json_t *all =
+			json_object_get(json_object_get(api, "components"), "parameters");
 		const json_t *found = ref ? json_object_get(all, strrchr(ref, '/') + 1) : p;
 		unsigned k = 0;
 
 		assert_non_null(found);
 		if (strcmp(json_string_value(json_object_get(found, "in")), "query") != 0)
 			continue;
-		while (k < PARAM_COUNT && strcmp(param_rows[k].name, json_string_value(json_object_get(found, "name"))))
+		while (k < PARAM_COUNT && strcmp(param_rows[k].name,
+						 json_string_value(json_object_get(found, "name"))))
 			k++;
 		assert_true(k < PARAM_COUNT);
 		bits |= 1U << k;
@@ -351,7 +387,8 @@ static void routes_and_openapi_agree(void **state)
 
 		if (!get)
 			fail_msg("openapi.yaml lacks %s", routes[i].path);
-		assert_string_equal(json_string_value(json_object_get(get, "summary")), routes[i].what);
+		assert_string_equal(json_string_value(json_object_get(get, "summary")),
+				    routes[i].what);
 		if (params_of(api, get) != routes[i].params)
 			fail_msg("%s: other parameters", routes[i].path);
 	}
@@ -377,7 +414,8 @@ static void check_references(const json_t *api, const json_t *j)
 			continue;
 		}
 		(void)snprintf(path, sizeof(path), "%s", json_string_value(v) + 2);
-		for (char *part = strtok_r(path, "/", &save); part; part = strtok_r(NULL, "/", &save))
+		for (char *part = strtok_r(path, "/", &save); part;
+		     part = strtok_r(NULL, "/", &save))
 			at = json_object_get(at, part);
 		if (!at)
 			fail_msg("openapi.yaml: %s leads nowhere", json_string_value(v));
@@ -467,7 +505,8 @@ static void a_question_that_takes_too_long_is_given_up(void **state)
 	struct err e = {0};
 	struct reply r;
 
-	for (unsigned i = 0; i < 5000; i++) { /* the clock is looked at every so many steps of SQL */
+	for (unsigned i = 0; i < 5000;
+	     i++) { /* the clock is looked at every so many steps of SQL */
 		struct exchange x = sample(START_NS + NS_PER_S + i, i);
 
 		assert_int_equal(store_add(other.store, &x, &e), 0);
@@ -480,7 +519,8 @@ static void a_question_that_takes_too_long_is_given_up(void **state)
 	config.query_limit_ns = 1;
 	if (api_start(&config, &other.api, &e) < 0)
 		fail_msg("%s", e.why);
-	ask(&other, (struct ask){.path = "/api/v1/exchanges?filter=response.body.contains(%22no%22)"}, &r);
+	ask(&other,
+	    (struct ask){.path = "/api/v1/exchanges?filter=response.body.contains(%22no%22)"}, &r);
 	assert_int_equal(r.status, 504);
 	assert_non_null(strstr(text_of(&r.head), "application/problem+json"));
 	forget(&r);

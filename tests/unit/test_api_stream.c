@@ -106,7 +106,8 @@ static void the_stream_sends_what_is_recorded_and_fits(void **state)
 	char id[ID_TEXT_LEN + 1];
 
 	start_listening(&all, w, (struct ask){.path = "/api/v1/stream"});
-	start_listening(&failed, w, (struct ask){.path = "/api/v1/stream?filter=5xx", .by_tcp = true});
+	start_listening(&failed, w,
+			(struct ask){.path = "/api/v1/stream?filter=5xx", .by_tcp = true});
 	good = record_one(w, 0);
 	bad = record_one(w, 3);
 	expect_event(&all, good);
@@ -131,7 +132,9 @@ static void a_client_that_comes_back_goes_on_where_it_was(void **state)
 	expect_event(&l, second);
 	expect_event(&l, third);
 	stop_listening(&l);
-	start_listening(&l, w, (struct ask){.path = "/api/v1/stream", .header = "Last-Event-ID: 0000000000001"});
+	start_listening(
+		&l, w,
+		(struct ask){.path = "/api/v1/stream", .header = "Last-Event-ID: 0000000000001"});
 	wait_for(&l, "event: lost\ndata: {\"count\":null,\"after\":\"0000000000001\"}");
 	stop_listening(&l);
 }

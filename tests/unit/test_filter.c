@@ -37,7 +37,8 @@ static const struct reading {
 	{"failed() == false", "!(failed())"},
 	{"true != failed()", "!(failed())"},
 	{"failed(\"reset\")", "outcome == \"reset\""},
-	{"status == 1 || status == 2 && status == 3", "(status == 1 || (status == 2 && status == 3))"},
+	{"status == 1 || status == 2 && status == 3",
+	 "(status == 1 || (status == 2 && status == 3))"},
 	{"(status == 1 || status == 2) && status == 3",
 	 "((status == 1 || status == 2) && status == 3)"},
 	{"status in [500, 503,]", "status in [500, 503]"},
@@ -45,8 +46,8 @@ static const struct reading {
 	{"status in []", "false"},
 	{"method in ['GET', \"PUT\"]", "method in [\"GET\", \"PUT\"]"},
 	{"path == r'\\d' || path == b'\\xff'", "(path == \"\\\\d\" || path == \"\xff\")"},
-	{"path == '\\n\\x41\\u00e9\\U0001F600\\101'",
-	 "path == \"\\x0aA\xc3\xa9\xf0\x9f\x98\x80" "A\""},
+	{"path == '\\n\\x41\\u00e9\\U0001F600\\101'", "path == \"\\x0aA\xc3\xa9\xf0\x9f\x98\x80"
+						      "A\""},
 	{"latency > duration(\"1h30m\")", "latency > duration(\"90m\")"},
 	{"latency > duration(\"1500us\")", "latency > duration(\"1500us\")"},
 	{"time >= timestamp(\"2026-11-22T04:00:00+01:00\")",
@@ -297,19 +298,25 @@ static struct exchange sample(void)
 		.outcome = OUTCOME_SERVER_ERROR,
 		.anomalies = ANOMALY_BIT(GAP_RESPONSE),
 		.src = {.address = {[10] = 0xff, [11] = 0xff, [12] = 10, [13] = 1, [15] = 9},
-			.is_ipv4 = true, .port = 40000, .who = {.name_space = SPAN_LIT("shop")}},
-		.dst = {.address = {[15] = 1}, .port = 80,
+			.is_ipv4 = true,
+			.port = 40000,
+			.who = {.name_space = SPAN_LIT("shop")}},
+		.dst = {.address = {[15] = 1},
+			.port = 80,
 			.who = {.service = SPAN_LIT("cart"), .name_space = SPAN_LIT("shop")}},
 		.method = SPAN_LIT("GET"),
 		.target = SPAN_LIT("/api/cart/7?a=b"),
 		.path = SPAN_LIT("/api/cart/7"),
 		.host = SPAN_LIT("cart"),
-		.request = {.flags = MESSAGE_PRESENT, .first_ns = 1764000000000000000,
+		.request = {.flags = MESSAGE_PRESENT,
+			    .first_ns = 1764000000000000000,
 			    .head = SPAN_LIT("GET /api/cart/7?a=b HTTP/1.1\r\nHost: cart\r\n"
 					     "X-User: 7\r\nAccept: a\r\naccept: b\r\n\r\n")},
-		.response = {.flags = MESSAGE_PRESENT, .last_ns = 1764000000300000000,
+		.response = {.flags = MESSAGE_PRESENT,
+			     .last_ns = 1764000000300000000,
 			     .head = SPAN_LIT("HTTP/1.1 503 No\r\nEmpty:\r\n\r\n"),
-			     .body = SPAN_LIT("out of stock\0\xff"), .body_bytes = 14},
+			     .body = SPAN_LIT("out of stock\0\xff"),
+			     .body_bytes = 14},
 	};
 }
 
@@ -424,7 +431,8 @@ static const struct translation {
 	{"500", "kind.status = ?", true},
 	{"failed()", "exchange.outcome IN (2,3,4,5,6)", true},
 	{"failed() && cart", NULL, false}, /* refused: a bare form stands alone */
-	{"failed() && status == 500", "exchange.outcome IN (2,3,4,5,6) AND (kind.status = ?)", true},
+	{"failed() && status == 500", "exchange.outcome IN (2,3,4,5,6) AND (kind.status = ?)",
+	 true},
 	{"failed(\"reset\")", "exchange.outcome IN (2,3,4,5,6) AND exchange.outcome = ?", true},
 	{"!failed(\"reset\")", "NOT (exchange.outcome = ?)", true},
 	{"outcome == \"ok\"", "exchange.outcome = ?", true},
@@ -527,8 +535,10 @@ static void the_document_lists_every_field(void **state)
 
 		buf_add_fmt(&name, "| `%s` | ", field_rows[i].name);
 		buf_add_fmt(&what, " | %s |\n", field_rows[i].what);
-		if (!strstr(buf_cstr(&text), buf_cstr(&name)) || !strstr(buf_cstr(&text), buf_cstr(&what)))
-			fail_msg("docs/filter.md: no row %s...%s", buf_cstr(&name), buf_cstr(&what));
+		if (!strstr(buf_cstr(&text), buf_cstr(&name)) ||
+		    !strstr(buf_cstr(&text), buf_cstr(&what)))
+			fail_msg("docs/filter.md: no row %s...%s", buf_cstr(&name),
+				 buf_cstr(&what));
 	}
 }
 
@@ -542,7 +552,8 @@ static void the_examples_of_the_document_are_filters(void **state)
 	(void)state;
 	read_file("docs/filter.md", &text);
 	(void)buf_cstr(&text);
-	for (char *l = strtok_r((char *)text.ptr, "\n", &save); l; l = strtok_r(NULL, "\n", &save)) {
+	for (char *l = strtok_r((char *)text.ptr, "\n", &save); l;
+	     l = strtok_r(NULL, "\n", &save)) {
 		AUTO_BUF meaning = {0};
 
 		if (strncmp(l, "```", 3) == 0) {

@@ -47,18 +47,25 @@ static size_t below(struct world *w, size_t n)
 
 /* ---- random exchanges ---- */
 
-#define LIT(s) {(const uint8_t *)("" s), sizeof(s) - 1} /* SPAN_LIT is no constant */
+#define LIT(s)                                                                                     \
+	{                                                                                          \
+		(const uint8_t *)("" s), sizeof(s) - 1                                             \
+	} /* SPAN_LIT is no constant */
 
 static const struct span methods[] = {LIT("GET"), LIT("POST"), {0}, LIT("get")};
-static const struct span services[] = {LIT("cart"), LIT("shop"), {0}, LIT("c\xff"),
-				       LIT("Cart"), LIT("caf\xc3\xa9")};
-static const struct span targets[] = {LIT("/"), LIT("/api/cart/7"), LIT("/api/cart/7?a=b&c"),
-				      LIT("/api/cart/8?"), LIT("*"), {0}, LIT("/a\0b?c\0"),
-				      LIT("/\xff\xff"), LIT("http://h/x?y"), LIT("0")};
+static const struct span services[] = {LIT("cart"),  LIT("shop"), {0},
+				       LIT("c\xff"), LIT("Cart"), LIT("caf\xc3\xa9")};
+static const struct span targets[] = {
+	LIT("/"), LIT("/api/cart/7"), LIT("/api/cart/7?a=b&c"), LIT("/api/cart/8?"), LIT("*"),
+	{0},	  LIT("/a\0b?c\0"),   LIT("/\xff\xff"),		LIT("http://h/x?y"), LIT("0")};
 static const struct span hosts[] = {LIT("cart:80"), LIT(""), {0}, LIT("0")};
 static const struct span traces[] = {
-	LIT("0123456789abcdef0123456789abcdef"), LIT("0123456789abcdef"),
-	LIT("0123456789ABCDEF"), LIT("req-1"), LIT("0123"), {0},
+	LIT("0123456789abcdef0123456789abcdef"),
+	LIT("0123456789abcdef"),
+	LIT("0123456789ABCDEF"),
+	LIT("req-1"),
+	LIT("0123"),
+	{0},
 };
 static const struct span types[] = {LIT("text/plain"), LIT("application/json; a=b"), {0}, LIT("")};
 static const struct span request_heads[] = {
@@ -70,9 +77,9 @@ static const struct span request_heads[] = {
 static const struct span bodies[] = {LIT("out of stock"), LIT("\0\x01\xff"), {0}, LIT("7")};
 static const uint16_t statuses[] = {0, 200, 404, 500, 503, 999};
 static const uint8_t addresses[][17] = {
-	{[10] = 0xff, 0xff, 10, 0, 0, 1, 1},    {[10] = 0xff, 0xff, 10, 1, 2, 3, 1},
-	{[10] = 0xff, 0xff, 101, 1, 2, 3, 1},   {[10] = 0xff, 0xff, 192, 168, 0, 9, 1},
-	{[10] = 0xff, 0xff, 10, 0, 0, 1, 0},    {[15] = 1},
+	{[10] = 0xff, 0xff, 10, 0, 0, 1, 1},  {[10] = 0xff, 0xff, 10, 1, 2, 3, 1},
+	{[10] = 0xff, 0xff, 101, 1, 2, 3, 1}, {[10] = 0xff, 0xff, 192, 168, 0, 9, 1},
+	{[10] = 0xff, 0xff, 10, 0, 0, 1, 0},  {[15] = 1},
 	{[0] = 0xfe, 0x80, [15] = 7},
 };
 
@@ -82,8 +89,10 @@ static struct endpoint random_endpoint(struct world *w)
 	struct endpoint e = {.port = (uint16_t)below(w, 4), .is_ipv4 = a[16]};
 
 	memcpy(e.address, a, sizeof(e.address));
-	e.who = (struct identity){.service = PICK(w, services), .name_space = PICK(w, services),
-				  .pod = PICK(w, services), .workload = PICK(w, services),
+	e.who = (struct identity){.service = PICK(w, services),
+				  .name_space = PICK(w, services),
+				  .pod = PICK(w, services),
+				  .workload = PICK(w, services),
 				  .node = PICK(w, services)};
 	return e;
 }
@@ -120,7 +129,8 @@ static struct exchange random_exchange(struct world *w, uint64_t start_ns)
 		.protocol = (uint8_t)below(w, PROTOCOL_COUNT),
 		.outcome = (uint8_t)below(w, OUTCOME_COUNT),
 		.reason = (uint8_t)below(w, REASON_COUNT),
-		.anomalies = below(w, 2) ? next_random(w) & ((UINT64_C(1) << ANOMALY_COUNT) - 1) : 0,
+		.anomalies =
+			below(w, 2) ? next_random(w) & ((UINT64_C(1) << ANOMALY_COUNT) - 1) : 0,
 		.src = random_endpoint(w),
 		.dst = random_endpoint(w),
 		.method = PICK(w, methods),
@@ -180,7 +190,8 @@ static int set_up(void **state)
 
 	assert_non_null(mkdtemp(w.dir));
 	fill_store(&w);
-	if (reader_open(w.dir, &w.reader, &e) < 0 || reader_list(w.reader, &all, keep, &w, NULL, &e) < 0)
+	if (reader_open(w.dir, &w.reader, &e) < 0 ||
+	    reader_list(w.reader, &all, keep, &w, NULL, &e) < 0)
 		fail_msg("%s", e.why);
 	assert_int_equal(w.count, EXCHANGE_COUNT);
 	*state = &w;
@@ -221,13 +232,9 @@ static void put_constant(struct buf *out, const struct exchange *x, enum field f
 
 	switch ((enum field_type)field_rows[field].type) {
 	case FIELD_TYPE_TEXT:
-	case FIELD_TYPE_NAME:
-		put_text(out, v.text);
-		break;
+	case FIELD_TYPE_NAME: put_text(out, v.text); break;
 	case FIELD_TYPE_INT:
-	case FIELD_TYPE_BOOL:
-		buf_add_u64(out, MIN(v.number, (uint64_t)INT64_MAX));
-		break;
+	case FIELD_TYPE_BOOL: buf_add_u64(out, MIN(v.number, (uint64_t)INT64_MAX)); break;
 	case FIELD_TYPE_TIME:
 		buf_add_str(out, "timestamp(\"");
 		clock_format_utc(out, v.number);
@@ -236,14 +243,11 @@ static void put_constant(struct buf *out, const struct exchange *x, enum field f
 	case FIELD_TYPE_DURATION:
 		buf_add_fmt(out, "duration(\"%lluns\")", (unsigned long long)v.number);
 		break;
-	case FIELD_TYPE_ADDRESS:
-		buf_add_fmt(out, "\"%s\"", endpoint_text(v.endpoint, text));
-		break;
-	case FIELD_TYPE_ID:
-		buf_add_fmt(out, "\"%s\"", id_format(v.number, text));
-		break;
+	case FIELD_TYPE_ADDRESS: buf_add_fmt(out, "\"%s\"", endpoint_text(v.endpoint, text)); break;
+	case FIELD_TYPE_ID: buf_add_fmt(out, "\"%s\"", id_format(v.number, text)); break;
 	case FIELD_TYPE_FLAGS:
-		buf_add_fmt(out, "\"%s\"", anomaly_name((unsigned)(x->start_ns / NS_PER_MS) % ANOMALY_COUNT));
+		buf_add_fmt(out, "\"%s\"",
+			    anomaly_name((unsigned)(x->start_ns / NS_PER_MS) % ANOMALY_COUNT));
 		break;
 	}
 }
@@ -305,7 +309,8 @@ static void put_field_test(struct world *w, struct buf *out)
 	} else if (below(w, 4) == 0) {
 		put_list_test(w, out, f);
 	} else {
-		buf_add_fmt(out, "%s %s ", field_rows[f].name, signs[below(w, has_order(f) ? 6 : 2)]);
+		buf_add_fmt(out, "%s %s ", field_rows[f].name,
+			    signs[below(w, has_order(f) ? 6 : 2)]);
 		put_constant(out, any_exchange(w), f);
 	}
 }
@@ -313,16 +318,37 @@ static void put_field_test(struct world *w, struct buf *out)
 static void put_other_test(struct world *w, struct buf *out)
 {
 	static const char *const tests[] = {
-		"failed()", "failed(\"reset\")", "true", "false", "anomalies == []", "\"gap\" in anomalies",
-		"src.ip in \"10.0.0.0/8\"", "dst.ip in [\"10.0.0.0/15\", \"::/0\"]", "src.ip in \"0.0.0.0/0\"",
-		"src.ip in \"10.0.0.0/24\"", "src.namespace == dst.namespace", "src.ip != dst.ip",
-		"request.size < response.size", "host == replay", "path == route", "path != target",
-		"request.headers[\"x-user\"] == \"7\"", "request.headers[\"x-user\"] != \"7\"",
-		"\"x-user\" in request.headers", "response.body.contains(\"stock\")",
-		"request.body < response.body", "response.body == \"\"",
-		"request.headers[\"x-user\"] == response.body", "status == -1", "latency > duration(\"0s\")",
-		"responseHeaders[\":status\"] == prefix(\"50\")", "src.service == dst.pod",
-		"outcome == reason", "trace_id == host", "id >= connection", "request.size == 9223372036854775807",
+		"failed()",
+		"failed(\"reset\")",
+		"true",
+		"false",
+		"anomalies == []",
+		"\"gap\" in anomalies",
+		"src.ip in \"10.0.0.0/8\"",
+		"dst.ip in [\"10.0.0.0/15\", \"::/0\"]",
+		"src.ip in \"0.0.0.0/0\"",
+		"src.ip in \"10.0.0.0/24\"",
+		"src.namespace == dst.namespace",
+		"src.ip != dst.ip",
+		"request.size < response.size",
+		"host == replay",
+		"path == route",
+		"path != target",
+		"request.headers[\"x-user\"] == \"7\"",
+		"request.headers[\"x-user\"] != \"7\"",
+		"\"x-user\" in request.headers",
+		"response.body.contains(\"stock\")",
+		"request.body < response.body",
+		"response.body == \"\"",
+		"request.headers[\"x-user\"] == response.body",
+		"status == -1",
+		"latency > duration(\"0s\")",
+		"responseHeaders[\":status\"] == prefix(\"50\")",
+		"src.service == dst.pod",
+		"outcome == reason",
+		"trace_id == host",
+		"id >= connection",
+		"request.size == 9223372036854775807",
 	};
 
 	buf_add_str(out, PICK(w, tests));
