@@ -51,7 +51,7 @@ CLI_LIB    := $(BUILD)/libtapeloop-cli.a
 PROGRAMS   := $(BUILD)/tapeloopd $(BUILD)/tapeloop
 
 .DELETE_ON_ERROR:
-.PHONY: all help setup needs demo check check-long unit unit-bin e2e rooms docs fuzz fuzz-bin corpora \
+.PHONY: all help setup needs demo check check-long unit unit-bin e2e rooms docs fuzz fuzz-bin corpora cuts \
 	bench man install uninstall format format-check clean
 
 ##@ Build
@@ -121,6 +121,9 @@ e2e: all ## end-to-end tests only (root: they make network namespaces); K=expres
 corpora: all ## compare with ground truth: CORPUS=DIR [TAGS="a b"] [NOT_TAGS="c d"]
 	@BUILD=$(BUILD) tests/corpora/run
 
+cuts: $(BUILD)/tests/corpora/decode ## the corpora's streams at all cuts: same exchanges, accounts that balance
+	@BUILD=$(BUILD) tests/corpora/cuts
+
 rooms: ## who may include whom
 	@scripts/check-rooms
 
@@ -146,6 +149,11 @@ $(BUILD)/tests/unit/test_cli_%: tests/unit/test_cli_%.c $(CLI_LIB) $(BUILD)/libt
 	@mkdir -p $(@D)
 	@echo "  CC $<"
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -MMD -MP -o $@ $< $(CLI_LIB) $(BUILD)/libtapeloop.a -lcmocka $(LDLIBS)
+
+# its cuts lie between TCP and HTTP
+$(BUILD)/tests/corpora/decode: tests/corpora/decode.c $(BUILD)/libtapeloop.a | needs
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -MMD -MP -o $@ $< -Wl,--wrap=conn_data $(BUILD)/libtapeloop.a $(LDLIBS)
 
 $(BUILD)/tests/fuzz/%: tests/fuzz/%.c $(BUILD)/libtapeloop.a | needs
 	@mkdir -p $(@D)

@@ -137,6 +137,7 @@ static void become_client_and_server(struct conn *c, unsigned client)
 
 	h->has_spoken = true;
 	c->client = (int8_t)client;
+	h->pairs.has_response_bytes = h->dirs[!client].next > 0;
 	http1_expect(&h->dirs[client].parser, HTTP1_REQUEST);
 	http1_expect(&h->dirs[!client].parser, HTTP1_RESPONSE);
 }

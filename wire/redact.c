@@ -556,7 +556,7 @@ static void put_lines(struct copy *c, struct span lines, bool has_start_line)
 	while (header_next(&it)) {
 		enum form form = form_of_header(c->r, it.name);
 
-		if (form == FORM_NONE && !is_host(it.name))
+		if (it.value.len == 0 || (form == FORM_NONE && !is_host(it.name)))
 			continue;
 		put(c, done, it.value.ptr);
 		if (form == FORM_NONE)

@@ -59,6 +59,8 @@ static const struct {
 	{"GET /?My-Param=5ecret HTTP/1.1\r\n\r\n", "GET /?My-Param={} HTTP/1.1\r\n\r\n"},
 	{"GET / HTTP/1.1\r\nX-Api-Key: [tl:0123ABCD]\r\n\r\n", NULL},
 	{"GET / HTTP/1.1\r\nHost:\r\nCookie:\r\nAuthorization: \r\nX-Api-Key: \t\r\nA: b\r\n\r\n", NULL},
+	{"GET / HTTP/1.1\r\nCookie:\r\nAuthorization: \r\nReferer:\r\nHost:\r\n\r\n", NULL},
+	{"GET / HTTP/1.1\r\n", NULL},
 	{"nonsense", NULL},
 	{"", NULL},
 };
