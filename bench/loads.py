@@ -107,6 +107,22 @@ class Stage:
         return self.client.popen("wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", script, self.url, "--", *words,
                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
+    def capture(self, pcap):
+        """A tcpdump of the server's traffic under way."""
+        dump = self.node.popen("tcpdump", "-Z", "root", "-i", self.server.host_interface, "-s", "262144", "-B", "262144", "-U", "-w", pcap,
+                               "tcp port 8080", stderr=subprocess.PIPE, text=True)
+        while "listening on" not in dump.stderr.readline():
+            if dump.poll() is not None:
+                raise RuntimeError("tcpdump does not start")
+        return dump
+
+    def end_capture(self, dump):
+        time.sleep(1.5)  # the kernel hands over what it collected every second
+        dump.send_signal(signal.SIGINT)
+        said = dump.communicate()[1]
+        if " 0 packets dropped by kernel" not in " " + said.replace("\n", " "):
+            raise RuntimeError(f"tcpdump lost packets: {said}")
+
     def send(self, kind, count):
         """At least `count` exchanges, as fast as they go. (wrk itself ends by time only.)"""
         done = self.requests() + count
@@ -129,19 +145,14 @@ class Load:
         log = self.log.with_suffix(".making")
         log.unlink(missing_ok=True)
         with Stage(data, log) as stage:
-            dump = stage.node.popen("tcpdump", "-Z", "root", "-i", stage.server.host_interface, "-s", "262144", "-B", "262144", "-U",
-                                    "-w", self.pcap, "tcp port 8080", stderr=subprocess.PIPE, text=True)
-            while "listening on" not in dump.stderr.readline():
-                if dump.poll() is not None:
-                    raise RuntimeError("tcpdump does not start")
-            stage.send(self.kind, self.count)
-            time.sleep(1.5)  # nginx flushes its log every second
-            dump.send_signal(2)
-            said = dump.communicate()[1]
-            if " 0 packets dropped by kernel" not in " " + said.replace("\n", " "):
-                raise RuntimeError(f"tcpdump lost packets: {said}")
+            dump = stage.capture(self.pcap)
+            self.send(stage)
+            stage.end_capture(dump)  # meanwhile nginx has flushed its log, too
         log.rename(self.log)
         return self
+
+    def send(self, stage):
+        stage.send(self.kind, self.count)
 
     @property
     def truth(self):
