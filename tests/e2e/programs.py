@@ -7,6 +7,7 @@ import pathlib
 import signal
 import socket
 import subprocess
+import threading
 
 from pods import Timeout, end, wait_for
 
@@ -61,6 +62,7 @@ class Daemon:
         self._notify.bind(str(self.directory / "notify"))
         self._notify.settimeout(0.1)
         self.states = []  # what it told the service manager
+        self._listener = threading.Thread(target=self._listen, daemon=True)
         words = [*wrap, str(TAPELOOPD), "--config", str(self.config), *map(str, flags)]
         if namespace:
             words = namespace.command(*words)
@@ -69,22 +71,29 @@ class Daemon:
                 words, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 env={**os.environ, "NOTIFY_SOCKET": str(self.directory / "notify"), **(env or {})},
             )
+        self._listener.start()
         if wait:
             self.wait_state("READY=1")
+
+    def _listen(self):
+        """As a service manager does, read all it says until it has ended: who tells and is not heard would wait."""
+        while True:
+            try:
+                self.states += self._notify.recv(4096).decode().split("\n")
+            except TimeoutError:
+                if self.process.poll() is not None:
+                    return
 
     def wait_state(self, wanted, seconds=20.0):
         """Until the daemon has told `wanted` by sd_notify; states told before count too."""
         def told():
-            try:
-                self.states += self._notify.recv(4096).decode().split("\n")
-            except TimeoutError:
-                if self.process.poll() is not None and wanted not in self.states:
-                    raise AssertionError(f"tapeloopd ended with {self.process.returncode}:\n{self.log}") from None
+            if wanted not in self.states and not self._listener.is_alive():
+                raise AssertionError(f"tapeloopd ended with {self.process.returncode}:\n{self.log}")
             return wanted in self.states
         try:
-            wait_for(told, wanted, seconds, step=0)
+            wait_for(told, wanted, seconds)
         except Timeout:
-            raise Timeout(f"tapeloopd did not say {wanted} (it said {self.states}):\n{self.log}") from None
+            raise Timeout(f"tapeloopd did not say {wanted} (it said {self.states[-20:]}):\n{self.log}") from None
 
     @property
     def log(self):
@@ -138,6 +147,7 @@ class Daemon:
     def stop(self, sig=signal.SIGTERM, seconds=20.0):
         """End it and wait. Return: its exit status (negative: the signal that ended it)."""
         status = end(self.process, sig, seconds)
+        self._listener.join()
         self._notify.close()
         return status
 
