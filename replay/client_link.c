@@ -1,0 +1,435 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "replay/client_link.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "lib/clock.h"
+
+/*
+ *   CLOSED --- go() ---> CONNECTING --- writable ---> OPEN --- EOF, error, last answer ---> CLOSED
+ *
+ * An item moves: link.queue (waits for its turn on the link) -> link.flying (being sent, or sent;
+ * answers come in this order) -> on_result(). A link sends its next item when the one before is
+ * answered, or at once when it was recorded pipelined.
+ *
+ * When the target has closed a connection between two requests, the next one just connects anew.
+ * When it closes while a request is on its way and no byte of the answer has come, nobody knows
+ * whether the request was handled (RFC 9112 9.3.1): a safe one that went out on a reused
+ * connection is sent again, counted; any other becomes a result without answer. What was never
+ * written is free to go again.
+ */
+
+#define READS_MAX     4 /* of one link before the others have a turn */
+#define BODY_SLACK    (64 * 1024)
+#define BODY_MAX      (16 * 1024 * 1024)
+#define SPARE_FRESH_NS (200 * NS_PER_MS) /* servers do not close so soon for want of a request */
+#define TRIES_MAX     2 /* again; the first of them would do if targets were not half dead at times */
+
+/* ---- sockets ---- */
+
+static const struct target *target_at(const struct client *c, const struct link *l)
+{
+	return &c->config.targets->list[c->config.plan->links[l->number].target];
+}
+
+static void watch(struct client *c, struct link *l, bool wants_out)
+{
+	struct epoll_event ev = {.events = wants_out ? EPOLLOUT | EPOLLIN : EPOLLIN, .data.ptr = l};
+
+	if (l->wants_out != wants_out)
+		(void)epoll_ctl(c->epoll_fd, EPOLL_CTL_MOD, l->fd, &ev);
+	l->wants_out = wants_out;
+}
+
+void link_disconnect(struct client *c, struct link *l)
+{
+	if (l->fd >= 0) {
+		(void)close(l->fd);
+		c->sockets--;
+	}
+	list_remove(&l->idle);
+	answer_reset(&l->answer);
+	l->fd = -1;
+	l->state = LINK_CLOSED;
+	l->is_ending = l->is_used = false;
+}
+
+int link_open_socket(const struct target *t)
+{
+	static const int on = 1;
+	int fd = socket(t->address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return -errno;
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	if (connect(fd, (const struct sockaddr *)&t->address, t->address_bytes) < 0 &&
+	    errno != EINPROGRESS) {
+		int r = -errno;
+
+		(void)close(fd);
+		return r;
+	}
+	return fd;
+}
+
+static void make_socket_room(struct client *c)
+{
+	struct list *n = c->sockets >= c->config.sockets_max ? list_first(&c->idle) : NULL;
+
+	if (n)
+		link_disconnect(c, CONTAINER_OF(n, struct link, idle));
+}
+
+/* Return: 0, or a negative errno with the link closed */
+int link_connect(struct client *c, struct link *l)
+{
+	uint16_t target = c->config.plan->links[l->number].target;
+	struct epoll_event ev = {.events = EPOLLOUT | EPOLLIN, .data.ptr = l};
+
+	make_socket_room(c);
+	if (c->spare[target] >= 0) {
+		l->fd = c->spare[target];
+		l->is_used = clock_mono_ns() - c->probed_ns > SPARE_FRESH_NS;
+		c->spare[target] = -1;
+	} else {
+		l->fd = link_open_socket(target_at(c, l));
+		if (l->fd < 0)
+			return l->fd;
+		c->stats.connections++;
+		c->sockets++;
+	}
+	l->state = LINK_CONNECTING;
+	l->wants_out = true;
+	c->stats.reconnects += l->was_open;
+	l->was_open = true;
+	answer_reset(&l->answer);
+	if (epoll_ctl(c->epoll_fd, EPOLL_CTL_ADD, l->fd, &ev) < 0) {
+		int r = -errno;
+
+		link_disconnect(c, l);
+		return r;
+	}
+	return 0;
+}
+
+static enum miss miss_of_connect(int error)
+{
+	return error == ECONNREFUSED ? MISS_REFUSED : MISS_UNREACHABLE;
+}
+
+/* ---- results ---- */
+
+void link_finish(struct client *c, struct link *l, struct item *item, enum miss miss, int error)
+{
+	struct client_result result = {
+		.item = item,
+		.answer = miss == MISS_NONE ? &l->answer : NULL,
+		.miss = (uint8_t)miss,
+		.error = error,
+		.answer_bytes = l->answer.bytes,
+	};
+
+	item->done_ns = c->now_ns;
+	l->left--;
+	c->config.on_result(c->config.ctx, &result);
+}
+
+static struct item *take_flying(struct client *c, struct link *l)
+{
+	struct item *item = item_of(list_first(&l->flying));
+
+	list_remove(&item->node);
+	list_remove(&item->timer);
+	if (l->under_way == item)
+		l->under_way = NULL;
+	c->in_flight--;
+	return item;
+}
+
+void link_miss_first(struct client *c, struct link *l, enum miss miss, int error)
+{
+	link_finish(c, l, take_flying(c, l), miss, error);
+}
+
+static void queue_first(struct link *l, struct item *item)
+{
+	struct list *next = l->queue.next;
+
+	/* list.h appends before a head: any link serves as one */
+	list_append(next, &item->node);
+}
+
+/* may the first flying item go out again on another connection? */
+static bool may_retry(const struct link *l, const struct item *item, bool was_reused)
+{
+	bool is_unsent = item == l->under_way && l->sent == 0;
+
+	return item->tries < TRIES_MAX && (is_unsent || (item->is_safe && was_reused));
+}
+
+/*
+ * The connection is of no further use. The first flying item has @miss, if it may not go again;
+ * those behind it were not looked at by the target, as far as one can know from here.
+ */
+void link_lose(struct client *c, struct link *l, enum miss miss, int error)
+{
+	bool was_reused = l->is_used;
+	bool had_answer_bytes = l->answer.is_begun && l->answer.bytes > 0;
+	struct list again;
+
+	list_init(&again);
+	while (list_first(&l->flying)) {
+		struct item *item = item_of(list_first(&l->flying));
+
+		if (had_answer_bytes || !may_retry(l, item, was_reused)) {
+			link_miss_first(c, l, miss, error);
+		} else {
+			c->stats.retries += item != l->under_way || l->sent > 0;
+			(void)take_flying(c, l);
+			item->tries++;
+			list_append(&again, &item->node);
+		}
+		had_answer_bytes = false;
+	}
+	while (!list_is_empty(&again)) {
+		struct item *last = item_of(again.prev);
+
+		list_remove(&last->node);
+		queue_first(l, last);
+		c->waiting++;
+	}
+	link_disconnect(c, l);
+}
+
+/* ---- sending ---- */
+
+/* Return: false when nothing more can be written now */
+static bool write_some(struct client *c, struct link *l)
+{
+	struct item *item = l->under_way;
+	ssize_t n;
+
+	if (item->sent_ns == 0)
+		item->sent_ns = clock_mono_ns();
+	n = send(l->fd, item->bytes.ptr + l->sent, item->bytes.len - l->sent, MSG_NOSIGNAL);
+	if (n < 0 && errno != EAGAIN && errno != EINTR) {
+		/* an answer may lie there all the same (RFC 9112 9.5): reading will tell */
+		l->is_ending = true;
+		watch(c, l, false);
+		return false;
+	}
+	if (n > 0) {
+		l->sent += (size_t)n;
+		c->stats.bytes_out += (uint64_t)n;
+	}
+	if (l->sent < item->bytes.len) {
+		watch(c, l, true);
+		return false;
+	}
+	l->under_way = NULL;
+	return true;
+}
+
+static bool may_send(const struct link *l, const struct item *next)
+{
+	const struct item *before;
+
+	if (l->under_way || l->is_ending)
+		return false;
+	if (list_is_empty(&l->flying))
+		return true;
+	before = CONTAINER_OF(l->flying.prev, struct item, node);
+	return next->is_pipelined && !next->is_ambiguous && !before->is_ambiguous;
+}
+
+static void wait_for_slot(struct client *c, struct link *l)
+{
+	if (list_is_empty(&l->node)) {
+		list_append(&c->ready, &l->node);
+		c->stats.held++;
+	}
+}
+
+/* the item's turn has come. Return: false when the connection cannot even be begun */
+static bool start_item(struct client *c, struct link *l, struct item *item)
+{
+	int r = 0;
+
+	item->started_ns = c->now_ns;
+	if (item == c->submitted)
+		item->was_blocked = false;
+	if (l->state == LINK_CLOSED)
+		r = link_connect(c, l);
+	list_remove(&item->node);
+	c->waiting--;
+	if (r < 0) {
+		link_finish(c, l, item, miss_of_connect(-r), -r);
+		return false;
+	}
+	list_remove(&l->idle);
+	list_append(&l->flying, &item->node);
+	list_append(&c->flying, &item->timer);
+	c->in_flight++;
+	c->stats.in_flight_max = MAX(c->stats.in_flight_max, c->in_flight);
+	l->under_way = item;
+	l->sent = 0;
+	return true;
+}
+
+/* send what the link may send now */
+void link_go(struct client *c, struct link *l)
+{
+	struct list *n;
+
+	while ((n = list_first(&l->queue)) != NULL && may_send(l, item_of(n))) {
+		if (c->in_flight >= c->config.concurrency) {
+			wait_for_slot(c, l);
+			return;
+		}
+		if (!start_item(c, l, item_of(n)))
+			continue;
+		if (l->state == LINK_OPEN && !write_some(c, l))
+			return;
+	}
+}
+
+/* nothing to do: stand in line to be closed if room is needed, or go altogether */
+void link_rest(struct client *c, struct link *l)
+{
+	if (!list_is_empty(&l->flying) || !list_is_empty(&l->queue))
+		return;
+	if (l->left == 0) {
+		link_disconnect(c, l);
+		list_remove(&l->node);
+		answer_fini(&l->answer);
+		c->links[l->number] = NULL;
+		free(l);
+		return;
+	}
+	if (l->fd >= 0 && list_is_empty(&l->idle))
+		list_append(&c->idle, &l->idle);
+}
+
+/* ---- receiving ---- */
+
+/* the first flying item is answered. Return: false when the connection is closed by that */
+static bool answered(struct client *c, struct link *l)
+{
+	struct item *item = item_of(list_first(&l->flying));
+	bool is_last = l->answer.ends_connection || item->is_ambiguous || l->is_ending ||
+		       l->under_way == item; /* answered before it was sent: the rest is not awaited */
+
+	(void)take_flying(c, l);
+	l->is_used = true;
+	link_finish(c, l, item, MISS_NONE, 0);
+	if (!is_last)
+		return true;
+	link_lose(c, l, MISS_CLOSED, 0);
+	return false;
+}
+
+static size_t body_max_of(const struct item *item)
+{
+	return MIN(item->recorded->response.body.len + BODY_SLACK, (size_t)BODY_MAX);
+}
+
+/* Return: false when the connection is closed */
+static bool take_bytes(struct client *c, struct link *l, struct span in)
+{
+	while (in.len > 0) {
+		struct list *n = list_first(&l->flying);
+		enum answer_state state;
+
+		if (!n) {
+			c->stats.unasked++;
+			link_disconnect(c, l);
+			return false;
+		}
+		if (!l->answer.is_begun)
+			answer_begin(&l->answer, item_of(n)->is_head, body_max_of(item_of(n)));
+		state = answer_feed(&l->answer, &in);
+		if (state == ANSWER_GARBAGE) {
+			link_miss_first(c, l, MISS_GARBAGE, 0);
+			l->answer.is_begun = false;
+			link_lose(c, l, MISS_CLOSED, 0);
+			return false;
+		}
+		if (state == ANSWER_DONE && !answered(c, l))
+			return false;
+	}
+	return true;
+}
+
+static void closed_by_target(struct client *c, struct link *l, int error)
+{
+	bool has_begun = l->answer.is_begun && l->answer.bytes > 0;
+
+	if (list_is_empty(&l->flying)) {
+		link_disconnect(c, l);
+		return;
+	}
+	if (error == 0 && answer_close(&l->answer) == ANSWER_DONE) {
+		l->answer.ends_connection = true;
+		(void)answered(c, l);
+		return;
+	}
+	if (error)
+		link_lose(c, l, MISS_RESET, error);
+	else
+		link_lose(c, l, has_begun ? MISS_CLOSED_EARLY : MISS_CLOSED, 0);
+}
+
+static void read_some(struct client *c, struct link *l)
+{
+	for (unsigned i = 0; i < READS_MAX; i++) {
+		ssize_t n = recv(l->fd, c->scratch, CLIENT_SCRATCH_BYTES, 0);
+
+		if (n < 0 && (errno == EAGAIN || errno == EINTR))
+			return;
+		if (n <= 0) {
+			closed_by_target(c, l, n < 0 ? errno : 0);
+			return;
+		}
+		c->stats.bytes_in += (uint64_t)n;
+		if (!take_bytes(c, l, span_of(c->scratch, (size_t)n)) || n < CLIENT_SCRATCH_BYTES)
+			return;
+	}
+}
+
+static void end_connect(struct client *c, struct link *l)
+{
+	int error = 0;
+	socklen_t len = sizeof(error);
+
+	(void)getsockopt(l->fd, SOL_SOCKET, SO_ERROR, &error, &len);
+	if (error) {
+		link_disconnect(c, l);
+		if (!list_is_empty(&l->flying))
+			link_miss_first(c, l, miss_of_connect(error), error);
+		return;
+	}
+	l->state = LINK_OPEN;
+	watch(c, l, false);
+	if (l->under_way)
+		(void)write_some(c, l);
+}
+
+void link_event(struct client *c, struct link *l, uint32_t events)
+{
+	if (l->state == LINK_CLOSED)
+		return; /* closed for want of room within this batch */
+	if (l->state == LINK_CONNECTING && (events & (EPOLLOUT | EPOLLERR | EPOLLHUP)))
+		end_connect(c, l);
+	else if (l->state == LINK_OPEN && (events & EPOLLOUT) && l->under_way &&
+		 write_some(c, l))
+		watch(c, l, false);
+	if (l->state == LINK_OPEN && (events & (EPOLLIN | EPOLLERR | EPOLLHUP)))
+		read_some(c, l);
+	link_go(c, l);
+	link_rest(c, l);
+}

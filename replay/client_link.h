@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+/* client_link.h - one recorded connection of the client, and what all of them share; for client.c and client_link.c */
+#pragma once
+
+#include "replay/client.h"
+
+#define CLIENT_SCRATCH_BYTES (256 * 1024)
+
+enum link_state { LINK_CLOSED, LINK_CONNECTING, LINK_OPEN };
+
+struct link {
+	struct list node;   /* client::ready, else alone */
+	struct list idle;   /* client::idle while open with nothing to do, else alone */
+	struct list queue;  /* items that wait, in order */
+	struct list flying; /* items sent, in order of their answers; the last may be under way */
+	uint32_t number;    /* index into plan.links */
+	uint64_t left;      /* items still to come or to be answered */
+	int fd;
+	uint8_t state;      /* enum link_state */
+	bool wants_out;     /* epoll watches for writability */
+	bool is_ending;     /* nothing more is sent on this connection */
+	bool was_open;      /* it had a connection before */
+	bool is_used;       /* this connection may have gone stale: it was open before this request */
+	size_t sent;        /* bytes of the item under way */
+	struct item *under_way; /* last of flying while not wholly written */
+	struct answer answer;
+};
+
+struct client {
+	struct client_config config;
+	struct client_stats stats;
+	int epoll_fd, timer_fd;
+	uint64_t timer_ns;    /* what timer_fd is set to; 0: it is not running */
+	struct link **links;  /* [plan.link_count], NULL while nothing is asked of it */
+	int spare[TARGET_MAX]; /* connections of client_probe(); -1 */
+	uint64_t probed_ns;
+	struct list ready;    /* links that wait for a slot */
+	struct list idle;     /* open links with nothing to do, longest first */
+	struct list flying;   /* items by time of start */
+	uint32_t in_flight, sockets, waiting;
+	const struct item *submitted; /* by the present call of client_submit() */
+	uint64_t now_ns;      /* when the present event was seen */
+	uint8_t *scratch;
+};
+
+/* link_open_socket() - a connection to @t begins. Return: its descriptor, or a negative errno. */
+int link_open_socket(const struct target *t);
+/* link_connect() - Return: 0, or a negative errno with the link closed */
+int link_connect(struct client *c, struct link *l);
+void link_disconnect(struct client *c, struct link *l);
+/* link_go() - send what the link may send now */
+void link_go(struct client *c, struct link *l);
+/* link_rest() - nothing to do: stand in line to be closed if room is needed, or be freed after the last item */
+void link_rest(struct client *c, struct link *l);
+/* link_event() - epoll says something about its socket */
+void link_event(struct client *c, struct link *l, uint32_t events);
+/* link_finish() - hand out a result; @item is in no list any more */
+void link_finish(struct client *c, struct link *l, struct item *item, enum miss miss, int error);
+/* link_miss_first() - the first flying item has no answer */
+void link_miss_first(struct client *c, struct link *l, enum miss miss, int error);
+/* link_lose() - the connection is of no further use: flying items end with @miss or go again */
+void link_lose(struct client *c, struct link *l, enum miss miss, int error);
