@@ -23,7 +23,7 @@ struct member {
 	uint64_t number, bytes;
 	struct tape_summary summary;
 	bool is_held;
-	bool has_log; /* somebody had it open when it was to become one file */
+	bool has_log;	   /* somebody had it open when it was to become one file */
 	struct tape *tape; /* opened to look up ids */
 	sqlite3_stmt *has;
 };

@@ -25,6 +25,6 @@ uint64_t series_count(const struct series *s);
 uint64_t series_bytes(const struct series *s); /* on disk, logs included */
 /* series_has_id() - is there an exchange of that id? A tape that cannot be asked counts as no. */
 bool series_has_id(struct series *s, uint64_t id);
-/* series_retire() - remove the oldest tape that no job works on. Return: how many exchanges it held; -ENOENT when none
- * may go. */
+/* series_retire() - remove the oldest tape that no job works on. Return: how many exchanges it
+ * held; -ENOENT when none may go. */
 int64_t series_retire(struct series *s);
