@@ -101,6 +101,27 @@ int message_flag_parse(struct span name)
 	return number_of(message_flag_names, COUNT_OF(message_flag_names), name);
 }
 
+void exchange_split_grpc(struct exchange *x)
+{
+	struct span rest = span_from(x->path, 1);
+	const uint8_t *slash = rest.len ? memchr(rest.ptr, '/', rest.len) : NULL;
+	size_t n = slash ? (size_t)(slash - rest.ptr) : rest.len;
+
+	x->grpc_service = x->grpc_method = (struct span){0};
+	if (x->protocol != PROTOCOL_GRPC)
+		return;
+	x->grpc_service = (struct span){rest.ptr, n};
+	x->grpc_method = span_from(rest, n + 1);
+}
+
+uint64_t exchange_messages(const struct exchange *x, enum protocol protocol, unsigned side)
+{
+	bool is_it = x->protocol == protocol ||
+		     (protocol == PROTOCOL_HTTP1 && x->protocol == PROTOCOL_HTTP2);
+
+	return is_it ? x->messages[side] : 0;
+}
+
 bool exchange_is_failed(const struct exchange *x)
 {
 	return x->outcome < OUTCOME_COUNT && outcome_is_failed[x->outcome];
@@ -128,7 +149,8 @@ struct span endpoint_service(const struct endpoint *e)
 #define SPANS_OF_EXCHANGE(x, S)                                                                    \
 	SPANS_OF_IDENTITY(x, S, src) SPANS_OF_IDENTITY(x, S, dst)                                  \
 	S((x)->method) S((x)->target) S((x)->host) S((x)->path) S((x)->route) S((x)->trace_id)     \
-	S((x)->replay_of) S((x)->children) SPANS_OF_MESSAGE(x, S, request) SPANS_OF_MESSAGE(x, S, response)
+	S((x)->replay_of) S((x)->grpc_service) S((x)->grpc_method) \
+	S((x)->children) SPANS_OF_MESSAGE(x, S, request) SPANS_OF_MESSAGE(x, S, response)
 
 size_t exchange_bytes(const struct exchange *x)
 {

@@ -109,11 +109,12 @@ struct exchange {
 	struct span route;      /* path with its variable parts as {} */
 	struct span trace_id;   /* from traceparent, b3 or x-request-id; empty if none */
 	struct span replay_of;  /* RUN/ID from Tapeloop-Replay; empty when it is not a replay */
+	struct span grpc_service, grpc_method; /* parts of path: exchange_split_grpc() */
 	struct span children;   /* WebSocket messages or server-sent events: read with schema/child.h */
-	uint32_t child_count[2]; /* how many were seen, kept or not: by the client, by the server */
+	uint64_t messages[2];   /* inside the bodies or the conversation, kept or not: gRPC messages, WebSocket
+				   messages, events; sent by the client, by the server */
 	uint32_t stream;        /* HTTP/2 stream; 0 otherwise */
 	uint32_t h2_error;      /* code of RST_STREAM or GOAWAY that ended it (RFC 9113 7); 0 otherwise */
-	uint64_t grpc_messages[2]; /* messages of the request, of the response */
 	uint64_t grpc_timeout_ns; /* deadline that the client named; 0 = none */
 	uint16_t grpc_status;   /* 0 also where there is none: see has_grpc_status */
 	uint16_t close_code;    /* of a WebSocket (RFC 6455 7.4); 1006 when it ended without a close frame; 0 otherwise */
@@ -130,6 +131,11 @@ static inline uint64_t exchange_latency_ns(const struct exchange *x)
 		return 0;
 	return x->response.last_ns - x->request.first_ns;
 }
+
+/* exchange_split_grpc() - set grpc_service and grpc_method from the path /service/method; empty unless it is gRPC */
+void exchange_split_grpc(struct exchange *x);
+/* exchange_messages() - x->messages[@side] if the protocol is that one (HTTP/1 stands for HTTP/2 too), else 0 */
+uint64_t exchange_messages(const struct exchange *x, enum protocol protocol, unsigned side);
 
 bool exchange_is_failed(const struct exchange *x); /* what failed() in a filter says */
 

@@ -19,6 +19,7 @@
 
 #include "lib/id.h"
 #include "lib/utf8.h"
+#include "schema/child.h"
 #include "schema/fields.h"
 
 static void put_id(struct json *j, uint64_t id)
@@ -203,6 +204,63 @@ static void put_key(struct json *j, const struct field_row *row, size_t skip)
 	json_key(j, key);
 }
 
+/* Fields of one protocol stand only where it was spoken. */
+static bool is_of(const struct exchange *x, enum field f)
+{
+	switch ((int)f) {
+	case FIELD_STREAM:
+	case FIELD_H2_ERROR: return x->stream != 0 || x->h2_error != 0;
+	case FIELD_GRPC_STATUS: return x->has_grpc_status;
+	case FIELD_GRPC_SERVICE:
+	case FIELD_GRPC_METHOD:
+	case FIELD_GRPC_REQUESTS:
+	case FIELD_GRPC_RESPONSES:
+	case FIELD_GRPC_TIMEOUT: return x->protocol == PROTOCOL_GRPC;
+	case FIELD_WS_SENT:
+	case FIELD_WS_RECEIVED:
+	case FIELD_WS_CLOSE_CODE: return x->protocol == PROTOCOL_WEBSOCKET;
+	case FIELD_SSE_EVENTS: return exchange_messages(x, PROTOCOL_HTTP1, 1) != 0;
+	default: return true;
+	}
+}
+
+static void put_child(struct json *j, const struct child *c)
+{
+	json_object_begin(j);
+	json_key(j, "time");
+	json_time(j, c->time_ns);
+	json_key_str(j, "from", c->is_from_server ? "server" : "client");
+	json_key_str(j, "kind", child_kind_name(c->kind));
+	json_key_u64(j, "size", c->bytes);
+	if (c->is_compressed)
+		json_key_bool(j, "compressed", true);
+	if (c->is_cut || c->has_gap)
+		json_key_bool(j, c->is_cut ? "cut" : "gap", true);
+	if (utf8_is_valid(c->payload))
+		json_key_text(j, "payload", c->payload);
+	else
+		put_base64(j, "payload_base64", c->payload);
+	json_object_end(j);
+}
+
+static void put_children(struct json *j, const struct exchange *x, enum exchange_json_part part)
+{
+	struct span row = x->children;
+	struct child c;
+
+	if (part == EXCHANGE_JSON_SUMMARY || row.len == 0)
+		return;
+	if (part == EXCHANGE_JSON_EXACT) {
+		put_base64(j, "children_base64", row);
+		return;
+	}
+	json_key(j, "children");
+	json_array_begin(j);
+	while (child_next(&row, &c) == 1)
+		put_child(j, &c);
+	json_array_end(j);
+}
+
 void exchange_to_json(struct json *j, const struct exchange *x, enum exchange_json_part part)
 {
 	const char *open = "";
@@ -213,6 +271,8 @@ void exchange_to_json(struct json *j, const struct exchange *x, enum exchange_js
 		const struct field_row *row = &field_rows[i];
 		size_t len = group_len(row->name);
 
+		if (!is_of(x, (enum field)i))
+			continue;
 		if (len != open_len || strncmp(open, row->name, len) != 0) {
 			close_group(j, open, open_len, x, part);
 			open_group(j, row->name, len);
@@ -223,6 +283,7 @@ void exchange_to_json(struct json *j, const struct exchange *x, enum exchange_js
 		put_value(j, (enum field_type)row->type, field_get(x, (enum field)i));
 	}
 	close_group(j, open, open_len, x, part);
+	put_children(j, x, part);
 	if (part == EXCHANGE_JSON_EXACT)
 		put_octets(j, x);
 	json_object_end(j);

@@ -383,6 +383,16 @@ static void read_numbers(struct reading *r, struct exchange *x)
 	x->outcome = read_name(r, "outcome", outcome_parse);
 	x->reason = read_name(r, "reason", reason_parse);
 	x->anomalies = read_bits(r, "anomalies", anomaly_parse);
+	x->stream = (uint32_t)read_number(r, "stream", UINT32_MAX);
+	x->h2_error = (uint32_t)read_number(r, "h2_error", UINT32_MAX);
+	x->has_grpc_status = value_of(r, "grpc_status") != NULL;
+	x->grpc_status = (uint16_t)read_number(r, "grpc_status", UINT16_MAX);
+	x->grpc_timeout_ns = read_number(r, "grpc.timeout_ns", INT64_MAX);
+	x->close_code = (uint16_t)read_number(r, "ws.close_code", UINT16_MAX);
+	/* only one of the three is written: that of its protocol */
+	x->messages[0] = read_number(r, "grpc.requests", INT64_MAX) + read_number(r, "ws.sent", INT64_MAX);
+	x->messages[1] = read_number(r, "grpc.responses", INT64_MAX) +
+			 read_number(r, "ws.received", INT64_MAX) + read_number(r, "sse.events", INT64_MAX);
 	read_address(r, "src.ip", &x->src);
 	read_address(r, "dst.ip", &x->dst);
 	x->src.port = (uint16_t)read_number(r, "src.port", UINT16_MAX);
@@ -431,6 +441,8 @@ int exchange_from_json(struct span text, struct exchange *x_out, void **memory_o
 		read_message(&r, "response", &x.response);
 		read_latency(&r, &x);
 		read_octets(&r, &x);
+		if (value_of(&r, "children_base64"))
+			x.children = decode(&r, "children_base64", value_of(&r, "children_base64"));
 		result = r.result ? r.result : hand_out(&x, x_out, memory_out, e);
 	}
 	free(r.block);

@@ -76,7 +76,10 @@ static const char *const steps[] = {
 	" request_flags INTEGER NOT NULL,"        /* enum message_flag, and which texts are absent */
 	" response_flags INTEGER NOT NULL,"
 	" request_version INTEGER NOT NULL,"
-	" response_version INTEGER NOT NULL"
+	" response_version INTEGER NOT NULL,"
+	" h2_error INTEGER NOT NULL,"
+	" grpc_status INTEGER NOT NULL,"          /* -1: none */
+	" close_code INTEGER NOT NULL"
 	") STRICT;"
 	"CREATE TABLE dictionary ("               /* zstd dictionaries of this tape's packs */
 	" id INTEGER PRIMARY KEY,"
@@ -100,6 +103,10 @@ static const char *const steps[] = {
 	" response_size INTEGER NOT NULL,"
 	" trace_id ANY NOT NULL,"                 /* TEXT; BLOB: hex digits, two a byte */
 	" replay TEXT NOT NULL,"
+	" stream INTEGER NOT NULL,"
+	" sent INTEGER NOT NULL,"                 /* messages inside bodies or conversation, by the client */
+	" received INTEGER NOT NULL,"             /* ... by the server */
+	" deadline INTEGER NOT NULL,"
 	" dictionary INTEGER NOT NULL,"           /* of pack; 0: none */
 	" pack BLOB NOT NULL"                     /* the messages: docs/tape.md */
 	") STRICT;"

@@ -42,6 +42,18 @@ struct sqlite3;
 #define SQL_TRACE_EQUALS                                                                           \
 	"(exchange.trace_id <> '' AND substr(exchange.trace_id, 1, 4) = substr(?, 1, 4) AND "      \
 	"exchange.trace_id = ?)"
+/*
+ * /service/method, by bytes as in memory. Two slashes behind the path see to it that there is always
+ * one to find, and that no blob on the way is empty: substr() makes NULL of those.
+ */
+#define SQL_PATH_REST  "substr(CAST((" SQL_PATH ") || '//' AS BLOB), 2)"
+#define SQL_PATH_SLASH "instr(" SQL_PATH_REST ", CAST('/' AS BLOB))"
+#define SQL_GRPC_SERVICE                                                                           \
+	"iif(kind.protocol = 3, CAST(substr(" SQL_PATH_REST ", 1, " SQL_PATH_SLASH                 \
+	" - 1) AS TEXT), '')"
+#define SQL_GRPC_METHOD                                                                            \
+	"iif(kind.protocol = 3, CAST(substr(" SQL_PATH_REST ", 1 + " SQL_PATH_SLASH                \
+	", max(length(" SQL_PATH_REST ") - " SQL_PATH_SLASH " - 2, 0)) AS TEXT), '')"
 #define SQL_FROM                                                                                   \
 	"exchange CROSS JOIN kind ON kind.id = exchange.kind"                                      \
 	" CROSS JOIN peer AS dst ON dst.id = kind.dst"                                             \

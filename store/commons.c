@@ -22,8 +22,8 @@ enum table { KIND, PEER, TABLE_COUNT };
 static const char *const select_sql[] = {
 	[KIND] = "SELECT dst, protocol, method, host, route, status, reason, anomalies, "
 		 "request_type,"
-		 " response_type, request_flags, response_flags, request_version, response_version"
-		 " FROM kind WHERE id = ?",
+		 " response_type, request_flags, response_flags, request_version, response_version,"
+		 " h2_error, grpc_status, close_code FROM kind WHERE id = ?",
 	[PEER] = "SELECT ip, port, service, namespace, pod, workload, node FROM peer WHERE id = ?",
 };
 
@@ -145,6 +145,9 @@ static void fill_kind(sqlite3_stmt *st, struct entry *e)
 		.response_flags = (uint32_t)sqlite3_column_int64(st, 11),
 		.request_version = (uint8_t)sqlite3_column_int(st, 12),
 		.response_version = (uint8_t)sqlite3_column_int(st, 13),
+		.h2_error = (uint32_t)sqlite3_column_int64(st, 14),
+		.grpc_status = (int32_t)MAX(sqlite3_column_int(st, 15), -1),
+		.close_code = (uint16_t)sqlite3_column_int(st, 16),
 	};
 }
 

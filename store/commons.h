@@ -15,6 +15,9 @@ struct kind_row {
 	uint32_t request_flags, response_flags;			      /* with enum in common.h */
 	uint16_t status;
 	uint8_t protocol, reason, request_version, response_version;
+	uint32_t h2_error;
+	int32_t grpc_status; /* -1: none */
+	uint16_t close_code;
 };
 struct peer_row {
 	uint64_t number;

@@ -108,8 +108,9 @@ static const char *nearest_field(struct span name)
 
 	for (int i = 0; i < FIELD_COUNT; i++) {
 		names[i] = field_rows[i].name;
-		if (is_last_part(name, span_str(names[i])))
-			meant = names[i]; /* of src and dst the later row: people mean the server */
+		/* of several people mean the server's */
+		if (is_last_part(name, span_str(names[i])) && (!meant || strncmp(names[i], "dst.", 4) == 0))
+			meant = names[i];
 	}
 	memcpy(names + FIELD_COUNT, other_words, sizeof(other_words));
 	return meant ? meant : nearest_name(name, names, COUNT_OF(names));

@@ -11,8 +11,8 @@
 /*
  * Theory of operation. The raw form of an exchange is
  *
- *	request head, framing, trailers | response head, framing, trailers | request body | response
- *body
+ *	request head, framing, trailers | response head, framing, trailers | request body |
+ *	response body | children
  *
  * and its pack is a prefix followed by the raw form, compressed as one zstd frame where that makes
  * it smaller. A frame of its own means that any exchange can be read alone. The frame has no magic
@@ -117,6 +117,12 @@ static bool times_are_regular(const struct exchange *x)
 	return x->request.first_ns == x->start_ns && latency_ns != 0 && latency_ns <= INT64_MAX;
 }
 
+/* gRPC's messages are its bodies; those of others, where the row counts any, are a row of their own */
+static bool may_have_children(const struct exchange *x)
+{
+	return x->protocol != PROTOCOL_GRPC && (x->messages[0] || x->messages[1]);
+}
+
 static unsigned form_of(const struct exchange *x, const struct pack_elsewhere *elsewhere)
 {
 	const struct message *q = &x->request, *s = &x->response;
@@ -161,6 +167,7 @@ static void fill_raw(struct buf *raw, const struct exchange *x,
 		buf_add_span(raw, x->request.body);
 	if (!elsewhere->response)
 		buf_add_span(raw, x->response.body);
+	buf_add_span(raw, x->children);
 }
 
 static void add_times(struct buf *out, const struct exchange *x, unsigned form)
@@ -196,6 +203,8 @@ static void add_lengths(struct buf *out, const struct exchange *x, unsigned form
 		varint_add(out, s->framing.len);
 		varint_add(out, s->trailers.len);
 	}
+	if (may_have_children(x))
+		varint_add(out, x->children.len);
 }
 
 static void add_prefix(struct buf *out, const struct exchange *x,
@@ -285,9 +294,11 @@ static bool take_lengths(struct span *in, const struct exchange *x, struct pack 
 	if (!(p->form & PACK_BODIES_WHOLE) &&
 	    !(varint_take(in, &p->request_body) && varint_take(in, &p->response_body)))
 		return false;
-	return !(p->form & PACK_CHUNKED) ||
-	       (varint_take(in, &p->request_framing) && varint_take(in, &p->request_trailers) &&
-		varint_take(in, &p->response_framing) && varint_take(in, &p->response_trailers));
+	if ((p->form & PACK_CHUNKED) &&
+	    !(varint_take(in, &p->request_framing) && varint_take(in, &p->request_trailers) &&
+	      varint_take(in, &p->response_framing) && varint_take(in, &p->response_trailers)))
+		return false;
+	return !may_have_children(x) || varint_take(in, &p->children);
 }
 
 int pack_open(struct span blob, struct exchange *x, uint64_t latency_ns, struct pack *p_out)
@@ -409,7 +420,7 @@ static bool take_messages(struct span raw, const struct pack *p, struct exchange
 	       take(&raw, p->response_framing, &s->framing) &&
 	       take(&raw, p->response_trailers, &s->trailers) &&
 	       take(&raw, request_body, &q->body) && take(&raw, response_body, &s->body) &&
-	       raw.len == 0;
+	       take(&raw, p->children, &x->children) && raw.len == 0;
 }
 
 int unpacker_messages(struct unpacker *u, const struct pack *p,

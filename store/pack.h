@@ -51,11 +51,12 @@ struct pack {
 	uint64_t request_head, response_head; /* lengths; 0 with PACK_HEADS_END */
 	uint64_t request_framing, response_framing, request_trailers, response_trailers;
 	uint64_t request_body, response_body;
+	uint64_t children;
 	struct span payload; /* borrowed from the blob */
 };
 /**
  * pack_open() - read the prefix and set the times of both messages in @x
- * @x: id, start_ns, method, target, flags and body_bytes of both messages are set, as from the row
+ * @x: id, start_ns, protocol, messages, method, target, flags and body_bytes of both messages are set, as from the row
  * @latency_ns: of the row
  *
  * Return: 0, or -EBADMSG with @p_out and @x in any state.

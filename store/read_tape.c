@@ -143,8 +143,12 @@ int read_tape_row(struct sqlite3_stmt *st, bool wants_pack, struct batch *b)
 		.is_trace_packed = sqlite3_column_type(st, 14) == SQLITE_BLOB,
 		.trace = keep(st, 14, SQL_TRACE_BYTES * 1024, b),
 		.replay = keep_text(st, 15, b),
-		.dictionary = (uint32_t)sqlite3_column_int64(st, 16),
-		.pack = keep(st, 17, wants_pack ? SIZE_MAX : PREFIX_BYTES, b),
+		.stream = (uint32_t)sqlite3_column_int64(st, 16),
+		.sent = (uint64_t)sqlite3_column_int64(st, 17),
+		.received = (uint64_t)sqlite3_column_int64(st, 18),
+		.deadline_ns = (uint64_t)sqlite3_column_int64(st, 19),
+		.dictionary = (uint32_t)sqlite3_column_int64(st, 20),
+		.pack = keep(st, 21, wants_pack ? SIZE_MAX : PREFIX_BYTES, b),
 	};
 	if (b->bytes.is_failed || b->bytes.len > UINT32_MAX)
 		return -ENOMEM;
@@ -201,6 +205,10 @@ static void use_kind(const struct kind_row *k, struct exchange *x)
 	x->request.content_type = absent_if(k->request_flags & COMMON_NO_TYPE, k->request_type);
 	x->response.flags = k->response_flags & 0xffff;
 	x->response.version = k->response_version;
+	x->h2_error = k->h2_error;
+	x->has_grpc_status = k->grpc_status >= 0;
+	x->grpc_status = x->has_grpc_status ? (uint16_t)k->grpc_status : 0;
+	x->close_code = k->close_code;
 	x->response.content_type = absent_if(k->response_flags & COMMON_NO_TYPE, k->response_type);
 }
 
@@ -211,6 +219,9 @@ static void use_row(const struct batch *b, const struct row *row, struct exchang
 		.start_ns = row->id - row->moved,
 		.connection = row->connection,
 		.sequence = row->sequence,
+		.stream = row->stream,
+		.messages = {row->sent, row->received},
+		.grpc_timeout_ns = row->deadline_ns,
 		.outcome = row->outcome,
 		.path = batch_span(b, row->path),
 		.target = batch_span(b, row->target),
@@ -259,6 +270,7 @@ static int use_texts(const struct batch *b, const struct row *row, struct exchan
 			buf_add_char(texts, hex[trace.ptr[i] & 15]);
 		}
 	}
+	exchange_split_grpc(x);
 	return 0;
 }
 

@@ -16,7 +16,8 @@ struct sqlite3_stmt;
 	"exchange.id, exchange.moved, exchange.kind, exchange.outcome, exchange.src,"              \
 	" exchange.src_port, exchange.connection, exchange.sequence, exchange.latency,"            \
 	" exchange.path, exchange.query, exchange.target, exchange.request_size,"                  \
-	" exchange.response_size, exchange.trace_id, exchange.replay, exchange.dictionary,"        \
+	" exchange.response_size, exchange.trace_id, exchange.replay, exchange.stream,"            \
+	" exchange.sent, exchange.received, exchange.deadline, exchange.dictionary,"               \
 	" exchange.pack"
 
 int read_tape_open(const char *path, struct read_tape **t_out, struct err *e) MUST_USE;

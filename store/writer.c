@@ -31,8 +31,8 @@
 static const char insert_sql[] =
 	"INSERT INTO exchange (id, moved, kind, outcome, src, src_port, connection, sequence, "
 	"latency,"
-	" path, query, target, request_size, response_size, trace_id, replay, dictionary, pack)"
-	" VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)";
+	" path, query, target, request_size, response_size, trace_id, replay, stream, sent,"
+	" received, deadline, dictionary, pack) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)";
 static const char tape_sql[] =
 	"UPDATE tape SET rows = rows + ?1, raw_bytes = raw_bytes + ?2, packed_bytes = packed_bytes "
 	"+ ?3,"
@@ -289,6 +289,10 @@ static void fill_numbers(const struct exchange *x, struct row *row)
 		.request_bytes = MIN(x->request.body_bytes, (uint64_t)INT64_MAX),
 		.response_bytes = MIN(x->response.body_bytes, (uint64_t)INT64_MAX),
 		.sequence = x->sequence,
+		.stream = x->stream,
+		.sent = MIN(x->messages[0], (uint64_t)INT64_MAX),
+		.received = MIN(x->messages[1], (uint64_t)INT64_MAX),
+		.deadline_ns = MIN(x->grpc_timeout_ns, (uint64_t)INT64_MAX),
 		.src_port = x->src.port,
 		.outcome = x->outcome,
 	};
@@ -435,8 +439,12 @@ static void bind_row(sqlite3_stmt *st, const struct batch *b, const struct row *
 	else
 		bind_text(st, 15, trace);
 	bind_text(st, 16, batch_span(b, row->replay));
-	(void)sqlite3_bind_int64(st, 17, row->dictionary);
-	(void)sqlite3_bind_blob(st, 18, pack.ptr, (int)pack.len, SQLITE_STATIC);
+	(void)sqlite3_bind_int64(st, 17, row->stream);
+	(void)sqlite3_bind_int64(st, 18, (int64_t)row->sent);
+	(void)sqlite3_bind_int64(st, 19, (int64_t)row->received);
+	(void)sqlite3_bind_int64(st, 20, (int64_t)row->deadline_ns);
+	(void)sqlite3_bind_int64(st, 21, row->dictionary);
+	(void)sqlite3_bind_blob(st, 22, pack.ptr, (int)pack.len, SQLITE_STATIC);
 }
 
 static int write_commons(struct writer *w, struct err *e)

@@ -225,12 +225,11 @@ static void fill_exchange(struct exchange *x, const struct pair *p, const struct
 		fill_request(x, &request->info);
 	if (draft_has_begun(&p->response))
 		x->status = p->response.info.status;
-	x->child_count[0] = p->children.count[0];
-	x->child_count[1] = p->children.count[1];
+	for (unsigned side = 0; side < 2; side++)
+		x->messages[side] = p->protocol == PROTOCOL_GRPC ? p->grpc_messages[side]
+								 : p->children.count[side];
 	x->stream = p->stream;
 	x->h2_error = p->h2_error;
-	x->grpc_messages[0] = p->grpc_messages[0];
-	x->grpc_messages[1] = p->grpc_messages[1];
 	x->grpc_timeout_ns = p->grpc_timeout_ns;
 	x->has_grpc_status = p->grpc_status >= 0;
 	x->grpc_status = x->has_grpc_status ? (uint16_t)p->grpc_status : 0;
@@ -291,6 +290,7 @@ void emit_pair(const struct pair *p, enum outcome outcome, enum reason reason)
 	x->children = put_chain(&room, &p->children.row);
 	if (!route.is_path)
 		x->route = put_bytes(&room, route.text, route.len);
+	exchange_split_grpc(x);
 	count_secrets(w, x, &request);
 	count_secrets(w, x, &response);
 	counter_add(w->counters, COUNTER_REQUESTS_EXCHANGED, 1);

@@ -108,6 +108,31 @@ static inline void some_target(uint64_t *seed, uint8_t **room, struct exchange *
 	x->host = some_chance(seed, 60) ? span_str("shop:8080") : some_bytes(seed, room, 20, true);
 }
 
+/* What HTTP/2, gRPC, WebSocket and event streams add. */
+static inline void some_messages(uint64_t *seed, uint8_t **room, struct exchange *x)
+{
+	bool is_counting = x->protocol != PROTOCOL_UNKNOWN && some_chance(seed, 60);
+
+	if (x->protocol == PROTOCOL_HTTP2 || x->protocol == PROTOCOL_GRPC) {
+		x->stream = (uint32_t)some_number(seed) | 1;
+		x->h2_error = some_chance(seed, 20) ? (uint32_t)some_number(seed) % 14 : 0;
+	}
+	if (x->protocol == PROTOCOL_GRPC) {
+		x->path = some_chance(seed, 70) ? span_str("/shop.v1.Cart/Add") : x->path;
+		x->has_grpc_status = some_chance(seed, 80);
+		x->grpc_status = x->has_grpc_status ? (uint16_t)(some_number(seed) % 17) : 0;
+		x->grpc_timeout_ns = some_chance(seed, 50) ? some_number(seed) >> 10 : 0;
+	}
+	if (x->protocol == PROTOCOL_WEBSOCKET)
+		x->close_code = some_chance(seed, 50) ? 1000 : 1006;
+	if (is_counting)
+		x->messages[1] = 1 + some_number(seed) % 1000;
+	if (is_counting && x->protocol != PROTOCOL_HTTP1 && x->protocol != PROTOCOL_HTTP2)
+		x->messages[0] = some_number(seed) % 1000;
+	if (is_counting && x->protocol != PROTOCOL_GRPC)
+		x->children = some_bytes(seed, room, 300, false);
+}
+
 #define SOME_ROOM 200000 /* bytes that an exchange's spans may take */
 
 /* A random exchange around @start_ns; its spans point into @room, and to constants. */
@@ -139,6 +164,8 @@ static inline struct exchange some_exchange(uint64_t *seed, uint64_t start_ns, u
 	x.response = some_message(seed, &room, start_ns + 1000);
 	if (some_chance(seed, 70))
 		x.request.first_ns = start_ns;
+	some_messages(seed, &room, &x);
+	exchange_split_grpc(&x);
 	return x;
 }
 
@@ -180,5 +207,6 @@ static inline bool some_same_summary(const struct exchange *a, const struct exch
 static inline bool some_same_exchange(const struct exchange *a, const struct exchange *b)
 {
 	return some_same_summary(a, b) && some_same_message(&a->request, &b->request) &&
-	       some_same_message(&a->response, &b->response);
+	       some_same_message(&a->response, &b->response) &&
+	       span_eq(a->children, b->children) && a->has_grpc_status == b->has_grpc_status;
 }

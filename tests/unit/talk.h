@@ -125,8 +125,8 @@ static inline void talk_put_children(struct json *j, const struct exchange *x)
 		buf_fini(&line);
 	}
 	json_array_end(j);
-	json_key_u64(j, "from_client", x->child_count[0]);
-	json_key_u64(j, "from_server", x->child_count[1]);
+	json_key_u64(j, "from_client", x->messages[0]);
+	json_key_u64(j, "from_server", x->messages[1]);
 }
 
 static inline void talk_put_exchange(struct buf *out, const struct exchange *x)
@@ -149,8 +149,8 @@ static inline void talk_put_exchange(struct buf *out, const struct exchange *x)
 	json_key_u64(&j, "h2_error", x->h2_error);
 	if (x->has_grpc_status)
 		json_key_u64(&j, "grpc_status", x->grpc_status);
-	json_key_u64(&j, "grpc_requests", x->grpc_messages[0]);
-	json_key_u64(&j, "grpc_responses", x->grpc_messages[1]);
+	json_key_u64(&j, "grpc_requests", exchange_messages(x, PROTOCOL_GRPC, 0));
+	json_key_u64(&j, "grpc_responses", exchange_messages(x, PROTOCOL_GRPC, 1));
 	json_key_u64(&j, "grpc_timeout_ms", x->grpc_timeout_ns / NS_PER_MS);
 	json_key_u64(&j, "close_code", x->close_code);
 	talk_put_children(&j, x);
