@@ -132,7 +132,7 @@ static const struct refusal {
 	{"dst.servise == \"x\"", 1, "did you mean dst.service?"},
 	{"failde()", 1, "no function failde"},
 	{"failed", 1, "failed()"},
-	{"grpc_status != 0", 1, "no field grpc_status"},
+	{"grpc_status == \"x\"", 16, "grpc_status"},
 	{"status == ok", 11, "quotes"},
 	{"outcome == \"rest\"", 12, "did you mean reset?"},
 	{"outcome == \"broken\"", 12, "they are ok, client_error"},
