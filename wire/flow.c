@@ -1,29 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "wire/flow.h"
 
-#include <assert.h>
-#include <stdlib.h>
-#include <sys/mman.h>
-
-#define XXH_INLINE_ALL
-#include <xxhash.h>
-
-#include "wire/stream.h"
+#include "wire/flow_table.h"
 
 /*
  * Theory of operation
  *
- * A hash table with chaining over an array of places that is reserved once and touched as far as it
- * was ever filled. The key is both ends in a fixed order, so the two directions of a connection find
- * the same place, and its hash is seeded. Loopback addresses mean another host in each network
- * namespace: for them the namespace is part of the key; others are one connection wherever they are
- * captured, which makes the second copy of a packet a retransmission.
- *
- * Every place in use is in the list of its class, the one that was silent longest first (to within
- * TOUCH_NS, which spares moving it for each packet). When a place is needed the classes give theirs
- * up in order: closed connections, which linger only to absorb late copies of their packets;
- * connections without a byte, so that a flood of SYNs drowns itself; those nobody understands; and
- * at last those that carry messages.
+ * What becomes of a connection, in the places that wire/flow_table.c keeps. A packet moves its
+ * connection to the end of its class only if that was not done for TOUCH_NS: most packets are spared it.
+ * When a place is needed the classes give theirs up in order: closed connections, which linger only to
+ * absorb late copies of their packets; connections without a byte, so that a flood of SYNs drowns
+ * itself; those nobody understands; and at last those that carry messages.
  *
  *            SYN, or first byte                 byte                    nobody wants the bytes
  *   (free) ----------------------> HALF_OPEN --------> ACTIVE <--------------------------------> IGNORED
@@ -33,7 +20,8 @@
  *
  * A RST is believed if its number fits (RFC 5961 in spirit), and carried out STREAM_CHECK_NS later:
  * bytes that crossed it are still delivered, and if its sender goes on sending, it was someone else's
- * and is forgotten; if he does so later still, what he sends is a connection joined midstream. The same ports with another initial sequence number are a new connection.
+ * and is forgotten; if he does so later still, what he sends is a connection joined midstream. The
+ * same ports with another initial sequence number are a new connection.
  *
  * Connections with a hole or a pending reset wait in a list of their own, each looked at again after
  * STREAM_CHECK_NS.
@@ -44,46 +32,7 @@
 
 #define TOUCH_NS         (100 * NS_PER_MS)
 #define CLOSED_LINGER_NS (30 * NS_PER_S)
-#define NO_FLOW          UINT32_MAX
 #define ROOM_SEARCH_MAX  1024 /* connections looked at for one that holds blocks */
-
-enum flow_class {
-	FLOW_CLOSED,
-	FLOW_HALF_OPEN,
-	FLOW_IGNORED,
-	FLOW_ACTIVE,
-	FLOW_CLASS_COUNT
-};
-
-struct flow {
-	struct conn conn;
-	struct stream streams[2];
-	struct list link;    /* flow_table::classes[class] */
-	struct list waiting; /* flow_table::waiting; empty when it does not wait */
-	uint64_t touched_ns; /* time of its newest packet, to within TOUCH_NS; when closed: since then */
-	uint64_t waiting_ns; /* when it was put into the list */
-	uint64_t reset_ns;   /* time of a RST that was believed but not yet carried out; 0 for none */
-	uint32_t hash;
-	uint32_t next;       /* index in the bucket's chain or of the next free place */
-	uint32_t netns;
-	uint8_t class;       /* enum flow_class */
-	uint8_t reset_dir;
-	bool has_bytes;
-};
-
-struct flow_table {
-	struct wire *wire;
-	struct flow *flows;
-	uint32_t *buckets; /* index of the first flow, NO_FLOW for none */
-	size_t memory_bytes;
-	uint32_t bucket_mask;
-	uint32_t flow_count;
-	uint32_t touched; /* places ever used */
-	uint32_t free;    /* first of the places that came back */
-	struct list classes[FLOW_CLASS_COUNT];
-	struct list waiting;
-	struct stream_host host;
-};
 
 static struct flow *flow_of_stream(struct stream *s)
 {
@@ -120,102 +69,6 @@ static void *take_block(struct stream *s)
 	return wire_block(c->wire, c);
 }
 
-/* --- the table --- */
-
-/* Both ends in a fixed order. No padding: its bytes are hashed. */
-struct flow_key {
-	uint8_t address[2][16];
-	uint16_t port[2];
-	uint32_t netns;
-};
-_Static_assert(sizeof(struct flow_key) == 40, "padding would be hashed");
-
-static bool is_loopback(const uint8_t a[16], bool is_ipv4)
-{
-	static const uint8_t one[16] = {[15] = 1};
-
-	return is_ipv4 ? a[12] == 127 : memcmp(a, one, 16) == 0;
-}
-
-/* memcmp() of 16 bytes, without the call */
-static int order_of(const uint8_t *a, const uint8_t *b)
-{
-	for (unsigned i = 0; i < 16; i += 8) {
-		uint64_t x, y;
-
-		memcpy(&x, a + i, 8);
-		memcpy(&y, b + i, 8);
-		if (x != y)
-			return __builtin_bswap64(x) < __builtin_bswap64(y) ? -1 : 1;
-	}
-	return 0;
-}
-_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "order_of() swaps");
-
-/* Return: the packet's direction */
-static unsigned make_key(struct flow_key *k, const struct packet *p, uint32_t netns)
-{
-	int order = order_of(p->src, p->dst);
-	unsigned dir = order > 0 || (order == 0 && p->src_port > p->dst_port);
-
-	memcpy(k->address[dir], p->src, 16);
-	memcpy(k->address[!dir], p->dst, 16);
-	k->port[dir] = p->src_port;
-	k->port[!dir] = p->dst_port;
-	k->netns = UNLIKELY(is_loopback(p->src, p->is_ipv4)) ? netns : 0;
-	return dir;
-}
-
-static bool has_key(const struct flow *f, const struct flow_key *k)
-{
-	const struct conn_address *a = f->conn.ends;
-
-	return f->netns == k->netns && a[0].port == k->port[0] && a[1].port == k->port[1] &&
-	       memcmp(a[0].address, k->address[0], 16) == 0 &&
-	       memcmp(a[1].address, k->address[1], 16) == 0;
-}
-
-static struct flow *find(const struct flow_table *t, const struct flow_key *k, uint32_t hash)
-{
-	for (uint32_t i = t->buckets[hash & t->bucket_mask]; i != NO_FLOW;) {
-		struct flow *f = &t->flows[i];
-
-		if (LIKELY(f->hash == hash && has_key(f, k)))
-			return f;
-		i = f->next;
-	}
-	return NULL;
-}
-
-static void set_class(struct flow_table *t, struct flow *f, enum flow_class class)
-{
-	list_remove(&f->link);
-	list_append(&t->classes[class], &f->link);
-	f->class = (uint8_t)class;
-}
-
-static struct flow *oldest(const struct flow_table *t, enum flow_class class)
-{
-	struct list *l = list_first(&t->classes[class]);
-
-	return l ? CONTAINER_OF(l, struct flow, link) : NULL;
-}
-
-/* take it out of the table; its place is free */
-static void forget(struct flow_table *t, struct flow *f)
-{
-	uint32_t index = (uint32_t)(f - t->flows);
-	uint32_t *at = &t->buckets[f->hash & t->bucket_mask];
-
-	while (*at != index)
-		at = &t->flows[*at].next;
-	*at = f->next;
-	list_remove(&f->link);
-	list_remove(&f->waiting);
-	f->next = t->free;
-	t->free = index;
-}
-
 /* --- the end of a connection --- */
 
 static void tell_end(struct flow *f, enum conn_end how, unsigned dir, uint64_t ts_ns)
@@ -236,7 +89,7 @@ static void finish(struct flow_table *t, struct flow *f)
 	conn_close(&f->conn);
 	list_remove(&f->waiting);
 	f->touched_ns = t->wire->now_ns;
-	set_class(t, f, FLOW_CLOSED);
+	flow_set_class(t, f, FLOW_CLOSED);
 }
 
 /* end both directions with a reason other than FIN */
@@ -259,7 +112,7 @@ static void give_up(struct flow_table *t, struct flow *f)
 		count(t, COUNTER_CONNECTIONS_EVICTED, 1);
 		end_both(t, f, CONN_END_EVICTED, 0, t->wire->now_ns);
 	}
-	forget(t, f);
+	flow_forget(t, f);
 }
 
 /* a direction ends with its last byte; with both the connection is over */
@@ -284,19 +137,16 @@ static void check_fins(struct flow_table *t, struct flow *f, uint64_t ts_ns)
 
 /* --- a new connection --- */
 
-static struct flow *take_place(struct flow_table *t)
+static struct flow *take_place(struct flow_table *t, const struct flow_key *k, uint32_t hash)
 {
-	for (unsigned class = 0; t->free == NO_FLOW && t->touched == t->flow_count; class++) {
-		struct flow *f = oldest(t, (enum flow_class)class);
+	struct flow *f;
 
-		if (f)
-			give_up(t, f);
+	for (unsigned class = 0; !(f = flow_place(t, k, hash)); class++) {
+		struct flow *given = flow_oldest(t, (enum flow_class)class);
+
+		if (given)
+			give_up(t, given);
 	}
-	if (t->free == NO_FLOW)
-		return &t->flows[t->touched++];
-	struct flow *f = &t->flows[t->free];
-
-	t->free = f->next;
 	return f;
 }
 
@@ -314,32 +164,20 @@ static void set_end(struct conn *c, unsigned end, const uint8_t address[16], uin
 	c->ends[end].is_ipv4 = is_ipv4;
 }
 
-static struct flow *open_flow(struct flow_table *t, uint32_t hash, unsigned dir, uint32_t netns,
-			      const struct packet *p, uint64_t ts_ns)
+static struct flow *open_flow(struct flow_table *t, const struct flow_key *k, uint32_t hash,
+			      unsigned dir, const struct packet *p, uint64_t ts_ns)
 {
-	struct flow *f = take_place(t);
-	uint32_t *bucket = &t->buckets[hash & t->bucket_mask];
+	struct flow *f = take_place(t, k, hash);
 
-	*f = (struct flow){
-		.conn = {.wire = t->wire,
-			 .id = next_connection(t->wire, ts_ns),
-			 .client = -1,
-			 .is_midstream = !(p->flags & PACKET_SYN)},
-		.touched_ns = t->wire->now_ns,
-		.hash = hash,
-		.netns = netns,
-		.next = *bucket,
-		.class = FLOW_HALF_OPEN,
-	};
+	f->touched_ns = t->wire->now_ns;
+	f->conn.wire = t->wire;
+	f->conn.id = next_connection(t->wire, ts_ns);
+	f->conn.client = -1;
+	f->conn.is_midstream = !(p->flags & PACKET_SYN);
 	set_end(&f->conn, dir, p->src, p->src_port, p->is_ipv4);
 	set_end(&f->conn, !dir, p->dst, p->dst_port, p->is_ipv4);
 	if (p->flags & PACKET_SYN)
 		f->conn.client = (int8_t)(p->flags & PACKET_ACK ? !dir : dir);
-	*bucket = (uint32_t)(f - t->flows);
-	stream_init(&f->streams[0], 0);
-	stream_init(&f->streams[1], 1);
-	list_init(&f->waiting);
-	list_append(&t->classes[FLOW_HALF_OPEN], &f->link);
 	count(t, COUNTER_CONNECTIONS_IN, 1);
 	count(t, COUNTER_CONNECTIONS_OPEN, 1);
 	conn_open(&f->conn, ts_ns);
@@ -405,7 +243,7 @@ static void touch(struct flow_table *t, struct flow *f)
 		return;
 	f->touched_ns = now_ns;
 	if (f->class != FLOW_CLOSED)
-		set_class(t, f, (enum flow_class)f->class);
+		flow_set_class(t, f, (enum flow_class)f->class);
 }
 
 /* may it still begin with another number? A second SYN-ACK, of another server behind the same address,
@@ -446,7 +284,7 @@ static void note_wants(struct flow_table *t, struct flow *f, unsigned dir)
 	if (is_ignoring)
 		stream_drop(s, &t->host, COUNTER_BYTES_IGNORED);
 	s->is_ignoring = is_ignoring;
-	set_class(t, f, f->streams[0].is_ignoring && f->streams[1].is_ignoring ? FLOW_IGNORED
+	flow_set_class(t, f, f->streams[0].is_ignoring && f->streams[1].is_ignoring ? FLOW_IGNORED
 									      : FLOW_ACTIVE);
 }
 
@@ -465,7 +303,7 @@ static enum counter feed(struct flow_table *t, struct flow *f, unsigned dir,
 
 	if (UNLIKELY(!f->has_bytes)) {
 		f->has_bytes = true;
-		set_class(t, f, FLOW_ACTIVE);
+		flow_set_class(t, f, FLOW_ACTIVE);
 	}
 	if (UNLIKELY(p->missing))
 		f->conn.was_cut[dir] = true;
@@ -557,15 +395,15 @@ static void follow(struct flow_table *t, struct flow *f, unsigned dir, const str
 void flow_packet(struct flow_table *t, const struct packet *p, uint32_t netns, uint64_t ts_ns)
 {
 	struct flow_key key;
-	unsigned dir = make_key(&key, p, netns);
-	uint32_t hash = (uint32_t)XXH3_64bits_withSeed(&key, sizeof(key), t->wire->config.hash_seed);
-	struct flow *f = find(t, &key, hash);
+	unsigned dir = flow_key_of(&key, p, netns);
+	uint32_t hash;
+	struct flow *f = flow_find(t, &key, &hash);
 
 	count(t, COUNTER_BYTES_IN, p->payload.len);
 	if (UNLIKELY(f && is_reuse(f, dir, p))) {
 		if (f->class != FLOW_CLOSED)
 			end_both(t, f, CONN_END_REUSED, dir, ts_ns);
-		forget(t, f);
+		flow_forget(t, f);
 		f = NULL;
 	}
 	if (UNLIKELY(!f)) {
@@ -574,7 +412,7 @@ void flow_packet(struct flow_table *t, const struct packet *p, uint32_t netns, u
 			count(t, COUNTER_BYTES_IGNORED, p->payload.len);
 			return;
 		}
-		f = open_flow(t, hash, dir, key.netns, p, ts_ns);
+		f = open_flow(t, &key, hash, dir, p, ts_ns);
 	}
 	touch(t, f);
 	if (UNLIKELY(f->class == FLOW_CLOSED))
@@ -622,10 +460,10 @@ static void tick_class(struct flow_table *t, enum flow_class class, uint64_t wai
 {
 	struct flow *f;
 
-	while ((f = oldest(t, class)) && is_past(f->touched_ns, wait_ns, now_ns)) {
+	while ((f = flow_oldest(t, class)) && is_past(f->touched_ns, wait_ns, now_ns)) {
 		if (class != FLOW_CLOSED)
 			end_both(t, f, CONN_END_IDLE, 0, now_ns);
-		forget(t, f);
+		flow_forget(t, f);
 	}
 }
 
@@ -642,64 +480,23 @@ void flow_flush(struct flow_table *t, uint64_t now_ns)
 	for (unsigned class = 0; class < FLOW_CLASS_COUNT; class++) {
 		struct flow *f;
 
-		while ((f = oldest(t, (enum flow_class)class))) {
+		while ((f = flow_oldest(t, (enum flow_class)class))) {
 			if (f->class != FLOW_CLOSED)
 				end_both(t, f, f->reset_ns ? CONN_END_RST : CONN_END_CAPTURE,
 					 f->reset_dir, f->reset_ns ? f->reset_ns : now_ns);
-			forget(t, f);
+			flow_forget(t, f);
 		}
 	}
 }
 
 /* --- memory --- */
 
-static uint32_t bucket_count(size_t flows_max)
-{
-	uint32_t n = 64;
-
-	while (n < flows_max)
-		n *= 2;
-	return n;
-}
-
-size_t flow_bytes(size_t flows_max)
-{
-	return flows_max * sizeof(struct flow) + bucket_count(flows_max) * sizeof(uint32_t);
-}
-
-size_t flow_used_bytes(const struct flow_table *t)
-{
-	return t->touched * sizeof(struct flow) + (t->bucket_mask + (size_t)1) * sizeof(uint32_t);
-}
-
-static bool reserve(struct flow_table *t)
-{
-	void *memory = mmap(NULL, t->memory_bytes, PROT_READ | PROT_WRITE,
-			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-
-	if (memory == MAP_FAILED)
-		return false;
-	t->flows = memory;
-	t->buckets = (uint32_t *)(void *)(t->flows + t->flow_count);
-	memset(t->buckets, 0xff, (t->bucket_mask + (size_t)1) * sizeof(uint32_t));
-	return true;
-}
-
 struct flow_table *flow_table_new(struct wire *w)
 {
-	struct flow_table *t = calloc(1, sizeof(*t));
-	size_t flows = MIN(w->config.flows_max, (size_t)NO_FLOW - 1);
+	struct flow_table *t = flow_table_reserve(w, w->config.flows_max);
 
 	if (!t)
 		return NULL;
-	t->wire = w;
-	t->flow_count = (uint32_t)flows;
-	t->bucket_mask = bucket_count(flows) - 1;
-	t->memory_bytes = flow_bytes(flows);
-	t->free = NO_FLOW;
-	for (unsigned class = 0; class < FLOW_CLASS_COUNT; class++)
-		list_init(&t->classes[class]);
-	list_init(&t->waiting);
 	t->host = (struct stream_host){
 		.data = give_data,
 		.gap = give_gap,
@@ -709,19 +506,7 @@ struct flow_table *flow_table_new(struct wire *w)
 		.counters = w->counters,
 		.held_max = MIN((size_t)1 << 20, w->config.memory_max / 16),
 	};
-	if (!reserve(t)) {
-		free(t);
-		return NULL;
-	}
 	return t;
-}
-
-void flow_table_free(struct flow_table *t)
-{
-	if (!t)
-		return;
-	(void)munmap(t->flows, t->memory_bytes);
-	free(t);
 }
 
 static bool has_blocks(const struct flow *f)
