@@ -36,6 +36,7 @@ struct unfit {
 };
 
 static const struct unfit unfits[] = {
+	{ANOMALY_BIT(PUSHED), SKIP_PUSHED},
 	{ANOMALY_BIT(GAP_REQUEST), SKIP_GAP},
 	{ANOMALY_BIT(BODY_CUT_REQUEST), SKIP_CUT},
 	{ANOMALY_BIT(TUNNEL), SKIP_TUNNEL},
@@ -74,6 +75,10 @@ static enum skip judge_message(const struct message *m)
 
 enum skip plan_judge(const struct plan_rules *rules, const struct exchange *x, bool has_messages)
 {
+	if (x->protocol == PROTOCOL_WEBSOCKET)
+		return SKIP_WEBSOCKET;
+	if (x->anomalies & ANOMALY_BIT(H2_PARTIAL))
+		return SKIP_UNKNOWN_FIELDS;
 	if (x->method.len == 0)
 		return SKIP_NO_REQUEST;
 	if (x->protocol != PROTOCOL_HTTP1)
