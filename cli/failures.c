@@ -103,13 +103,35 @@ static void cell_side(struct failures *f, struct span service, struct span name_
 	table_cell(f->table, buf_span(&text), STYLE_PLAIN);
 }
 
+static struct exchange exchange_of(const struct failure *x)
+{
+	return (struct exchange){
+		.status = x->status,
+		.outcome = x->outcome,
+		.reason = x->reason,
+		.has_grpc_status = x->grpc_status >= 0,
+		.grpc_status = (uint16_t)MAX(x->grpc_status, 0),
+		.close_code = x->close_code,
+	};
+}
+
+static void cell_status(struct failures *f, const struct failure *x)
+{
+	struct exchange as = exchange_of(x);
+	enum style style;
+	char text[VIEW_STATUS_MAX];
+
+	table_cell(f->table, x->status ? view_status(&as, true, text, &style) : SPAN_LIT("0"),
+		   STYLE_PLAIN);
+}
+
 /* one word in the table: the status when there is one, else the reason */
 static void cell_why(struct failures *f, const struct failure *x)
 {
-	struct exchange as = {.status = x->status, .outcome = x->outcome, .reason = x->reason};
+	struct exchange as = exchange_of(x);
 	enum style style;
-	char text[16];
-	struct span why = view_status(&as, text, &style);
+	char text[VIEW_STATUS_MAX];
+	struct span why = view_status(&as, true, text, &style);
 
 	if (x->status && x->reason)
 		table_cell_fmt(f->table, style, "%s %s", text, reason_name(x->reason));
@@ -131,7 +153,7 @@ static void add_row(struct failures *f, const struct failure *x)
 	if (f->form == FAILURES_TABLE) {
 		cell_why(f, x);
 	} else {
-		table_cell_fmt(f->table, STYLE_PLAIN, "%u", x->status);
+		cell_status(f, x);
 		table_cell(f->table, span_str(outcome_name(x->outcome)), STYLE_RED);
 		table_cell(f->table, span_str(reason_name(x->reason)), STYLE_PLAIN);
 	}
@@ -226,7 +248,8 @@ const struct command command_failures = {
 	.details =
 		"Exchanges that failed (server errors, resets, time-outs, missing answers) are one "
 		"kind "
-		"when they agree in both ends, method, route, status and reason. The most frequent "
+		"when they agree in both ends, method, route, status (of gRPC and of a closed "
+		"WebSocket too) and reason. The most frequent "
 		"come first; EXAMPLE is the id of the newest of its kind.",
 	.examples = "tapeloop failures --since 1h\tthe last hour\n"
 		    "tapeloop failures 'dst.service == \"cart\"' -e && deploy\tonly if nothing "

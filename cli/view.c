@@ -13,9 +13,12 @@
 
 #include "cli/when.h"
 #include "lib/id.h"
+#include "schema/child.h"
+#include "schema/grpc.h"
 #include "store/format_curl.h"
 
 #define PRINT_BYTES 65536
+#define CLOSE_NORMAL 1000 /* RFC 6455 7.4.1 */
 
 struct view {
 	enum view_form form;
@@ -67,12 +70,27 @@ enum style view_outcome_style(unsigned outcome)
 	return outcome == OUTCOME_OK ? STYLE_GREEN : STYLE_DIM;
 }
 
-struct span view_status(const struct exchange *x, char text[16], enum style *style_out)
+/* what stands behind the status of HTTP: a gRPC failure, or how a WebSocket ended if not in order */
+static void add_code(char *text, size_t size, const char *what, unsigned code, const char *name)
 {
+	(void)snprintf(text, size, " %s %u%s%s", what, code, name ? " " : "", name ? name : "");
+}
+
+struct span view_status(const struct exchange *x, bool with_name, char text[VIEW_STATUS_MAX],
+			enum style *style_out)
+{
+	size_t len;
+
 	*style_out = view_outcome_style(x->outcome);
 	if (x->status == 0)
 		return span_str(x->reason ? reason_name(x->reason) : outcome_name(x->outcome));
-	(void)snprintf(text, 16, "%u", x->status);
+	len = (size_t)snprintf(text, VIEW_STATUS_MAX, "%u", x->status);
+	if (x->has_grpc_status && x->grpc_status)
+		add_code(text + len, VIEW_STATUS_MAX - len, "grpc", x->grpc_status,
+			 with_name ? grpc_status_name(x->grpc_status) : NULL);
+	else if (x->close_code && x->close_code != CLOSE_NORMAL)
+		add_code(text + len, VIEW_STATUS_MAX - len, "closed", x->close_code,
+			 with_name ? child_close_name(x->close_code) : NULL);
 	return span_str(text);
 }
 
@@ -142,11 +160,11 @@ static void cell_id(struct table *t, uint64_t id)
 	table_cell(t, span_str(id_format(id, text)), STYLE_CYAN);
 }
 
-static void cell_status(struct table *t, const struct exchange *x)
+static void cell_status(struct table *t, const struct exchange *x, bool with_name)
 {
-	char text[16];
+	char text[VIEW_STATUS_MAX];
 	enum style style;
-	struct span s = view_status(x, text, &style);
+	struct span s = view_status(x, with_name, text, &style);
 
 	table_cell(t, s, style);
 }
@@ -181,7 +199,7 @@ static void add_table_row(struct view *v, const struct exchange *x)
 	cell_end(t, &x->src, false, false);
 	cell_end(t, &x->dst, true, false);
 	table_cell(t, x->method, STYLE_PLAIN);
-	cell_status(t, x);
+	cell_status(t, x, false);
 	cell_latency(t, x);
 	table_cell(t, x->target, STYLE_PLAIN);
 }
@@ -196,7 +214,7 @@ static void add_wide_row(struct view *v, const struct exchange *x)
 	cell_end(t, &x->dst, true, true);
 	table_cell(t, x->host, STYLE_PLAIN);
 	table_cell(t, x->method, STYLE_PLAIN);
-	cell_status(t, x);
+	cell_status(t, x, true);
 	table_cell(t, span_str(outcome_name(x->outcome)), view_outcome_style(x->outcome));
 	cell_latency(t, x);
 	cell_size(t, x->request.body_bytes);

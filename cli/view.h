@@ -30,8 +30,14 @@ int view_flush(struct view *v);
 void view_end(struct view *v, uint64_t next_cursor);
 uint64_t view_count(const struct view *v);
 
-/* view_status() - status, or the reason why there is none: "503", "reset_server"; with its style */
-struct span view_status(const struct exchange *x, char text[16], enum style *style_out);
+#define VIEW_STATUS_MAX 48
+/*
+ * view_status() - status, or the reason why there is none: "503", "reset_server"; with its style
+ * @with_name: "200 grpc 9 FAILED_PRECONDITION", "101 closed 1006 abnormal closure"; else
+ *             "200 grpc 9", "101 closed 1006"
+ */
+struct span view_status(const struct exchange *x, bool with_name, char text[VIEW_STATUS_MAX],
+			enum style *style_out);
 enum style view_outcome_style(unsigned outcome);
 /* view_end_name() - who an end is: service, else pod, else address (@with_port: and port) */
 void view_end_name(struct buf *out, const struct endpoint *e, bool with_port);

@@ -82,3 +82,22 @@ unsigned child_close_code(const struct child *c)
 {
 	return c->payload.len < 2 ? 1005 : (unsigned)c->payload.ptr[0] << 8 | c->payload.ptr[1];
 }
+
+const char *child_close_name(unsigned code)
+{
+	/* the IANA registry of WebSocket close codes, from 1000 on */
+	static const char *const names[] = {
+		"normal closure",	  "going away",
+		"protocol error",	  "unsupported data",
+		NULL,			  "no status received",
+		"abnormal closure",	  "invalid payload data",
+		"policy violation",	  "message too big",
+		"mandatory extension",	  "internal error",
+		"service restart",	  "try again later",
+		"bad gateway",		  "TLS handshake failed",
+	};
+
+	if (code >= 3000 && code < 5000)
+		return code < 4000 ? "registered by a library" : "the application's own";
+	return code >= 1000 && code - 1000 < COUNT_OF(names) ? names[code - 1000] : NULL;
+}

@@ -43,3 +43,5 @@ int child_next(struct span *row, struct child *c);
 const char *child_kind_name(unsigned kind); /* "text", "binary", "event", "close", "ping", "pong"; "?" */
 /* child_close_code() - of a close frame (RFC 6455 7.4); 1005 when it carries none */
 unsigned child_close_code(const struct child *c);
+/* child_close_name() - what a close code means, in a few words; NULL for one that is not registered */
+const char *child_close_name(unsigned code);

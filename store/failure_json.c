@@ -33,6 +33,10 @@ void failure_to_json(struct json *j, const struct failure *f)
 	json_key_u64(j, "status", f->status);
 	json_key_str(j, "outcome", outcome_name(f->outcome));
 	json_key_str(j, "reason", reason_name(f->reason));
+	if (f->grpc_status >= 0)
+		json_key_u64(j, "grpc_status", (uint64_t)f->grpc_status);
+	if (f->close_code)
+		json_key_u64(j, "close_code", f->close_code);
 	json_key_str(j, "exemplar", id_format(f->exemplar, id));
 	json_object_end(j);
 }
@@ -57,6 +61,24 @@ static bool read_number(const json_t *object, const char *key, uint64_t max, uin
 	return true;
 }
 
+/* what stands there only where its protocol was spoken */
+static bool read_optional(const json_t *object, const char *key, uint64_t max, uint64_t *out)
+{
+	return !json_object_get(object, key) || read_number(object, key, max, out);
+}
+
+static bool read_codes(const json_t *v, struct failure *f)
+{
+	uint64_t grpc_status = UINT64_MAX, close_code = 0;
+
+	if (!read_optional(v, "grpc_status", INT16_MAX, &grpc_status) ||
+	    !read_optional(v, "close_code", UINT16_MAX, &close_code))
+		return false;
+	f->grpc_status = (int16_t)(grpc_status == UINT64_MAX ? -1 : (int)grpc_status);
+	f->close_code = (uint16_t)close_code;
+	return true;
+}
+
 static bool read_failure(const json_t *v, struct failure *f)
 {
 	const json_t *src = json_object_get(v, "src"), *dst = json_object_get(v, "dst");
@@ -73,7 +95,7 @@ static bool read_failure(const json_t *v, struct failure *f)
 		.method = text_of(v, "method"),
 		.route = text_of(v, "route"),
 	};
-	if (outcome < 0 || reason < 0 || !read_number(v, "status", UINT16_MAX, &status) ||
+	if (outcome < 0 || reason < 0 || !read_codes(v, f) || !read_number(v, "status", UINT16_MAX, &status) ||
 	    !read_number(v, "count", INT64_MAX, &f->count) ||
 	    id_parse(text_of(v, "exemplar"), &f->exemplar, &bits) < 0 ||
 	    clock_parse(text_of(v, "first"), 0, &f->first_ns) < 0 ||

@@ -40,7 +40,10 @@ struct groups {
 struct numbers {
 	uint16_t status;
 	uint8_t outcome, reason;
+	int16_t grpc_status;
+	uint16_t close_code;
 };
+_Static_assert(sizeof(struct numbers) == 8, "no padding: keys are compared as bytes");
 
 #define TEXT_COUNT 6
 static void texts_of(struct failure *f, struct span *out[TEXT_COUNT])
@@ -55,7 +58,7 @@ static void texts_of(struct failure *f, struct span *out[TEXT_COUNT])
 
 static void write_key(struct buf *key, struct failure *f)
 {
-	struct numbers numbers = {f->status, f->outcome, f->reason};
+	struct numbers numbers = {f->status, f->outcome, f->reason, f->grpc_status, f->close_code};
 	struct span *texts[TEXT_COUNT];
 
 	texts_of(f, texts);
@@ -169,6 +172,8 @@ static int note_count(struct groups *g, struct read_tape *t, sqlite3_stmt *st, s
 			    .status = kind->status,
 			    .outcome = (uint8_t)sqlite3_column_int(st, 2),
 			    .reason = kind->reason,
+			    .grpc_status = (int16_t)kind->grpc_status,
+			    .close_code = kind->close_code,
 			    .count = (uint64_t)sqlite3_column_int64(st, 3),
 			    .first_ns = (uint64_t)sqlite3_column_int64(st, 4),
 			    .last_ns = (uint64_t)sqlite3_column_int64(st, 5),
@@ -243,6 +248,8 @@ static int note_each(void *ctx, const struct exchange *x)
 			    .status = x->status,
 			    .outcome = x->outcome,
 			    .reason = x->reason,
+			    .grpc_status = (int16_t)(x->has_grpc_status ? x->grpc_status : -1),
+			    .close_code = x->close_code,
 			    .count = 1,
 			    .first_ns = x->id,
 			    .last_ns = x->id,

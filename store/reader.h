@@ -57,6 +57,8 @@ struct failure {
 	struct span method, route;
 	uint16_t status;
 	uint8_t outcome, reason;
+	int16_t grpc_status; /* -1: none */
+	uint16_t close_code; /* of a WebSocket; 0: none */
 	uint64_t count;
 	uint64_t first_ns, last_ns;
 	uint64_t exemplar; /* id of the newest */

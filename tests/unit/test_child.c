@@ -62,11 +62,25 @@ static void a_damaged_row_is_told(void **state)
 	assert_int_equal(child_next(&(struct span){row.ptr, row.len}, &got), -EBADMSG);
 }
 
+static void a_close_code_says_what_it_means(void **state)
+{
+	(void)state;
+	assert_string_equal(child_close_name(1000), "normal closure");
+	assert_string_equal(child_close_name(1006), "abnormal closure");
+	assert_string_equal(child_close_name(1015), "TLS handshake failed");
+	assert_string_equal(child_close_name(4007), "the application's own");
+	assert_null(child_close_name(1004));
+	assert_null(child_close_name(1016));
+	assert_null(child_close_name(0));
+	assert_null(child_close_name(65535));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_row_gives_its_children_back),
 		cmocka_unit_test(a_damaged_row_is_told),
+		cmocka_unit_test(a_close_code_says_what_it_means),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

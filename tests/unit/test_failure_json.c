@@ -17,6 +17,8 @@ static struct failure example(void)
 		.status = 503,
 		.outcome = OUTCOME_SERVER_ERROR,
 		.reason = REASON_NONE,
+		.grpc_status = 14,
+		.close_code = 1006,
 		.count = 17,
 		.first_ns = 1764000000123456789,
 		.last_ns = 1764000009000000000,
@@ -39,6 +41,8 @@ static int expect_example(void *ctx, const struct failure *f)
 	assert_int_equal(f->status, want.status);
 	assert_int_equal(f->outcome, want.outcome);
 	assert_int_equal(f->reason, want.reason);
+	assert_int_equal(f->grpc_status, want.grpc_status);
+	assert_int_equal(f->close_code, want.close_code);
 	assert_true(f->count == want.count);
 	assert_true(f->first_ns == want.first_ns);
 	assert_true(f->last_ns == want.last_ns);
@@ -75,6 +79,7 @@ static void what_is_no_list_is_refused(void **state)
 		"{\"failures\":[{}]}",
 		"{\"failures\":[7]}",
 		"{\"failures\":[{\"count\":1,\"status\":70000}]}",
+		"{\"failures\":[{\"count\":1,\"status\":200,\"grpc_status\":\"9\"}]}",
 	};
 	struct err e;
 	unsigned seen = 0;

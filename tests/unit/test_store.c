@@ -166,6 +166,7 @@ static void a_query_answers_as_if_each_exchange_was_looked_at(void **state)
 
 struct failures {
 	uint64_t sum, groups, last_count;
+	unsigned grpc_statuses; /* bits 1 << status */
 };
 
 static int note_failure(void *ctx, const struct failure *f)
@@ -178,6 +179,8 @@ static int note_failure(void *ctx, const struct failure *f)
 	all->last_count = f->count;
 	all->sum += f->count;
 	all->groups++;
+	if (f->grpc_status >= 0)
+		all->grpc_statuses |= 1u << f->grpc_status;
 	return 0;
 }
 
@@ -211,6 +214,36 @@ static void failures_are_grouped_and_none_is_left_out(void **state)
 	filter_free(f);
 	close_store(s);
 	kept_fini(&k);
+}
+
+/* both by a tape's own counts and one exchange at a time */
+static void calls_that_fail_with_another_grpc_status_are_another_kind(void **state)
+{
+	static const int status[] = {9, 9, 14};
+	struct store *s = open_store(*state, NULL);
+	struct failures counted = {0}, listed = {0};
+	struct filter *f;
+	struct reader *r;
+	struct err e = {0};
+
+	for (size_t i = 0; i < COUNT_OF(status); i++) {
+		struct exchange x = {.start_ns = 1000 + i, .method = SPAN_LIT("POST"), .status = 200,
+				     .protocol = PROTOCOL_GRPC, .outcome = OUTCOME_GRPC_ERROR,
+				     .has_grpc_status = true, .grpc_status = (uint16_t)status[i]};
+
+		assert_int_equal(store_add(s, &x, &e), 0);
+	}
+	close_store(s);
+	r = open_reader(*state);
+	assert_int_equal(filter_parse(SPAN_LIT("request.body == ''"), &f, &e), 0);
+	assert_int_equal(reader_failures(r, &(struct query){0}, note_failure, &counted, &e), 0);
+	assert_int_equal(reader_failures(r, &(struct query){.filter = f}, note_failure, &listed, &e), 0);
+	assert_int_equal(counted.groups, 2);
+	assert_int_equal(listed.groups, 2);
+	assert_int_equal(counted.grpc_statuses, 1 << 9 | 1 << 14);
+	assert_int_equal(listed.grpc_statuses, 1 << 9 | 1 << 14);
+	filter_free(f);
+	reader_close(r);
 }
 
 /* --- ids --- */
@@ -278,6 +311,7 @@ int main(void)
 		TEST(what_is_written_is_read_back),
 		TEST(a_query_answers_as_if_each_exchange_was_looked_at),
 		TEST(failures_are_grouped_and_none_is_left_out),
+		TEST(calls_that_fail_with_another_grpc_status_are_another_kind),
 		TEST(an_ending_finds_its_exchange_or_says_why_not),
 		TEST(equal_times_and_times_set_back_get_ids_of_their_own),
 	};
