@@ -2,6 +2,7 @@
 #include "store/filter_tree.h"
 
 #include "lib/id.h"
+#include "schema/content.h"
 
 /*
  * Theory of operation
@@ -13,7 +14,21 @@
  *   largest of them.
  * - A header may come several times. A test holds when it holds for one of its lines; a header
  *   that is absent counts as empty. != is the negation of ==: true when no line is equal.
+ *
+ * A body is what its reader saw: content codings are undone once for each exchange, within the
+ * limits of schema/content.h. Of a body that does not decode to its end, what was read before
+ * counts; where nothing was, the octets of the wire.
  */
+
+/* one exchange that is being judged, and its bodies once a test has asked for them */
+struct judged {
+	const struct exchange *x;
+	struct side {
+		struct buf room;
+		struct span body;
+		bool is_read;
+	} sides[2]; /* request, response */
+};
 
 static int64_t signed_number(uint64_t n)
 {
@@ -163,63 +178,80 @@ static const struct message *message_of(const struct operand *o, const struct ex
 	return o->is_response ? &x->response : &x->request;
 }
 
-static struct span text_of(const struct operand *o, const struct exchange *x)
+static struct span body_of(const struct operand *o, struct judged *j)
 {
-	if (o->kind == OPERAND_BODY)
-		return message_of(o, x)->body;
-	return field_get(x, o->field).text;
+	struct side *side = &j->sides[o->is_response];
+	const struct message *m = message_of(o, j->x);
+
+	if (!side->is_read && content_decode(m, &side->room, &side->body, NULL) < 0 &&
+	    side->body.len == 0)
+		side->body = m->body;
+	side->is_read = true;
+	return side->body;
 }
 
-static bool text_test(const struct node *n, const struct exchange *x, struct span s)
+static struct span text_of(const struct operand *o, struct judged *j)
+{
+	if (o->kind == OPERAND_BODY)
+		return body_of(o, j);
+	return field_get(j->x, o->field).text;
+}
+
+static bool text_test(const struct node *n, struct judged *j, struct span s)
 {
 	if (n->has_right)
-		return text_holds(n->op, s, text_of(&n->right, x));
+		return text_holds(n->op, s, text_of(&n->right, j));
 	return any_text(n, s);
 }
 
-static bool header_test(const struct node *n, const struct exchange *x)
+static bool header_test(const struct node *n, struct judged *j)
 {
-	struct header_iter it = {.rest = message_of(&n->left, x)->head};
+	struct header_iter it = {.rest = message_of(&n->left, j->x)->head};
 	bool is_there = false;
 
 	while (header_next(&it)) {
 		if (!span_ieq(it.name, n->left.name))
 			continue;
 		is_there = true;
-		if (n->op == OP_HAS || text_test(n, x, it.value))
+		if (n->op == OP_HAS || text_test(n, j, it.value))
 			return true;
 	}
-	return !is_there && n->op != OP_HAS && text_test(n, x, (struct span){0});
+	return !is_there && n->op != OP_HAS && text_test(n, j, (struct span){0});
 }
 
 /* ---- the tree ---- */
 
-static bool test_holds(const struct node *n, const struct exchange *x)
+static bool test_holds(const struct node *n, struct judged *j)
 {
 	if (n->op == OP_FAILED)
-		return exchange_is_failed(x);
+		return exchange_is_failed(j->x);
 	if (n->left.kind == OPERAND_HEADER)
-		return header_test(n, x);
+		return header_test(n, j);
 	if (n->left.kind == OPERAND_BODY || (n->has_right && n->right.kind == OPERAND_BODY))
-		return text_test(n, x, text_of(&n->left, x));
-	return n->has_right ? pair_test(n, x) : field_test(n, x);
+		return text_test(n, j, text_of(&n->left, j));
+	return n->has_right ? pair_test(n, j->x) : field_test(n, j->x);
 }
 
-static bool node_holds(const struct node *n, const struct exchange *x)
+static bool node_holds(const struct node *n, struct judged *j)
 {
 	if (n->kind == NODE_TEST)
-		return test_holds(n, x);
+		return test_holds(n, j);
 	if (n->kind == NODE_NOT)
-		return !node_holds(n->first, x);
+		return !node_holds(n->first, j);
 	for (const struct node *c = n->first; c; c = c->next)
-		if (node_holds(c, x) != (n->kind == NODE_AND))
+		if (node_holds(c, j) != (n->kind == NODE_AND))
 			return n->kind == NODE_OR;
 	return n->kind == NODE_AND;
 }
 
 bool filter_matches(const struct filter *f, const struct exchange *x)
 {
-	return node_holds(f->root, x);
+	struct judged j = {.x = x};
+	bool holds = node_holds(f->root, &j);
+
+	buf_fini(&j.sides[0].room);
+	buf_fini(&j.sides[1].room);
+	return holds;
 }
 
 bool filter_wants_messages(const struct filter *f)

@@ -399,6 +399,45 @@ static void a_filter_judges_an_exchange(void **state)
 	}
 }
 
+/* {"note":"out of stock"} */
+#define ZIPPED                                                                                     \
+	"\x1f\x8b\x08\x00\x00\x00\x00\x00\x02\x03\xab\x56\xca\xcb\x2f\x49\x55\xb2\x52\xca\x2f\x2d\x51"      \
+	"\xc8\x4f\x53\x28\x2e\xc9\x4f\xce\x56\xaa\x05\x00\x22\xf3\x14\x92\x17\x00\x00\x00"
+#define ZIPPED_HEAD(coding) SPAN_LIT("HTTP/1.1 200 OK\r\nContent-Encoding: " coding "\r\n\r\n")
+
+static void a_body_is_judged_as_its_reader_saw_it(void **state)
+{
+	const struct {
+		struct span head, body;
+		const char *filter;
+		bool want;
+	} cases[] = {
+		{ZIPPED_HEAD("gzip"), SPAN_LIT(ZIPPED), "response.body.contains('out of stock')", true},
+		{ZIPPED_HEAD("gzip"), SPAN_LIT(ZIPPED),
+		 "response.body.startsWith('{') && response.body.endsWith('}')", true},
+		{ZIPPED_HEAD("gzip"), SPAN_LIT(ZIPPED), "response.body.startsWith(b'\\x1f\\x8b')", false},
+		/* a coding nobody knows, one that it is not, and half of it */
+		{ZIPPED_HEAD("rot13"), SPAN_LIT("bhg"), "response.body == 'bhg'", true},
+		{ZIPPED_HEAD("gzip"), SPAN_LIT("plain"), "response.body == 'plain'", true},
+		{ZIPPED_HEAD("gzip"), {(const uint8_t *)ZIPPED, 30}, "response.body.contains('note')", true},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		struct exchange x = sample();
+		struct filter *f;
+		struct err e = {0};
+
+		x.response.head = cases[i].head;
+		x.response.body = cases[i].body;
+		x.response.flags |= MESSAGE_COMPLETE;
+		assert_int_equal(filter_parse(span_str(cases[i].filter), &f, &e), 0);
+		if (filter_matches(f, &x) != cases[i].want)
+			fail_msg("case %zu: %s", i, cases[i].filter);
+		filter_free(f);
+	}
+}
+
 static void only_heads_and_bodies_need_the_messages(void **state)
 {
 	static const struct judgement cases[] = {
@@ -578,6 +617,7 @@ int main(void)
 		cmocka_unit_test(what_is_too_large_is_refused),
 		cmocka_unit_test(the_words_of_the_tables_are_all_known),
 		cmocka_unit_test(a_filter_judges_an_exchange),
+		cmocka_unit_test(a_body_is_judged_as_its_reader_saw_it),
 		cmocka_unit_test(only_heads_and_bodies_need_the_messages),
 		cmocka_unit_test(its_sql_says_no_more_than_it_does),
 		cmocka_unit_test(a_prefix_ends_where_the_next_text_begins),
