@@ -3,7 +3,8 @@
  * Theory of operation
  *
  * curl sends what it is told, and then some: each header of its own that the recording has not is
- * switched off by an empty -H 'Name:'. A target that curl's URL parser would rewrite goes in by
+ * switched off by an empty -H 'Name:'. Pseudo-header fields of HTTP/2 are what the command says in
+ * its own way. A target that curl's URL parser would rewrite goes in by
  * --request-target instead. HEAD needs --head, for -X HEAD would wait for a body.
  *
  * Quoting is for any POSIX shell: single quotes, in which nothing is special. A body that holds
@@ -147,6 +148,11 @@ static void add_target(struct command *c, const char *base)
 	add_word(c, "--request-target", x->target);
 }
 
+static bool is_http2(const struct command *c)
+{
+	return c->x->request.version == 20;
+}
+
 static void add_method(struct command *c)
 {
 	struct span method = c->x->method;
@@ -158,6 +164,8 @@ static void add_method(struct command *c)
 		add_word(c, "-X", method);
 	if (c->x->request.version == 10)
 		buf_add_str(&c->line, " \\\n  --http1.0");
+	if (is_http2(c))
+		buf_add_str(&c->line, " \\\n  --http2-prior-knowledge");
 }
 
 /* a folded line as one (RFC 9112 5.2), without its line end */
@@ -177,12 +185,32 @@ static bool is_length_of_cut_body(const struct message *m, struct span name)
 	       span_ieq(name, SPAN_LIT("Content-Length"));
 }
 
+/* the command line says them in its own way; :authority by a Host header, which curl turns into one */
+static void add_pseudo_header(struct command *c, const struct header_iter *it)
+{
+	AUTO_BUF text = {0};
+
+	if (span_eq(it->name, SPAN_LIT(":authority"))) {
+		buf_add_str(&text, "Host: ");
+		buf_add_span(&text, it->value);
+		add_word(c, "-H", buf_span(&text));
+	} else if (span_eq(it->name, SPAN_LIT(":unknown"))) {
+		buf_add_str(&c->comments, "# a header line that the recorder could not read is left out\n");
+	} else if (span_eq(it->name, SPAN_LIT(":protocol"))) {
+		buf_add_str(&c->comments, "# extended CONNECT (RFC 8441): curl cannot send it\n");
+	}
+}
+
 static void add_header(struct command *c, const struct header_iter *it)
 {
 	AUTO_BUF text = {0};
 
 	if (is_length_of_cut_body(&c->x->request, it->name))
 		return;
+	if (is_http2(c) && it->name.len && it->name.ptr[0] == ':') {
+		add_pseudo_header(c, it);
+		return;
+	}
 	unfold(&text, it->line);
 	if (it->name.len == 0 || it->line.ptr[0] == '@' || memchr(text.ptr, '\0', text.len)) {
 		buf_add_str(&c->comments, "# a header line that curl cannot send is left out: ");
@@ -209,7 +237,7 @@ static void add_headers(struct command *c)
 	while (header_next(&it))
 		add_header(c, &it);
 	for (size_t i = 0; i < COUNT_OF(own); i++)
-		if (!has_header(m, own[i]))
+		if (!has_header(m, own[i]) && !(i == 0 && has_header(m, ":authority")))
 			buf_add_fmt(&c->line, " \\\n  -H '%s:'", own[i]);
 	for (size_t i = 0; has_body(m) && i < COUNT_OF(own_of_body); i++)
 		if (!has_header(m, own_of_body[i]))

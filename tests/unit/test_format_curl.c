@@ -17,7 +17,8 @@ static struct exchange exchange_of(const char *head, struct span body)
 	x.method = span_of(head, method);
 	x.target = span_of(head + method + 1, target);
 	x.request = (struct message){
-		.head = span_str(head), .body = body, .body_bytes = body.len, .version = 11};
+		.head = span_str(head), .body = body, .body_bytes = body.len,
+		.version = strstr(head, " HTTP/2\r\n") ? 20 : 11};
 	x.request.flags = MESSAGE_PRESENT | MESSAGE_COMPLETE;
 	return x;
 }
@@ -53,6 +54,15 @@ static const struct {
 	 "",
 	 "# a header line that curl cannot send is left out: '@/etc/passwd: x'\n"
 	 "curl 'http://10.0.0.2:8080/'" OWN_WORDS "\n"},
+	{"HTTP/2 says it its own way",
+	 "GET /a HTTP/2\r\n:scheme: http\r\n:authority: h\r\nuser-agent: u\r\naccept: a\r\n\r\n", "",
+	 "curl \\\n  --http2-prior-knowledge 'http://10.0.0.2:8080/a'" " \\\n  -H 'Host: h'"
+	 " \\\n  -H 'user-agent: u' \\\n  -H 'accept: a'\n"},
+	{"a field that the recorder could not read",
+	 "GET /a HTTP/2\r\n:authority: h\r\nuser-agent: u\r\naccept: a\r\n:unknown: ?\r\n\r\n", "",
+	 "# a header line that the recorder could not read is left out\n"
+	 "curl \\\n  --http2-prior-knowledge 'http://10.0.0.2:8080/a'" " \\\n  -H 'Host: h'"
+	 " \\\n  -H 'user-agent: u' \\\n  -H 'accept: a'\n"},
 	{"a body in words",
 	 "POST / HTTP/1.1\r\n" OWN "Content-Type: t\r\nContent-Length: 5\r\n\r\n", "@a'b\n",
 	 "curl 'http://10.0.0.2:8080/'" OWN_WORDS " \\\n  -H 'Content-Type: t' \\\n"
