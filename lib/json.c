@@ -102,7 +102,8 @@ static void quoted(struct buf *out, struct span s)
 		i += n ? n : 1;
 		from = i;
 	}
-	buf_add(out, s.ptr + from, i - from);
+	if (i > from)
+		buf_add(out, s.ptr + from, i - from);
 	buf_add_char(out, '"');
 }
 

@@ -96,9 +96,11 @@ static bool hpack_ready(struct conn *c, struct direction *d)
 		;
 	if (c->wire->hpack_bytes <= max)
 		d->hpack = hpack_new(HPACK_MEMORY_MAX);
+	if (d->hpack && d->is_joined && hpack_join(d->hpack, d->join_level) < 0) {
+		hpack_free(d->hpack);
+		d->hpack = NULL;
+	}
 	hpack_account(c, d, 0);
-	if (d->hpack && d->is_joined && hpack_join(d->hpack, d->join_level) < 0)
-		hpack_drop(c, d);
 	d->is_hpack_lost = !d->hpack;
 	if (d->is_hpack_lost)
 		counter_add(c->wire->counters, COUNTER_HPACK_LOST, 1);
