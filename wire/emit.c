@@ -13,8 +13,9 @@
  * the pool's blocks to where the recorder reads it. The fields of an exchange are spans into the head
  * that was just copied: what http1_head.c noted are positions, so nothing is parsed twice.
  *
- * A head that may hold a secret is walked twice by redact.c, to measure and to copy; positions shift
- * then, so the copy is parsed anew. Everything an exchange shows comes from the copy: nothing that was
+ * A head that may hold a secret is copied by redact.c, into memory of the wire's where its size is not
+ * known yet, unless it is a long one; positions shift then, and where redact.c cannot say how, the copy
+ * is parsed anew. Everything an exchange shows comes from the copy: nothing that was
  * replaced can be seen in any of its fields.
  */
 
@@ -51,6 +52,9 @@ struct plan {
 	size_t head_bytes, trailer_bytes;
 	size_t secrets;           /* to be replaced in the head ... */
 	size_t trailer_secrets;   /* ... and in the trailers */
+	const uint8_t *redacted;  /* the copy of the head; NULL: none was made yet */
+	bool is_certain;          /* the parser looked out for what is a secret now */
+	bool is_moved;            /* info holds for the copy */
 };
 
 static bool may_hold_secret(const struct draft *d, enum http1_kind kind, struct span head)
@@ -60,9 +64,25 @@ static bool may_hold_secret(const struct draft *d, enum http1_kind kind, struct 
 					  redact_target_may_matter(http1_span(head, d->info.host))));
 }
 
+static void plan_redaction(struct wire *w, struct plan *p, struct span head)
+{
+	uint8_t *out = w->redacted[p->kind == HTTP1_RESPONSE];
+	struct redact_job job = {
+		.kind = p->kind,
+		.head = head,
+		.info = p->is_certain ? &p->info : NULL,
+		.room = WIRE_REDACTED_BYTES,
+	};
+
+	p->head_bytes = redact_head(w->redactor, &job, out);
+	p->secrets = job.secrets;
+	p->is_moved = job.is_moved;
+	p->redacted = p->head_bytes <= job.room ? out : NULL;
+}
+
 static struct plan make_plan(struct wire *w, const struct draft *d, enum http1_kind kind, bool is_certain)
 {
-	struct plan p = {.draft = d, .kind = kind, .info = d->info};
+	struct plan p = {.draft = d, .kind = kind, .info = d->info, .is_certain = is_certain};
 	struct span head;
 
 	if (!draft_has_begun(d))
@@ -73,7 +93,7 @@ static struct plan make_plan(struct wire *w, const struct draft *d, enum http1_k
 		return p;
 	head = draft_head(d, w);
 	if (!is_certain || may_hold_secret(d, kind, head))
-		p.head_bytes = redact_head(w->redactor, kind, head, NULL, &p.secrets);
+		plan_redaction(w, &p, head);
 	if (d->trailers.len)
 		p.trailer_bytes = redact_trailers(w->redactor, draft_trailers(d, w), NULL, &p.trailer_secrets);
 	return p;
@@ -86,14 +106,32 @@ static size_t plan_bytes(const struct plan *p)
 	return p->head_bytes + p->draft->body.len + p->draft->framing.len + p->trailer_bytes;
 }
 
+static void redact_long_head(struct wire *w, const struct plan *p, uint8_t *out)
+{
+	struct http1_head info = p->draft->info;
+	struct redact_job job = {
+		.kind = p->kind,
+		.head = draft_head(p->draft, w),
+		.info = p->is_certain ? &info : NULL,
+		.room = p->head_bytes,
+	};
+
+	(void)redact_head(w->redactor, &job, out);
+}
+
 static struct span put_head(struct wire *w, struct room *r, struct plan *p)
 {
 	struct span head = {r->at, p->head_bytes};
 
 	if (p->secrets == 0)
 		return put_chain(r, &p->draft->head);
-	(void)redact_head(w->redactor, p->kind, draft_head(p->draft, w), r->at, &p->secrets);
+	if (p->redacted)
+		memcpy(r->at, p->redacted, p->head_bytes);
+	else
+		redact_long_head(w, p, r->at);
 	r->at += p->head_bytes;
+	if (p->is_moved)
+		return head;
 	if (p->draft->info.version == 20)
 		http2_head_read(p->kind, head, NULL, &p->info);
 	else if (http1_head_parse(p->kind, head, true, NULL, &p->info) == 0)

@@ -80,12 +80,30 @@ static struct span trim(struct span s)
 	return s;
 }
 
-/* @lower: in lower case */
-static bool equals_lower(const uint8_t *s, const char *lower, size_t len)
+/* eight letters at once: of the characters that names are made of, only letters have bit 6 */
+static inline bool equals_lower_8(const uint8_t *s, const char *lower)
 {
-	for (size_t i = 0; i < len; i++)
-		if (s[i] != (uint8_t)lower[i] &&
-		    (lower[i] < 'a' || (s[i] | 0x20) != (uint8_t)lower[i]))
+	uint64_t a, b;
+
+	memcpy(&a, s, 8);
+	memcpy(&b, lower, 8);
+	return (a | (b & UINT64_C(0x4040404040404040)) >> 1) == b;
+}
+
+/* @lower: lower-case letters, digits, - and / */
+static inline bool equals_lower(const uint8_t *s, const char *lower, size_t len)
+{
+	size_t i = 0;
+
+	for (; i + 8 <= len; i += 8)
+		if (!equals_lower_8(s + i, lower + i))
+			return false;
+	if (i == len)
+		return true;
+	if (i)
+		return equals_lower_8(s + len - 8, lower + len - 8); /* the rest, some of it again */
+	for (; i < len; i++)
+		if ((s[i] | (lower[i] & 0x40) >> 1) != lower[i])
 			return false;
 	return true;
 }
@@ -418,6 +436,18 @@ static struct span whole_value(struct span in, struct span value, size_t next)
 	return trim(value);
 }
 
+static void note_watched(struct http1_head *h, struct span in, struct span line, size_t next)
+{
+	size_t from = (size_t)(line.ptr - in.ptr);
+
+	h->is_watched = true;
+	if (h->watched_count < HTTP1_WATCHED_MAX)
+		h->watched[h->watched_count] =
+			(struct http1_at){(uint32_t)from, (uint32_t)(next - from)};
+	if (h->watched_count <= HTTP1_WATCHED_MAX)
+		h->watched_count++;
+}
+
 static inline void parse_header_line(struct http1_head *h, struct framing_notes *f,
 				     const struct http1_watch *watch, struct span in,
 				     struct span line, size_t next)
@@ -437,7 +467,8 @@ static inline void parse_header_line(struct http1_head *h, struct framing_notes 
 		h->anomalies |= ANOMALY_BIT(BAD_HEADER);
 		len = trim(span_of(line.ptr, len)).len;
 	}
-	h->is_watched |= http1_is_watched(watch, span_of(line.ptr, len));
+	if (UNLIKELY(http1_is_watched(watch, span_of(line.ptr, len))))
+		note_watched(h, in, line, next);
 	which = find_name(line.ptr, len);
 	if (which != NAME_NONE)
 		note_header(h, f, in, which,

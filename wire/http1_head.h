@@ -13,6 +13,8 @@ enum http1_kind { HTTP1_REQUEST, HTTP1_RESPONSE, HTTP1_ANY };
 #define HTTP1_BLANKS_MAX 4  /* behind the version of a request line */
 #define HTTP1_METHOD_MAX 32 /* letters; longer words begin no request */
 
+#define HTTP1_WATCHED_MAX 4 /* lines noted of those on the watch list */
+
 /* Where a value lies in its head [bytes]; from 0: it is not there (a head begins with its start line) */
 struct http1_at {
 	uint32_t from, len;
@@ -35,6 +37,7 @@ struct http1_head {
 	uint32_t method_len;     /* the method lies at the head's beginning; requests only */
 	struct http1_at target;  /* requests only */
 	struct http1_at host, content_type, trace_id, replay_of;
+	struct http1_at watched[HTTP1_WATCHED_MAX]; /* their lines, with line ends */
 	uint16_t status;         /* responses: 0 when the status line has no number */
 	uint8_t version;         /* 9, 10, 11; as struct message has it */
 	uint8_t framing;         /* enum http1_framing */
@@ -44,6 +47,7 @@ struct http1_head {
 	bool has_keep_alive;     /* Connection: keep-alive */
 	bool is_head;            /* the method is HEAD */
 	bool is_connect;         /* the method is CONNECT */
+	uint8_t watched_count;   /* headers of the watch list; one more than fit into watched: or more of them */
 	bool is_watched;         /* a header of the watch list may be among them */
 	bool is_cut;             /* only its beginning was parsed: what follows is unknown */
 };

@@ -11,6 +11,8 @@ struct redactor;
 /* what inflaters may take of memory_max, all together: one part in so many */
 #define WIRE_HPACK_SHARE 8
 
+#define WIRE_REDACTED_BYTES 4096 /* longer heads are walked twice */
+
 struct wire {
 	struct wire_config config;
 	struct wire_sink sink;
@@ -26,6 +28,7 @@ struct wire {
 	uint64_t connection_last;         /* last conn.id given */
 	uint8_t *scratch;                 /* head_max bytes: a head that spans blocks is parsed here */
 	uint8_t *block;                   /* head_max bytes: a header block of HTTP/2 is decoded here */
+	uint8_t redacted[2][WIRE_REDACTED_BYTES]; /* heads whose secrets were replaced; wire/emit.c */
 	size_t hpack_bytes;               /* that inflaters have from malloc, bounded by http2.c */
 };
 

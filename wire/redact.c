@@ -12,9 +12,11 @@
  * Theory of operation
  *
  * The rules are rows (redact.tbl.h and the settings). One walk over a head copies everything and, where
- * a rule says so, a tag in place of a value. A tag's length is fixed, so a first walk that hashes nothing
- * gives the exact size to reserve. Most heads hold none of the names: the parser noticed that on its way
- * (struct http1_watch) and they are never walked.
+ * a rule says so, a tag in place of a value. A tag's length is fixed, so a walk that hashes nothing gives
+ * the exact size to reserve where the copy does not fit the caller's room. Most heads hold none of the
+ * names: the parser noticed that on its way (struct http1_watch) and they are never walked. In others it
+ * noted the lines that do, and what it found elsewhere is moved by as much as the tags before it are longer
+ * than what they replace. A head that is unusual in any way is walked whole, whatever was noted.
  *
  * In a URL a parameter begins behind ? & ; or #, raw or percent-encoded, because a URL within a URL is
  * where tokens travel (redirects); its name is compared percent-decoded, in any case, - and _ alike. The
@@ -23,6 +25,9 @@
  * One level of encoding is looked through.
  *
  * What already is a tag stays as it is: a replay of what was recorded is recorded again.
+ *
+ * Clients send the same credentials again and again, and a keyed hash costs more than all the rest of a
+ * head, so the newest secrets are remembered with their tags, for as long as the rules stand.
  */
 
 enum form { FORM_NONE, FORM_WHOLE, FORM_CREDENTIALS, FORM_COOKIES, FORM_SET_COOKIE, FORM_URL, FORM_URLS };
@@ -54,6 +59,16 @@ static const struct span params[] = {
 
 #define NAME_MAX_BYTES 64 /* longer parameter names are none of ours */
 
+#define MEMO_COUNT 64 /* power of two */
+#define MEMO_BYTES 160
+
+/* A secret whose tag was made already. */
+struct memo {
+	uint16_t len; /* 0: free */
+	uint8_t tag[REDACT_TAG_BYTES];
+	uint8_t secret[MEMO_BYTES];
+};
+
 struct redactor {
 	struct http1_watch watch; /* first: has_rule() gets from it to the rest */
 	uint8_t key[32];
@@ -61,6 +76,8 @@ struct redactor {
 	size_t header_count;
 	struct span *params;  /* likewise, normalised like a row */
 	size_t param_count;
+	uint64_t words[NAME_MAX_BYTES + 1]; /* [length]: word_bit() of the parameters' names */
+	struct memo *memos;                 /* MEMO_COUNT of them, by the secret's end */
 };
 
 /* --- rules --- */
@@ -88,6 +105,9 @@ void redactor_free(struct redactor *r)
 		return;
 	free_names(r->headers, r->header_count);
 	free_names(r->params, r->param_count);
+	if (r->memos)
+		sodium_memzero(r->memos, MEMO_COUNT * sizeof(*r->memos));
+	free(r->memos);
 	sodium_memzero(r->key, sizeof(r->key));
 	free(r);
 }
@@ -134,6 +154,17 @@ static bool has_rule(const struct http1_watch *w, struct span name)
 	return find_rule((const struct redactor *)w, name) != FORM_NONE;
 }
 
+static uint64_t word_bit(struct span word)
+{
+	return UINT64_C(1) << ((word.ptr[0] + word.ptr[word.len - 1] * 7u) & 63);
+}
+
+static void add_word(struct redactor *r, struct span word)
+{
+	if (word.len && word.len < COUNT_OF(r->words))
+		r->words[word.len] |= word_bit(word);
+}
+
 struct redactor *redactor_new(const uint8_t key[32], const char *const *headers,
 			      const char *const *more_params)
 {
@@ -142,7 +173,8 @@ struct redactor *redactor_new(const uint8_t key[32], const char *const *headers,
 	if (!r)
 		return NULL;
 	memcpy(r->key, key, sizeof(r->key));
-	if (copy_names(headers, lower, &r->headers, &r->header_count) < 0 ||
+	r->memos = calloc(MEMO_COUNT, sizeof(*r->memos));
+	if (!r->memos || copy_names(headers, lower, &r->headers, &r->header_count) < 0 ||
 	    copy_names(more_params, normal_param_char, &r->params, &r->param_count) < 0) {
 		redactor_free(r);
 		return NULL;
@@ -152,6 +184,10 @@ struct redactor *redactor_new(const uint8_t key[32], const char *const *headers,
 		http1_watch_add(&r->watch, header_rules[i].name);
 	for (size_t i = 0; i < r->header_count; i++)
 		http1_watch_add(&r->watch, r->headers[i]);
+	for (size_t i = 0; i < COUNT_OF(params); i++)
+		add_word(r, params[i]);
+	for (size_t i = 0; i < r->param_count; i++)
+		add_word(r, r->params[i]);
 	return r;
 }
 
@@ -167,6 +203,8 @@ static enum form form_of_header(const struct redactor *r, struct span name)
 
 static bool is_secret_word(const struct redactor *r, struct span word)
 {
+	if (word.len == 0 || word.len >= COUNT_OF(r->words) || !(r->words[word.len] & word_bit(word)))
+		return false;
 	for (size_t i = 0; i < COUNT_OF(params); i++)
 		if (word.len == params[i].len && span_eq(word, params[i]))
 			return true;
@@ -181,8 +219,13 @@ static bool is_secret_word(const struct redactor *r, struct span word)
 struct copy {
 	const struct redactor *r;
 	uint8_t *out; /* NULL: only measured */
+	size_t room;  /* at out */
 	size_t len;
 	size_t count;
+	const uint8_t *from;           /* of the head that is copied */
+	const struct http1_head *info; /* positions in it; NULL: of no interest */
+	struct http1_head *moved;      /* positions in the copy */
+	bool is_unmovable;             /* a tag covers one of them */
 	bool is_in_query;   /* a ? was passed in this URL */
 	bool is_among_text; /* a URL ends at a blank, a quote or a bracket */
 };
@@ -191,9 +234,39 @@ static void put(struct copy *c, const uint8_t *from, const uint8_t *to)
 {
 	size_t n = (size_t)(to - from);
 
+	if (c->len + n > c->room)
+		c->out = NULL;
 	if (c->out && n)
 		memcpy(c->out + c->len, from, n);
 	c->len += n;
+}
+
+/* one position, past a @secret that was replaced; false: it lies within it */
+static bool move(const struct copy *c, struct span secret, struct http1_at at, struct http1_at *out)
+{
+	size_t from = (size_t)(secret.ptr - c->from), to = from + secret.len;
+
+	if (at.from >= to)
+		out->from += REDACT_TAG_BYTES - (uint32_t)secret.len; /* modulo 2^32 */
+	return at.from == 0 || at.from >= to || at.from + at.len <= from;
+}
+
+static void move_all(struct copy *c, struct span secret)
+{
+	const struct http1_head *i = c->info;
+	size_t from = (size_t)(secret.ptr - c->from);
+
+	if (!i)
+		return;
+	if (from >= i->target.from && from + secret.len <= i->target.from + i->target.len)
+		c->moved->target.len += REDACT_TAG_BYTES - (uint32_t)secret.len;
+	else if (!move(c, secret, i->target, &c->moved->target))
+		c->is_unmovable = true;
+	if (!move(c, secret, i->host, &c->moved->host) ||
+	    !move(c, secret, i->content_type, &c->moved->content_type) ||
+	    !move(c, secret, i->trace_id, &c->moved->trace_id) ||
+	    !move(c, secret, i->replay_of, &c->moved->replay_of))
+		c->is_unmovable = true;
 }
 
 static bool is_tag(struct span s)
@@ -216,14 +289,44 @@ static void write_tag(const struct redactor *r, struct span secret, uint8_t out[
 	out[12] = ']';
 }
 
+/* where the tag of @secret is remembered; NULL: too short or too long for that */
+static struct memo *memo_of(const struct redactor *r, struct span secret)
+{
+	uint64_t end;
+
+	if (secret.len < sizeof(end) || secret.len > MEMO_BYTES)
+		return NULL;
+	memcpy(&end, secret.ptr + secret.len - sizeof(end), sizeof(end));
+	return &r->memos[(end * UINT64_C(0x9e3779b97f4a7c15) >> 32) % MEMO_COUNT];
+}
+
+static void put_tag(const struct redactor *r, struct span secret, uint8_t out[REDACT_TAG_BYTES])
+{
+	struct memo *m = memo_of(r, secret);
+
+	if (m && m->len == secret.len && memcmp(m->secret, secret.ptr, secret.len) == 0) {
+		memcpy(out, m->tag, REDACT_TAG_BYTES);
+		return;
+	}
+	write_tag(r, secret, out);
+	if (!m)
+		return;
+	m->len = (uint16_t)secret.len;
+	memcpy(m->secret, secret.ptr, secret.len);
+	memcpy(m->tag, out, REDACT_TAG_BYTES);
+}
+
 static void put_secret(struct copy *c, struct span secret)
 {
 	if (secret.len == 0 || is_tag(secret)) {
 		put(c, secret.ptr, secret.ptr + secret.len);
 		return;
 	}
+	if (c->len + REDACT_TAG_BYTES > c->room)
+		c->out = NULL;
 	if (c->out)
-		write_tag(c->r, secret, c->out + c->len);
+		put_tag(c->r, secret, c->out + c->len);
+	move_all(c, secret);
 	c->len += REDACT_TAG_BYTES;
 	c->count++;
 }
@@ -589,25 +692,82 @@ static void put_request_line(struct copy *c, struct span line)
 	put(c, target.ptr + target.len, line.ptr + line.len);
 }
 
-size_t redact_head(const struct redactor *r, enum http1_kind kind, struct span head, uint8_t *out,
-		   size_t *count_out)
+/* the parser's notes tell all there is to be replaced */
+static bool is_usual(const struct http1_head *h)
 {
-	struct copy c = {.r = r, .out = out};
-	const uint8_t *lf = head.len ? memchr(head.ptr, '\n', head.len) : NULL;
-	size_t n = lf ? (size_t)(lf - head.ptr) + 1 : head.len;
+	const uint64_t odd = ANOMALY_BIT(OBS_FOLD) | ANOMALY_BIT(BAD_HEADER) |
+			     ANOMALY_BIT(DUPLICATE_HOST) | ANOMALY_BIT(HEAD_CUT);
 
-	if (kind == HTTP1_REQUEST)
-		put_request_line(&c, span_of(head.ptr, n));
+	return h->version && h->version < 20 && !h->is_cut && !(h->anomalies & odd) &&
+	       h->watched_count <= HTTP1_WATCHED_MAX;
+}
+
+/* lines noted by the parser, and what lies between them */
+static void put_noted(struct copy *c, const struct redact_job *job, size_t done)
+{
+	const struct http1_head *h = c->info;
+
+	for (unsigned i = 0; i < h->watched_count; i++) {
+		struct span line = http1_span(job->head, h->watched[i]);
+
+		put(c, job->head.ptr + done, line.ptr);
+		put_lines(c, line, true);
+		done = h->watched[i].from + line.len;
+	}
+	put(c, job->head.ptr + done, job->head.ptr + job->head.len);
+}
+
+static void put_usual(struct copy *c, const struct redact_job *job)
+{
+	struct span target = http1_span(job->head, c->info->target);
+
+	if (!target.ptr) {
+		put_noted(c, job, 0);
+		return;
+	}
+	put(c, job->head.ptr, target.ptr);
+	if (c->info->is_connect)
+		put_authority(c, target);
 	else
-		put(&c, head.ptr, head.ptr + n);
-	put_lines(&c, span_from(head, n), true);
-	*count_out = c.count;
+		put_url(c, target);
+	put_noted(c, job, c->info->target.from + target.len);
+}
+
+static void put_head(struct copy *c, const struct redact_job *job)
+{
+	const uint8_t *lf = job->head.len ? memchr(job->head.ptr, '\n', job->head.len) : NULL;
+	size_t n = lf ? (size_t)(lf - job->head.ptr) + 1 : job->head.len;
+
+	if (job->kind == HTTP1_REQUEST)
+		put_request_line(c, span_of(job->head.ptr, n));
+	else
+		put(c, job->head.ptr, job->head.ptr + n);
+	put_lines(c, span_from(job->head, n), true);
+}
+
+size_t redact_head(const struct redactor *r, struct redact_job *job, uint8_t *out)
+{
+	struct http1_head info;
+	struct copy c = {.r = r, .out = out, .room = job->room, .from = job->head.ptr};
+
+	if (job->info && is_usual(job->info)) {
+		info = *job->info;
+		c.info = &info;
+		c.moved = job->info;
+	}
+	if (c.info && !redact_target_may_matter(http1_span(job->head, info.host)))
+		put_usual(&c, job);
+	else
+		put_head(&c, job);
+	job->secrets = c.count;
+	/* a header that only the settings call a secret may be one that the parser reads */
+	job->is_moved = c.info && !c.is_unmovable && !r->header_count;
 	return c.len;
 }
 
 size_t redact_trailers(const struct redactor *r, struct span lines, uint8_t *out, size_t *count_out)
 {
-	struct copy c = {.r = r, .out = out};
+	struct copy c = {.r = r, .out = out, .room = SIZE_MAX};
 
 	put_lines(&c, lines, false);
 	*count_out = c.count;

@@ -30,15 +30,27 @@ const struct http1_watch *redactor_watch(const struct redactor *r);
 /* redact_target_may_matter() - false: there can be no secret in this request target or Host */
 bool redact_target_may_matter(struct span target);
 
+/* A head to be copied, secrets replaced. */
+struct redact_job {
+	enum http1_kind kind; /* HTTP1_REQUEST: the first line has a target */
+	struct span head;
+	/*
+	 * What the parser said of it with redactor_watch() of the same redactor, or NULL. Unless the head
+	 * is unusual only the lines noted are then looked at; and the positions of target, host,
+	 * content_type, trace_id and replay_of are moved to where they are in the copy.
+	 */
+	struct http1_head *info;
+	size_t room;          /* bytes at the caller's @out */
+	size_t secrets;       /* result: how many were replaced; the copy is byte-identical when 0 */
+	bool is_moved;        /* result: info holds for the copy; else the copy must be parsed */
+};
+
 /**
  * redact_head() - copy a head, secrets replaced
- * @kind:      HTTP1_REQUEST: the first line has a target
- * @out:       room for what a first call with @out NULL returned; NULL only measures
- * @count_out: secrets replaced; the copy is byte-identical when it is 0
+ * @out: job->room bytes; NULL only measures
  *
- * Return: bytes of the result.
+ * Return: bytes of the result. When they are more than the room, @out holds nothing of use.
  */
-size_t redact_head(const struct redactor *r, enum http1_kind kind, struct span head, uint8_t *out,
-		   size_t *count_out);
+size_t redact_head(const struct redactor *r, struct redact_job *job, uint8_t *out);
 /* redact_trailers() - the same for header lines alone */
 size_t redact_trailers(const struct redactor *r, struct span lines, uint8_t *out, size_t *count_out);

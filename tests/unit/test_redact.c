@@ -17,6 +17,12 @@ static const uint8_t key[32] = {1, 2, 3};
 static const struct {
 	const char *in, *out;
 } request_rows[] = {
+	/* what an exchange carries as fields, among secrets longer and shorter than a tag */
+	{"POST /a?token=" SECRET "&b=c HTTP/1.1\r\nCookie: a=" SECRET "\r\nHost: shop\r\nAuthorization: Bearer "
+	 SECRET SECRET SECRET "\r\nContent-Type: text/plain\r\nX-Api-Key: " SECRET "\r\nX-Request-Id: 17\r\n"
+	 "Tapeloop-Replay: 5\r\n\r\n",
+	 "POST /a?token={}&b=c HTTP/1.1\r\nCookie: a={}\r\nHost: shop\r\nAuthorization: Bearer {}\r\n"
+	 "Content-Type: text/plain\r\nX-Api-Key: {}\r\nX-Request-Id: 17\r\nTapeloop-Replay: 5\r\n\r\n"},
 	{"GET /?a=b HTTP/1.1\r\n\r\n", NULL},
 	{"GET /tokens/x?tokens=1&monkey=2 HTTP/1.1\r\n\r\n", NULL},
 	{"GET /?token=5ecret HTTP/1.1\r\n\r\n", "GET /?token={} HTTP/1.1\r\n\r\n"},
@@ -105,29 +111,71 @@ static void without_tags(struct buf *out, struct span s)
 	}
 }
 
+/* the copy in @out, which is large enough; @h: what the parser says, or NULL */
+static struct redact_job redacted(const struct redactor *r, enum http1_kind kind, struct span head,
+				  struct http1_head *h, struct buf *out)
+{
+	struct redact_job job = {.kind = kind, .head = head, .info = h};
+	struct http1_head again = h ? *h : (struct http1_head){0};
+	struct redact_job measure = {.kind = kind, .head = head, .info = h ? &again : NULL};
+	uint8_t *room;
+
+	job.room = redact_head(r, &measure, NULL);
+	room = malloc(job.room + 1);
+	assert_non_null(room);
+	assert_int_equal(redact_head(r, &job, room), job.room);
+	assert_int_equal(job.secrets, measure.secrets);
+	assert_int_equal(job.is_moved, measure.is_moved);
+	buf_add(out, room, job.room);
+	free(room);
+	return job;
+}
+
+static void same_place(const char *in, const char *what, struct http1_at a, struct http1_at b)
+{
+	if (a.from != b.from || (a.from && a.len != b.len))
+		fail_msg("%s: %s moved to %u+%u, lies at %u+%u", in, what, a.from, a.len, b.from, b.len);
+}
+
+/* with the parser's notes the copy is the same, and what they say of the copy is true */
+static void check_with_notes(const struct redactor *r, enum http1_kind kind, const char *in, struct span want)
+{
+	struct http1_head h, fresh;
+	AUTO_BUF copy = {0};
+	struct redact_job job;
+
+	if (!http1_head_parse(kind, span_str(in), true, redactor_watch(r), &h))
+		return;
+	job = redacted(r, kind, span_str(in), &h, &copy);
+	if (!span_eq(span_of(copy.ptr, copy.len), want))
+		fail_msg("%s: with the parser's notes %s", in, buf_cstr(&copy));
+	if (!job.is_moved || !http1_head_parse(kind, want, true, NULL, &fresh))
+		return;
+	same_place(in, "target", h.target, fresh.target);
+	same_place(in, "host", h.host, fresh.host);
+	same_place(in, "content_type", h.content_type, fresh.content_type);
+	same_place(in, "trace_id", h.trace_id, fresh.trace_id);
+	same_place(in, "replay_of", h.replay_of, fresh.replay_of);
+}
+
 static void check(const struct redactor *r, enum http1_kind kind, const char *in, const char *want)
 {
 	struct span head = span_str(in);
-	size_t measured, count, count_again;
 	AUTO_BUF text = {0};
-	uint8_t *out;
+	AUTO_BUF copy = {0};
+	struct redact_job job = redacted(r, kind, head, NULL, &copy);
 
-	measured = redact_head(r, kind, head, NULL, &count);
-	out = malloc(measured + 1);
-	assert_non_null(out);
-	assert_int_equal(redact_head(r, kind, head, out, &count_again), measured);
-	assert_int_equal(count, count_again);
 	if (!want) {
-		assert_int_equal(count, 0);
-		assert_true(span_eq(span_of(out, measured), head));
+		assert_int_equal(job.secrets, 0);
+		assert_true(span_eq(span_of(copy.ptr, copy.len), head));
 	} else {
-		assert_true(count > 0);
-		without_tags(&text, span_of(out, measured));
+		assert_true(job.secrets > 0);
+		without_tags(&text, span_of(copy.ptr, copy.len));
 		if (strcmp(buf_cstr(&text), want) != 0)
 			fail_msg("%s\n want %s\n  got %s", in, want, buf_cstr(&text));
-		assert_null(memmem(out, measured, SECRET, strlen(SECRET)));
+		assert_null(memmem(copy.ptr, copy.len, SECRET, strlen(SECRET)));
 	}
-	free(out);
+	check_with_notes(r, kind, in, span_of(copy.ptr, copy.len));
 }
 
 static void credentials_go_and_all_else_stays(void **state)
@@ -156,14 +204,12 @@ static void trailers_are_header_lines(void **state)
 
 static void tag_of(const struct redactor *r, const char *secret, char tag[REDACT_TAG_BYTES + 1])
 {
-	char head[128];
-	uint8_t out[256];
-	size_t count, n;
+	char head[512];
+	AUTO_BUF out = {0};
 
 	(void)snprintf(head, sizeof(head), "GET / HTTP/1.1\r\nToken: %s\r\n\r\n", secret);
-	n = redact_head(r, HTTP1_REQUEST, span_str(head), out, &count);
-	assert_int_equal(count, 1);
-	memcpy(tag, out + n - 4 - REDACT_TAG_BYTES, REDACT_TAG_BYTES);
+	assert_int_equal(redacted(r, HTTP1_REQUEST, span_str(head), NULL, &out).secrets, 1);
+	memcpy(tag, out.ptr + out.len - 4 - REDACT_TAG_BYTES, REDACT_TAG_BYTES);
 	tag[REDACT_TAG_BYTES] = 0;
 }
 
@@ -184,6 +230,57 @@ static void equal_secrets_have_equal_tags_under_one_key_only(void **state)
 	assert_string_not_equal(a, d);
 }
 
+/* secrets that were seen before are looked up; long ones, and those that share their end, are told apart */
+static void tags_that_are_remembered_are_those_that_were_made(void **state)
+{
+	static const char *const secrets[] = {"one-and-the-same-end", "two-and-the-same-end",
+		"1-and-the-same-end", "short", "ends"};
+	AUTO(redactor) r = make(key);
+	char text[400], first[REDACT_TAG_BYTES + 1], again[REDACT_TAG_BYTES + 1];
+
+	(void)state;
+	for (size_t i = 0; i < 2 * COUNT_OF(secrets); i++) {
+		AUTO(redactor) fresh = make(key);
+
+		tag_of(r, secrets[i % COUNT_OF(secrets)], again);
+		tag_of(fresh, secrets[i % COUNT_OF(secrets)], first);
+		assert_string_equal(first, again);
+	}
+	for (size_t len = 150; len < 170; len++) {
+		AUTO(redactor) fresh = make(key);
+
+		memset(text, 'x', len);
+		text[len] = 0;
+		tag_of(r, text, again);
+		tag_of(fresh, text, first);
+		assert_string_equal(first, again);
+		tag_of(r, text, again);
+		assert_string_equal(first, again);
+	}
+}
+
+/* what does not fit the room is measured all the same, and nothing is written behind the room */
+static void a_room_that_is_too_small_is_not_overrun(void **state)
+{
+	static const char head[] = "GET /?token=5ecret HTTP/1.1\r\nHost: a\r\nCookie: a=b; c=d\r\n\r\n";
+	AUTO(redactor) r = make(key);
+	AUTO_BUF whole = {0};
+
+	(void)state;
+	(void)redacted(r, HTTP1_REQUEST, span_str(head), NULL, &whole);
+	for (size_t room = 0; room <= whole.len; room++) {
+		struct redact_job job = {.kind = HTTP1_REQUEST, .head = span_str(head), .room = room};
+		uint8_t *out = malloc(room + 1);
+
+		assert_non_null(out);
+		out[room] = 0xa5;
+		assert_int_equal(redact_head(r, &job, out), whole.len);
+		assert_int_equal(job.secrets, 3);
+		assert_int_equal(out[room], 0xa5);
+		free(out);
+	}
+}
+
 /* a head that the parser does not mark is one that redaction would leave alone */
 static void the_parser_notices_every_header_with_a_rule(void **state)
 {
@@ -193,12 +290,12 @@ static void the_parser_notices_every_header_with_a_rule(void **state)
 	for (size_t i = 0; i < COUNT_OF(request_rows); i++) {
 		struct span head = span_str(request_rows[i].in);
 		struct http1_head h;
-		size_t count;
+		struct redact_job job = {.kind = HTTP1_REQUEST, .head = head};
 
 		if (head.len == 0 || !http1_head_parse(HTTP1_REQUEST, head, true, redactor_watch(r), &h))
 			continue;
-		(void)redact_head(r, HTTP1_REQUEST, head, NULL, &count);
-		if (count && !h.is_watched && !(h.anomalies & ANOMALY_BIT(OBS_FOLD)) &&
+		(void)redact_head(r, &job, NULL);
+		if (job.secrets && !h.is_watched && !(h.anomalies & ANOMALY_BIT(OBS_FOLD)) &&
 		    !redact_target_may_matter(http1_span(head, h.target)) &&
 		    !redact_target_may_matter(http1_span(head, h.host)))
 			fail_msg("%s: would pass unredacted", request_rows[i].in);
@@ -224,6 +321,8 @@ int main(void)
 		cmocka_unit_test(credentials_go_and_all_else_stays),
 		cmocka_unit_test(trailers_are_header_lines),
 		cmocka_unit_test(equal_secrets_have_equal_tags_under_one_key_only),
+		cmocka_unit_test(tags_that_are_remembered_are_those_that_were_made),
+		cmocka_unit_test(a_room_that_is_too_small_is_not_overrun),
 		cmocka_unit_test(the_parser_notices_every_header_with_a_rule),
 		cmocka_unit_test(common_headers_do_not_cost_a_second_look),
 	};
