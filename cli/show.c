@@ -6,31 +6,34 @@
  *
  * For people: who, when and how it ended; then the request behind >, the response behind <, heads
  * as they were, bodies as far as they are text (JSON indented, its values untouched; content
- * codings undone) and in hex where not. Everything passes cli/plain.h. For programs: --raw and the
- * bodies are the recorded octets, unless stdout is a terminal, which gets them escaped.
+ * codings undone) and in hex where not; gRPC messages, WebSocket messages and events one by one.
+ * Everything passes cli/plain.h. For programs: --raw and the bodies are the recorded octets, unless
+ * stdout is a terminal, which gets them escaped; --decoded undoes the content codings of a body.
  */
+#include "cli/show.h"
+
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 
 #include "cli/plain.h"
 #include "cli/source.h"
-#include "cli/view.h"
-#include "cli/when.h"
-#include "lib/id.h"
 #include "lib/utf8.h"
 #include "schema/content.h"
+#include "schema/exchange_json.h"
 #include "schema/message.h"
 #include "store/format_curl.h"
 
-#define HEX_MAX 512 /* bytes of a body shown in hex; --response-body gives all */
+#define HEX_MAX	    512	  /* bytes of a body shown in hex; --response-body gives all */
+#define PRINT_BYTES 65536 /* printed when so many are collected */
 
 enum show_form { SHOW_TEXT, SHOW_CURL, SHOW_HTTP, SHOW_JSON, SHOW_EXACT };
 
 struct show_args {
 	struct source_args source;
-	bool is_raw, wants_request_body, wants_response_body;
+	bool is_raw, wants_request_body, wants_response_body, is_decoded;
 	unsigned form;
-	const char *to;
+	const char *to, *proto;
 };
 
 static const struct option_row show_options[] = {
@@ -59,132 +62,29 @@ static const struct option_row show_options[] = {
 	 .kind = OPTION_FLAG,
 	 OPTION_AT(struct show_args, wants_response_body),
 	 .what = "the response's body alone, as recorded (without chunk lines)"},
+	{.name = "decoded",
+	 .kind = OPTION_FLAG,
+	 OPTION_AT(struct show_args, is_decoded),
+	 .what = "with --request-body or --response-body: its content codings undone (gzip, "
+		 "deflate, br, zstd)"},
+	{.name = "proto",
+	 .kind = OPTION_TEXT,
+	 OPTION_AT(struct show_args, proto),
+	 .value = "FILE",
+	 .what = "names for the fields of gRPC messages: a descriptor set, as protoc "
+		 "--include_imports -o FILE writes it"},
 	SOURCE_OPTIONS(struct show_args, source),
 	{0},
 };
 
-struct show {
-	const struct show_args *args;
-	struct screen screen;
-	uint64_t now_ns;
-	struct buf out;
-	uint64_t count;
-	bool was_escaped;
-};
-
-static void line(struct show *s, const char *key)
+void show_key(struct show *s, const char *key)
 {
 	screen_begin(&s->screen, &s->out, STYLE_DIM);
 	buf_add_fmt(&s->out, "  %-11s", key);
 	screen_end(&s->screen, &s->out, STYLE_DIM);
 }
 
-static void add_plain(struct show *s, const char *before, struct span text)
-{
-	if (text.len == 0)
-		return;
-	buf_add_str(&s->out, before);
-	(void)plain_add(&s->out, text, PLAIN_UNLIMITED);
-}
-
-static void show_end(struct show *s, const char *key, const struct endpoint *e)
-{
-	AUTO_BUF name = {0};
-	char text[ENDPOINT_TEXT_MAX];
-
-	line(s, key);
-	if (endpoint_service(e).len) {
-		view_end_name(&name, e, false);
-		add_plain(s, "", buf_span(&name));
-		add_plain(s, "  namespace ", e->who.name_space);
-		if (e->who.service.len)
-			add_plain(s, "  pod ", e->who.pod);
-		add_plain(s, "  workload ", e->who.workload);
-		add_plain(s, "  node ", e->who.node);
-		buf_add_str(&s->out, "  ");
-	}
-	buf_add_fmt(&s->out, e->is_ipv4 ? "%s:%u\n" : "[%s]:%u\n", endpoint_text(e, text), e->port);
-}
-
-static const char *const anomaly_sentences[] = {
-#define ANOMALY(NAME, name, what) what,
-#include "schema/anomalies.tbl.h"
-#undef ANOMALY
-};
-static const char *const reason_sentences[] = {
-#define REASON(NAME, name, what) what,
-#include "schema/outcomes.tbl.h"
-#undef REASON
-};
-static const char *const outcome_sentences[] = {
-#define OUTCOME(NAME, name, is_failed, what) what,
-#include "schema/outcomes.tbl.h"
-#undef OUTCOME
-};
-
-static void show_outcome(struct show *s, const struct exchange *x)
-{
-	line(s, "outcome");
-	screen_begin(&s->screen, &s->out, view_outcome_style(x->outcome));
-	buf_add_str(&s->out, outcome_name(x->outcome));
-	screen_end(&s->screen, &s->out, view_outcome_style(x->outcome));
-	if (x->outcome < OUTCOME_COUNT)
-		buf_add_fmt(&s->out, ": %s", outcome_sentences[x->outcome]);
-	if (x->reason && x->reason < REASON_COUNT)
-		buf_add_fmt(&s->out, " (%s: %s)", reason_name(x->reason),
-			    reason_sentences[x->reason]);
-	buf_add_char(&s->out, '\n');
-}
-
-static void show_anomalies(struct show *s, const struct exchange *x)
-{
-	for (unsigned i = 0; i < ANOMALY_COUNT; i++) {
-		if (!(x->anomalies >> i & 1))
-			continue;
-		line(s, "note");
-		buf_add_fmt(&s->out, "%s: %s\n", anomaly_name(i), anomaly_sentences[i]);
-	}
-}
-
-static void show_facts(struct show *s, const struct exchange *x)
-{
-	char id[ID_TEXT_LEN + 1];
-
-	screen_begin(&s->screen, &s->out, STYLE_BOLD);
-	buf_add_fmt(&s->out, "exchange %s", id_format(x->id, id));
-	screen_end(&s->screen, &s->out, STYLE_BOLD);
-	buf_add_char(&s->out, '\n');
-	line(s, "time");
-	when_full(&s->out, x->start_ns);
-	buf_add_str(&s->out, "  (");
-	when_ago(&s->out, x->start_ns, s->now_ns);
-	buf_add_str(&s->out, ")\n");
-	show_end(s, "from", &x->src);
-	show_end(s, "to", &x->dst);
-	show_outcome(s, x);
-	if (exchange_latency_ns(x)) {
-		line(s, "latency");
-		when_duration(&s->out, exchange_latency_ns(x));
-		buf_add_char(&s->out, '\n');
-	}
-	if (x->trace_id.len) {
-		line(s, "trace");
-		add_plain(s, "", x->trace_id);
-		buf_add_char(&s->out, '\n');
-	}
-	line(s, "connection");
-	buf_add_fmt(&s->out, "%s, exchange %u of it\n", id_format(x->connection, id),
-		    x->sequence + 1);
-	if (x->replay_of.len) {
-		line(s, "replay of");
-		add_plain(s, "", x->replay_of);
-		buf_add_char(&s->out, '\n');
-	}
-	show_anomalies(s, x);
-}
-
-/* Text that people read: valid UTF-8 with hardly a control in it. */
-static bool is_text(struct span s)
+bool show_is_text(struct span s)
 {
 	size_t controls = 0;
 
@@ -196,63 +96,111 @@ static bool is_text(struct span s)
 	return controls * 50 <= s.len;
 }
 
-static void show_remark(struct show *s, const char *text)
+void show_remark(struct show *s, const char *fmt, ...)
 {
+	char text[ERR_WHY_MAX + 64];
+	va_list args;
+
+	va_start(args, fmt);
+	(void)vsnprintf(text, sizeof(text), fmt, args);
+	va_end(args);
 	screen_begin(&s->screen, &s->out, STYLE_DIM);
-	buf_add_fmt(&s->out, "  (%s)", text);
+	buf_add_str(&s->out, "  (");
+	(void)plain_add(&s->out, span_str(text), PLAIN_UNLIMITED);
+	buf_add_char(&s->out, ')');
 	screen_end(&s->screen, &s->out, STYLE_DIM);
 	buf_add_char(&s->out, '\n');
 }
 
-static void show_bytes(struct show *s, struct span body, const char *option)
+static void show_hex(struct show *s, struct span octets, const char *option)
 {
-	char remark[128];
+	plain_add_hex(&s->out, span_of(octets.ptr, MIN(octets.len, (size_t)HEX_MAX)), "  ");
+	if (octets.len > HEX_MAX)
+		show_remark(s, "%zu more bytes: --%s gives them all", octets.len - HEX_MAX, option);
+}
 
-	plain_add_hex(&s->out, span_of(body.ptr, MIN(body.len, (size_t)HEX_MAX)), "  ");
-	if (body.len <= HEX_MAX)
-		return;
-	(void)snprintf(remark, sizeof(remark), "%zu more bytes: --%s gives them all",
-		       body.len - HEX_MAX, option);
-	show_remark(s, remark);
+void show_octets(struct show *s, struct span octets, const char *option)
+{
+	if (!show_is_text(octets))
+		show_hex(s, octets, option);
+	else if (!plain_add_json(&s->out, octets, "  "))
+		plain_add_lines(&s->out, octets, "  ");
+}
+
+bool show_is_full(struct show *s)
+{
+	return s->out.len > PRINT_BYTES && cli_print(&s->out) < 0;
+}
+
+/* 1234567 -> "1,234,567" */
+static const char *grouped(uint64_t n, char text[32])
+{
+	size_t at = 31;
+
+	text[at] = '\0';
+	for (unsigned digits = 0; n || digits == 0; n /= 10, digits++) {
+		if (digits && digits % 3 == 0)
+			text[--at] = ',';
+		text[--at] = (char)('0' + n % 10);
+	}
+	return text + at;
 }
 
 /* what the reader sees is not quite what was on the wire: say so */
-static void remark_decoding(struct show *s, const struct message *m, int undone,
+static void remark_decoding(struct show *s, const struct message *m, int undone, size_t decoded,
 			    const struct err *e)
 {
-	AUTO_BUF text = {0};
+	AUTO_BUF codings = {0};
+	char text[32];
 
-	if (undone == 0)
-		return;
+	(void)plain_add(&codings, message_header(m, "Content-Encoding"), 100);
 	if (undone > 0)
-		buf_add_str(&text, "decoded from ");
-	(void)plain_add(&text,
-			undone > 0 ? message_header(m, "Content-Encoding") : span_str(e->why), 100);
-	show_remark(s, buf_cstr(&text));
+		show_remark(s, "decoded from %s, %s bytes on the wire", buf_cstr(&codings),
+			    grouped(m->body.len, text));
+	else if (undone == -ENOENT)
+		show_remark(s, "%s: as it was on the wire", e->why);
+	else if (undone < 0)
+		show_remark(s, "%s; of %s bytes on the wire this could be decoded: %zu bytes",
+			    e->why, grouped(m->body.len, text), decoded);
 }
 
-static void show_body(struct show *s, const struct message *m, const char *option)
+static void show_plain_body(struct show *s, const struct message *m, const char *option)
 {
 	AUTO_BUF room = {0};
 	struct span body = m->body;
 	struct err e = {0};
-	char remark[128];
 	int undone;
 
 	if (body.len == 0)
 		return;
 	undone = content_decode(m, &room, &body, &e);
 	buf_add_char(&s->out, '\n');
-	remark_decoding(s, m, undone, &e);
-	if (!is_text(body))
-		show_bytes(s, body, option);
-	else if (!plain_add_json(&s->out, body, "  "))
-		plain_add_lines(&s->out, body, "  ");
-	if (m->flags & MESSAGE_BODY_CUT) {
-		(void)snprintf(remark, sizeof(remark), "the first %zu of %llu bytes were kept",
-			       m->body.len, (unsigned long long)m->body_bytes);
-		show_remark(s, remark);
-	}
+	remark_decoding(s, m, undone, body.len, &e);
+	show_octets(s, body, option);
+}
+
+static void show_body(struct show *s, const struct exchange *x, bool is_response)
+{
+	const struct message *m = is_response ? &x->response : &x->request;
+
+	if (x->protocol == PROTOCOL_GRPC)
+		show_grpc_body(s, x, is_response);
+	else if (is_response && show_has_events(x))
+		show_children(s, x);
+	else
+		show_plain_body(s, m, is_response ? "response-body" : "request-body");
+	if (m->flags & MESSAGE_BODY_CUT)
+		show_remark(s, "the first %zu of %llu bytes were kept", m->body.len,
+			    (unsigned long long)m->body_bytes);
+}
+
+/* fields that HPACK could not tell, for they refer to what was sent before the capture began */
+static void remark_unknown(struct show *s, const struct message *m)
+{
+	if (m->head.len && (memmem(m->head.ptr, m->head.len, ":unknown: ", 10) ||
+			    memmem(m->head.ptr, m->head.len, ": ?\r\n", 5)))
+		show_remark(s, ":unknown and ? stand for names and values that were said before the "
+			       "capture began");
 }
 
 static void show_lines(struct show *s, struct span lines, char sign)
@@ -277,15 +225,20 @@ static void show_lines(struct show *s, struct span lines, char sign)
 	}
 }
 
-static void show_message(struct show *s, const struct message *m, char sign, const char *option)
+static void show_message(struct show *s, const struct exchange *x, bool is_response)
 {
+	const struct message *m = is_response ? &x->response : &x->request;
+	char sign = is_response ? '<' : '>';
+
 	buf_add_char(&s->out, '\n');
 	if (!(m->flags & MESSAGE_PRESENT)) {
 		show_remark(s, sign == '>' ? "no request was seen" : "no response");
 		return;
 	}
 	show_lines(s, m->head, sign);
-	show_body(s, m, option);
+	if (x->anomalies & ANOMALY_BIT(H2_PARTIAL))
+		remark_unknown(s, m);
+	show_body(s, x, is_response);
 	if (!(m->flags & MESSAGE_COMPLETE))
 		show_remark(s, m->flags & MESSAGE_HAS_GAP ? "bytes are missing"
 							  : "it ends here: the rest never came");
@@ -300,8 +253,10 @@ static void show_text(struct show *s, const struct exchange *x)
 	if (s->count)
 		buf_add_char(&s->out, '\n');
 	show_facts(s, x);
-	show_message(s, &x->request, '>', "request-body");
-	show_message(s, &x->response, '<', "response-body");
+	show_message(s, x, false);
+	show_message(s, x, true);
+	if (x->protocol == PROTOCOL_WEBSOCKET)
+		show_children(s, x);
 }
 
 /* octets as they are; a terminal gets them made safe */
@@ -337,6 +292,19 @@ static void show_http(struct show *s, const struct exchange *x)
 		put_octets(s, SPAN_LIT("\n"));
 }
 
+static void put_body(struct show *s, const struct message *m)
+{
+	AUTO_BUF room = {0};
+	struct span body = m->body;
+	struct err e = {0};
+
+	if (s->args->is_decoded && content_decode(m, &room, &body, &e) < 0) {
+		cli_note("The body is not decoded to its end: %s.", e.why);
+		s->was_refused = true;
+	}
+	put_octets(s, body);
+}
+
 static void show_json(struct show *s, const struct exchange *x, enum exchange_json_part part)
 {
 	struct json j = json_to(&s->out);
@@ -353,9 +321,9 @@ static int on_exchange(void *ctx, const struct exchange *x)
 	if (a->is_raw)
 		show_raw(s, x);
 	if (a->wants_request_body)
-		put_octets(s, x->request.body);
+		put_body(s, &x->request);
 	if (a->wants_response_body)
-		put_octets(s, x->response.body);
+		put_body(s, &x->response);
 	if (!a->is_raw && !a->wants_request_body && !a->wants_response_body) {
 		switch ((enum show_form)a->form) {
 		case SHOW_TEXT: show_text(s, x); break;
@@ -393,15 +361,34 @@ static void hint(const struct show *s)
 			 "http://localhost:8080` sends it and compares.");
 }
 
+/* Return: why these options make no sense together, or NULL */
+static const char *wrong_together(const struct show_args *a)
+{
+	if (a->to && a->form != SHOW_CURL)
+		return "--to goes with --as curl; `tapeloop replay` sends it";
+	if (a->is_decoded && !a->wants_request_body && !a->wants_response_body)
+		return "--decoded goes with --request-body or --response-body";
+	if (a->proto && a->form != SHOW_TEXT)
+		return "--proto goes with --as text";
+	return NULL;
+}
+
 static int run_show(struct cli *cli)
 {
 	struct show s = {.args = cli->args, .screen = screen_of_stdout(), .now_ns = cli->now_ns};
 	AUTO(source) source = NULL;
+	AUTO(proto_set) protos = NULL;
 	struct err e = {0};
 	int status = CLI_OK;
+	const char *wrong = wrong_together(s.args);
 
-	if (s.args->to && s.args->form != SHOW_CURL)
-		return cli_usage(cli, "--to goes with --as curl; `tapeloop replay` sends it");
+	if (wrong)
+		return cli_usage(cli, "%s", wrong);
+	if (s.args->proto && proto_set_load(s.args->proto, &protos, &e) < 0) {
+		e.code = -EIO; /* a file that is not there is no exchange that is not there */
+		return cli_fail(cli, &e);
+	}
+	s.protos = protos;
 	if (source_open(&s.args->source, &source, &e) < 0)
 		return cli_fail(cli, &e);
 	for (int i = 0; i < cli->operand_count && !cli_is_interrupted(); i++) {
@@ -411,7 +398,7 @@ static int run_show(struct cli *cli)
 	}
 	hint(&s);
 	buf_fini(&s.out);
-	return status;
+	return s.was_refused ? MAX(status, CLI_FAILED) : status;
 }
 
 const struct command command_show = {
@@ -426,7 +413,9 @@ const struct command command_show = {
 		"when the exchange was recorded. An ID that is not there makes the exit status 1.",
 	.examples = "tapeloop show 7K3QM\tan ending of its id is enough\n"
 		    "tapeloop show 7K3QM --as curl --to http://localhost:8080\tas a command\n"
-		    "tapeloop show 7K3QM --response-body > body.bin\tthe octets, as recorded\n",
+		    "tapeloop show 7K3QM --response-body > body.bin\tthe octets, as recorded\n"
+		    "tapeloop show 7K3QM --proto shop.desc\tgRPC messages with the names of their "
+		    "fields\n",
 	.options = show_options,
 	.args_bytes = sizeof(struct show_args),
 	.run = run_show,

@@ -28,6 +28,13 @@ static const char *const anomaly_names[] = {
 #undef ANOMALY
 };
 
+static const char *const h2_error_names[] = {
+	"NO_ERROR",	      "PROTOCOL_ERROR",	    "INTERNAL_ERROR",	 "FLOW_CONTROL_ERROR",
+	"SETTINGS_TIMEOUT",   "STREAM_CLOSED",	    "FRAME_SIZE_ERROR",	 "REFUSED_STREAM",
+	"CANCEL",	      "COMPRESSION_ERROR",  "CONNECT_ERROR",	 "ENHANCE_YOUR_CALM",
+	"INADEQUATE_SECURITY", "HTTP_1_1_REQUIRED",
+};
+
 static const char *const protocol_names[] = {"unknown", "http1", "http2", "grpc", "websocket"};
 _Static_assert(COUNT_OF(protocol_names) == PROTOCOL_COUNT, "a protocol without a name");
 
@@ -69,6 +76,11 @@ const char *anomaly_name(unsigned anomaly)
 const char *protocol_name(unsigned protocol)
 {
 	return name_of(protocol_names, COUNT_OF(protocol_names), protocol);
+}
+
+const char *h2_error_name(unsigned code)
+{
+	return code < COUNT_OF(h2_error_names) ? h2_error_names[code] : NULL;
 }
 
 const char *message_flag_name(unsigned bit)

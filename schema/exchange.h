@@ -144,6 +144,7 @@ const char *reason_name(unsigned reason);
 const char *anomaly_name(unsigned anomaly);
 const char *protocol_name(unsigned protocol); /* "http1", "http2", "grpc", "websocket" */
 const char *message_flag_name(unsigned bit);  /* "present" for bit 0 */
+const char *h2_error_name(unsigned code);     /* "CANCEL" for 8 (RFC 9113 7); NULL for one that is not registered */
 int outcome_parse(struct span name);          /* number, or -EINVAL */
 int reason_parse(struct span name);
 int anomaly_parse(struct span name);

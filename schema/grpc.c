@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "schema/grpc.h"
 
+#include "lib/buf.h"
+
 static uint32_t prefix_length(const uint8_t prefix[GRPC_PREFIX_BYTES])
 {
 	return (uint32_t)prefix[1] << 24 | (uint32_t)prefix[2] << 16 | (uint32_t)prefix[3] << 8 |
@@ -94,6 +96,30 @@ uint64_t grpc_timeout_ns(struct span value)
 		if ((char)value.ptr[value.len - 1] == units[i].unit)
 			return n * units[i].ns;
 	return 0;
+}
+
+static int hex_digit(uint8_t c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	c |= 0x20;
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+void grpc_message_decode(struct span value, struct buf *out)
+{
+	for (size_t i = 0; i < value.len; i++) {
+		bool may_be_code = value.ptr[i] == '%' && value.len - i > 2;
+		int high = may_be_code ? hex_digit(value.ptr[i + 1]) : -1;
+		int low = may_be_code ? hex_digit(value.ptr[i + 2]) : -1;
+
+		if (high >= 0 && low >= 0) {
+			buf_add_char(out, (char)(high << 4 | low));
+			i += 2;
+		} else {
+			buf_add_char(out, (char)value.ptr[i]);
+		}
+	}
 }
 
 const char *grpc_status_name(unsigned status)

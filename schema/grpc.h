@@ -9,6 +9,8 @@
 
 #include "lib/base.h"
 
+struct buf;
+
 #define GRPC_PREFIX_BYTES 5
 
 /* Zero-initialised it stands at the beginning of a body. */
@@ -38,5 +40,10 @@ bool grpc_next(struct span *body, struct grpc_message *m);
  * Return: ns; 0 when it is none.
  */
 uint64_t grpc_timeout_ns(struct span value);
+/*
+ * grpc_message_decode() - append the text of a grpc-message: its percent-encoding undone; what is no
+ * %XX stays as it is
+ */
+void grpc_message_decode(struct span value, struct buf *out);
 /* grpc_status_name() - "DEADLINE_EXCEEDED" for 4; NULL beyond the 17 that are defined */
 const char *grpc_status_name(unsigned status);

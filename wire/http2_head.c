@@ -135,10 +135,14 @@ static void append(struct builder *b, struct span s)
 	b->len += s.len;
 }
 
-/* RFC 9113 8.5: CONNECT has no :path, its target is the authority */
+/*
+ * RFC 9113 8.5: CONNECT has no :path, its target is the authority. With any other method a path that
+ * is not there is one that is not known.
+ */
 static void request_line(struct builder *b, const struct http2_pseudo *p)
 {
-	struct span target = p->path.ptr ? p->path : p->authority;
+	bool is_connect = span_eq(p->method, SPAN_LIT("CONNECT"));
+	struct span target = p->path.ptr || !is_connect ? p->path : p->authority;
 
 	append(b, p->method.len ? p->method : SPAN_LIT(UNKNOWN_VALUE));
 	append(b, SPAN_LIT(" "));
