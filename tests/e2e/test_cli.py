@@ -166,7 +166,7 @@ def test_bodies_are_shown_as_what_they_are(store):
     assert '  {\n    "ok": false,\n    "items": [\n      1,\n      2.50,' in json_body
     assert "note" not in json_body
     packed = ask(store, "show", every[-2]).stdout
-    assert "(decoded from gzip)" in packed and '"ok": false,' in packed
+    assert f"(decoded from gzip, {len(gzip.compress(TEXT))} bytes on the wire)" in packed and '"ok": false,' in packed
     binary = ask(store, "show", id_of(store, "put")).stdout
     assert "00000010  10 11 12 13" in binary and "256 more bytes: --request-body gives them all" in binary
     reset = ask(store, "show", every[-1]).stdout

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "lib/buf.h"
 #include "schema/grpc.h"
 
 #include <setjmp.h>
@@ -86,6 +87,29 @@ static void statuses_have_names(void **state)
 	assert_null(grpc_status_name(17));
 }
 
+static void a_message_is_read_without_its_percents(void **state)
+{
+	static const struct {
+		const char *value, *want;
+	} cases[] = {
+		{"", ""},
+		{"cart is locked: 50%25 sold", "cart is locked: 50% sold"},
+		{"caf%C3%a9", "caf\xc3\xa9"},
+		{"%", "%"},
+		{"100%2", "100%2"},
+		{"%zz%4", "%zz%4"},
+		{"%%41", "%A"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		AUTO_BUF out = {0};
+
+		grpc_message_decode(span_str(cases[i].value), &out);
+		assert_string_equal(buf_cstr(&out), cases[i].want);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -95,6 +119,7 @@ int main(void)
 		cmocka_unit_test(a_body_is_split_into_its_messages),
 		cmocka_unit_test(deadlines_are_read),
 		cmocka_unit_test(statuses_have_names),
+		cmocka_unit_test(a_message_is_read_without_its_percents),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
