@@ -107,8 +107,6 @@ static void add_differences(struct buf *out, const struct diff *d)
 			    (unsigned long long)(d->count - d->kept));
 	if (d->notes & DIFF_NOTE_PREFIX)
 		buf_add_str(out, "             (bodies compared as far as they were kept)\n");
-	if (d->notes & DIFF_NOTE_NOT_DECODED)
-		buf_add_str(out, "             (a content coding could not be undone: compared as on the wire)\n");
 	if (d->notes & DIFF_NOTE_NO_RECORD)
 		buf_add_str(out, "             (the recorded answer was not kept: only its status was compared)\n");
 }
@@ -140,11 +138,15 @@ void replay_view_result(struct replay_view *v, struct buf *out, const struct rep
 		buf_add_fmt(out, "%3u", r->recorded->status);
 	else
 		buf_add_str(out, outcome_name(r->recorded->outcome));
+	if (r->recorded->has_grpc_status)
+		buf_add_fmt(out, " grpc %u", r->recorded->grpc_status);
 	buf_add_str(out, " -> ");
 	if (r->status)
 		buf_add_fmt(out, "%3u", r->status);
 	else
 		buf_add_str(out, miss_name(r->miss));
+	if (r->grpc_status >= 0)
+		buf_add_fmt(out, " grpc %d", r->grpc_status);
 	buf_add_str(out, "  ");
 	add_request(out, r->recorded);
 	buf_add_char(out, '\n');

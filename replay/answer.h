@@ -24,6 +24,7 @@ struct answer {
 	bool is_begun;           /* answer_begin() was called, and the answer is not whole */
 	bool has_head;
 	bool is_cut;             /* body longer than body_max: message.body is its beginning */
+	uint32_t h2_error;       /* HTTP/2: code of RST_STREAM (RFC 9113 7) that ended it; 0 otherwise */
 	uint64_t bytes;          /* received for this answer, interim ones included */
 
 	/* private to answer.c */

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "lib/clock.h"
+#include "replay/client_http2.h"
 
 /*
  * One epoll, one thread, one struct link (client_link.c) for every recorded connection that has
@@ -99,9 +100,9 @@ static void free_link(struct client *c, struct link *l)
 {
 	if (!l)
 		return;
+	link_disconnect(c, l); /* first: streams know their items */
 	free_items(&l->queue);
 	free_items(&l->flying);
-	link_disconnect(c, l);
 	answer_fini(&l->answer);
 	free(l);
 }
@@ -176,6 +177,7 @@ static struct link *link_at(struct client *c, uint32_t number)
 		return NULL;
 	l->fd = -1;
 	l->number = number;
+	l->is_http2 = c->config.plan->links[number].is_http2;
 	l->left = (uint64_t)c->config.plan->links[number].count * c->config.loops;
 	list_init(&l->node);
 	list_init(&l->idle);
@@ -240,6 +242,14 @@ static void serve_ready(struct client *c)
 	}
 }
 
+/* those before the late one on this link are older, hence no longer here: it is the first */
+static void give_up_first(struct client *c, struct link *l)
+{
+	link_miss_first(c, l, l->state == LINK_OPEN ? MISS_TIMEOUT : MISS_UNREACHABLE, ETIMEDOUT);
+	l->answer.is_begun = false;
+	link_lose(c, l, MISS_CLOSED, 0);
+}
+
 static void give_up_late(struct client *c)
 {
 	struct list *n;
@@ -250,10 +260,10 @@ static void give_up_late(struct client *c)
 
 		if (item->started_ns + c->config.timeout_ns > c->now_ns)
 			return;
-		/* those before it on this link are older, hence no longer here: it is the first */
-		link_miss_first(c, l, l->state == LINK_OPEN ? MISS_TIMEOUT : MISS_UNREACHABLE, ETIMEDOUT);
-		l->answer.is_begun = false;
-		link_lose(c, l, MISS_CLOSED, 0);
+		if (l->http2)
+			http2_give_up(c, l, item);
+		else
+			give_up_first(c, l);
 		link_go(c, l);
 		link_rest(c, l);
 	}
@@ -314,7 +324,7 @@ void client_drop_waiting(struct client *c)
 		while (l && (n = list_first(&l->queue)) != NULL) {
 			list_remove(n);
 			c->waiting--;
-			link_finish(c, l, item_of(n), MISS_INTERRUPTED, 0);
+			link_finish(c, l, item_of(n), NULL, MISS_INTERRUPTED, 0);
 		}
 	}
 }

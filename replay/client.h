@@ -2,7 +2,7 @@
 /*
  * client.h - send requests over many connections at once and hand out their answers
  *
- * An HTTP/1 client on epoll. Order is kept inside a link (a recorded connection); what is on
+ * A client of HTTP/1 and HTTP/2 on epoll, each link as it was recorded. Order is kept inside a link (a recorded connection); what is on
  * different links is concurrent. Thread: replay. It reads the monotonic clock.
  */
 #pragma once
@@ -27,6 +27,7 @@ struct client_result {
 	const struct answer *answer; /* whole; NULL when there is none. Borrowed for the call. */
 	uint8_t miss;                /* enum miss: why there is none */
 	int error;                   /* errno behind it, 0 if none */
+	uint32_t h2_error;           /* code of RST_STREAM behind it (RFC 9113 7), 0 if none */
 	uint64_t answer_bytes;       /* what came of it all the same */
 };
 typedef void client_result_fn(void *ctx, const struct client_result *result);

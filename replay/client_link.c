@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "lib/clock.h"
+#include "replay/client_http2.h"
 
 /*
  *   CLOSED --- go() ---> CONNECTING --- writable ---> OPEN --- EOF, error, last answer ---> CLOSED
@@ -37,7 +38,7 @@ static const struct target *target_at(const struct client *c, const struct link 
 	return &c->config.targets->list[c->config.plan->links[l->number].target];
 }
 
-static void watch(struct client *c, struct link *l, bool wants_out)
+void link_watch(struct client *c, struct link *l, bool wants_out)
 {
 	struct epoll_event ev = {.events = wants_out ? EPOLLOUT | EPOLLIN : EPOLLIN, .data.ptr = l};
 
@@ -53,6 +54,7 @@ void link_disconnect(struct client *c, struct link *l)
 		c->sockets--;
 	}
 	list_remove(&l->idle);
+	http2_close(l);
 	answer_reset(&l->answer);
 	l->fd = -1;
 	l->state = LINK_CLOSED;
@@ -124,14 +126,16 @@ static enum miss miss_of_connect(int error)
 
 /* ---- results ---- */
 
-void link_finish(struct client *c, struct link *l, struct item *item, enum miss miss, int error)
+void link_finish(struct client *c, struct link *l, struct item *item, const struct answer *answer,
+		 enum miss miss, int error)
 {
 	struct client_result result = {
 		.item = item,
-		.answer = miss == MISS_NONE ? &l->answer : NULL,
+		.answer = miss == MISS_NONE ? answer : NULL,
 		.miss = (uint8_t)miss,
 		.error = error,
-		.answer_bytes = l->answer.bytes,
+		.h2_error = answer ? answer->h2_error : 0,
+		.answer_bytes = answer ? answer->bytes : 0,
 	};
 
 	item->done_ns = c->now_ns;
@@ -139,21 +143,41 @@ void link_finish(struct client *c, struct link *l, struct item *item, enum miss 
 	c->config.on_result(c->config.ctx, &result);
 }
 
-static struct item *take_flying(struct client *c, struct link *l)
+void link_take_flying(struct client *c, struct link *l, struct item *item)
 {
-	struct item *item = item_of(list_first(&l->flying));
-
 	list_remove(&item->node);
 	list_remove(&item->timer);
 	if (l->under_way == item)
 		l->under_way = NULL;
+	if (item->stream)
+		http2_forget(l, item);
 	c->in_flight--;
+}
+
+static struct item *take_flying(struct client *c, struct link *l)
+{
+	struct item *item = item_of(list_first(&l->flying));
+
+	link_take_flying(c, l, item);
 	return item;
+}
+
+void link_requeue(struct client *c, struct link *l, struct item *item)
+{
+	struct list *next = l->queue.next;
+
+	link_take_flying(c, l, item);
+	item->tries++;
+	c->waiting++;
+	while (next != &l->queue && item_of(next)->loop == item->loop &&
+	       item_of(next)->recorded->id < item->recorded->id)
+		next = next->next;
+	list_append(next, &item->node); /* before it: any link serves as a head */
 }
 
 void link_miss_first(struct client *c, struct link *l, enum miss miss, int error)
 {
-	link_finish(c, l, take_flying(c, l), miss, error);
+	link_finish(c, l, take_flying(c, l), &l->answer, miss, error);
 }
 
 static void queue_first(struct link *l, struct item *item)
@@ -220,7 +244,7 @@ static bool write_some(struct client *c, struct link *l)
 	if (n < 0 && errno != EAGAIN && errno != EINTR) {
 		/* an answer may lie there all the same (RFC 9112 9.5): reading will tell */
 		l->is_ending = true;
-		watch(c, l, false);
+		link_watch(c, l, false);
 		return false;
 	}
 	if (n > 0) {
@@ -228,7 +252,7 @@ static bool write_some(struct client *c, struct link *l)
 		c->stats.bytes_out += (uint64_t)n;
 	}
 	if (l->sent < item->bytes.len) {
-		watch(c, l, true);
+		link_watch(c, l, true);
 		return false;
 	}
 	l->under_way = NULL;
@@ -239,6 +263,8 @@ static bool may_send(const struct link *l, const struct item *next)
 {
 	const struct item *before;
 
+	if (l->is_http2)
+		return http2_may_send(l, next);
 	if (l->under_way || l->is_ending)
 		return false;
 	if (list_is_empty(&l->flying))
@@ -268,7 +294,7 @@ static bool start_item(struct client *c, struct link *l, struct item *item)
 	list_remove(&item->node);
 	c->waiting--;
 	if (r < 0) {
-		link_finish(c, l, item, miss_of_connect(-r), -r);
+		link_finish(c, l, item, NULL, miss_of_connect(-r), -r);
 		return false;
 	}
 	list_remove(&l->idle);
@@ -276,7 +302,8 @@ static bool start_item(struct client *c, struct link *l, struct item *item)
 	list_append(&c->flying, &item->timer);
 	c->in_flight++;
 	c->stats.in_flight_max = MAX(c->stats.in_flight_max, c->in_flight);
-	l->under_way = item;
+	if (!l->is_http2)
+		l->under_way = item;
 	l->sent = 0;
 	return true;
 }
@@ -287,13 +314,17 @@ void link_go(struct client *c, struct link *l)
 	struct list *n;
 
 	while ((n = list_first(&l->queue)) != NULL && may_send(l, item_of(n))) {
+		struct item *item = item_of(n);
+
 		if (c->in_flight >= c->config.concurrency) {
 			wait_for_slot(c, l);
 			return;
 		}
-		if (!start_item(c, l, item_of(n)))
+		if (!start_item(c, l, item) || l->state != LINK_OPEN)
 			continue;
-		if (l->state == LINK_OPEN && !write_some(c, l))
+		if (l->is_http2)
+			http2_send(c, l, item);
+		else if (!write_some(c, l))
 			return;
 	}
 }
@@ -326,14 +357,14 @@ static bool answered(struct client *c, struct link *l)
 
 	(void)take_flying(c, l);
 	l->is_used = true;
-	link_finish(c, l, item, MISS_NONE, 0);
+	link_finish(c, l, item, &l->answer, MISS_NONE, 0);
 	if (!is_last)
 		return true;
 	link_lose(c, l, MISS_CLOSED, 0);
 	return false;
 }
 
-static size_t body_max_of(const struct item *item)
+size_t link_body_max(const struct item *item)
 {
 	return MIN(item->recorded->response.body.len + BODY_SLACK, (size_t)BODY_MAX);
 }
@@ -351,7 +382,7 @@ static bool take_bytes(struct client *c, struct link *l, struct span in)
 			return false;
 		}
 		if (!l->answer.is_begun)
-			answer_begin(&l->answer, item_of(n)->is_head, body_max_of(item_of(n)));
+			answer_begin(&l->answer, item_of(n)->is_head, link_body_max(item_of(n)));
 		state = answer_feed(&l->answer, &in);
 		if (state == ANSWER_GARBAGE) {
 			link_miss_first(c, l, MISS_GARBAGE, 0);
@@ -414,8 +445,10 @@ static void end_connect(struct client *c, struct link *l)
 		return;
 	}
 	l->state = LINK_OPEN;
-	watch(c, l, false);
-	if (l->under_way)
+	link_watch(c, l, false);
+	if (l->is_http2)
+		http2_open(c, l);
+	else if (l->under_way)
 		(void)write_some(c, l);
 }
 
@@ -427,8 +460,10 @@ void link_event(struct client *c, struct link *l, uint32_t events)
 		end_connect(c, l);
 	else if (l->state == LINK_OPEN && (events & EPOLLOUT) && l->under_way &&
 		 write_some(c, l))
-		watch(c, l, false);
-	if (l->state == LINK_OPEN && (events & (EPOLLIN | EPOLLERR | EPOLLHUP)))
+		link_watch(c, l, false);
+	if (l->http2)
+		http2_event(c, l, events);
+	else if (l->state == LINK_OPEN && (events & (EPOLLIN | EPOLLERR | EPOLLHUP)))
 		read_some(c, l);
 	link_go(c, l);
 	link_rest(c, l);

@@ -16,6 +16,8 @@ struct link {
 	uint32_t number;    /* index into plan.links */
 	uint64_t left;      /* items still to come or to be answered */
 	int fd;
+	struct http2_session *http2; /* open, and spoken; NULL for HTTP/1 */
+	bool is_http2;      /* as recorded: plan_link */
 	uint8_t state;      /* enum link_state */
 	bool wants_out;     /* epoll watches for writability */
 	bool is_ending;     /* nothing more is sent on this connection */
@@ -54,8 +56,17 @@ void link_go(struct client *c, struct link *l);
 void link_rest(struct client *c, struct link *l);
 /* link_event() - epoll says something about its socket */
 void link_event(struct client *c, struct link *l, uint32_t events);
-/* link_finish() - hand out a result; @item is in no list any more */
-void link_finish(struct client *c, struct link *l, struct item *item, enum miss miss, int error);
+/* link_watch() - epoll tells when more can be written, or only what can be read */
+void link_watch(struct client *c, struct link *l, bool wants_out);
+/* link_body_max() - so much of an answer's body is kept */
+size_t link_body_max(const struct item *item);
+/* link_finish() - hand out a result; @item is in no list any more. @answer: whole or in part; NULL: none */
+void link_finish(struct client *c, struct link *l, struct item *item, const struct answer *answer,
+		 enum miss miss, int error);
+/* link_take_flying() - it flies no more */
+void link_take_flying(struct client *c, struct link *l, struct item *item);
+/* link_requeue() - it flies no more, and goes again: before those recorded after it */
+void link_requeue(struct client *c, struct link *l, struct item *item);
 /* link_miss_first() - the first flying item has no answer */
 void link_miss_first(struct client *c, struct link *l, enum miss miss, int error);
 /* link_lose() - the connection is of no further use: flying items end with @miss or go again */

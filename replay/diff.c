@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "replay/diff.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "replay/diff_add.h"
+#include "replay/http2_answer.h"
 #include "replay/json_diff.h"
-#include "schema/content.h"
 
 /*
  * Cheapest first: two answers that are equal cost a memcmp of their bodies and a walk over their
@@ -16,10 +15,6 @@
  *
  * When the status is of another class (500 that becomes 200), everything is expected to differ:
  * the status and a glimpse of both bodies are told, and no headers or paths.
- *
- * Bodies that differ in their bytes are compared without their content codings: a server may compress
- * anew, at another level, or not at all. Where a coding cannot be undone, both are compared as they
- * were on the wire, with a note.
  *
  * What the recorder did not keep is not guessed. Of a body cut at body_max, or with a hole, the
  * kept beginning is compared; its size only where it is known.
@@ -48,7 +43,6 @@ void diff_fini(struct diff *d)
 		if (d->scans[i])
 			json_scan_fini(d->scans[i]);
 		free(d->scans[i]);
-		buf_fini(&d->decoded[i]);
 	}
 	buf_fini(&d->text);
 	*d = (struct diff){0};
@@ -81,13 +75,30 @@ void diff_add(struct diff *d, enum diff_kind kind, enum diff_change change, stru
 
 /* ---- status ---- */
 
-static void diff_status(struct diff *d, unsigned recorded, unsigned now)
+static void put_status(char out[16], int status)
 {
-	char a[8], b[8];
+	(void)snprintf(out, 16, status < 0 ? "none" : "%d", status);
+}
 
-	(void)snprintf(a, sizeof(a), "%u", recorded);
-	(void)snprintf(b, sizeof(b), "%u", now);
-	diff_add(d, DIFF_STATUS, DIFF_CHANGED, SPAN_LIT("status"), span_str(a), span_str(b));
+static void diff_status(struct diff *d, const char *name, int recorded, int now)
+{
+	char a[16], b[16];
+
+	put_status(a, recorded);
+	put_status(b, now);
+	diff_add(d, DIFF_STATUS, DIFF_CHANGED, span_str(name), span_str(a), span_str(b));
+}
+
+/* Return: one of them is 0 and the other is not */
+static bool diff_grpc_status(struct diff *d, const struct exchange *recorded, const struct message *now)
+{
+	int was = recorded->has_grpc_status ? recorded->grpc_status : -1;
+	int is = grpc_status_of(now);
+
+	if (was == is)
+		return false;
+	diff_status(d, "grpc-status", was, is);
+	return was == 0 || is == 0;
 }
 
 /* ---- bodies ---- */
@@ -131,41 +142,7 @@ static void add_glimpse(struct buf *out, const struct message *m, size_t at)
 	buf_add_span(out, rest);
 }
 
-/*
- * decode() - @m with the body that its reader had
- *
- * Of a body that was cut, what its beginning decodes to: its size is then not known.
- * Return: 0, or why not (@out is then @m as it was on the wire).
- */
-static int decode(const struct message *m, struct buf *room, struct message *out)
-{
-	struct span body;
-	int r = content_decode(m, room, &body, NULL);
-
-	*out = *m;
-	if (r == 0 || (r < 0 && r != -ENODATA))
-		return r;
-	out->body = body;
-	out->body_bytes = body.len;
-	out->flags &= ~(uint32_t)MESSAGE_LENGTH_KNOWN;
-	if (r == -ENODATA)
-		out->flags = (out->flags & ~(uint32_t)MESSAGE_COMPLETE) | MESSAGE_BODY_CUT;
-	return 0;
-}
-
-/* both decoded, or both as on the wire */
-static void decode_both(struct diff *d, const struct message *a, const struct message *b,
-			struct message out[2])
-{
-	if (decode(a, &d->decoded[0], &out[0]) >= 0 && decode(b, &d->decoded[1], &out[1]) >= 0)
-		return;
-	d->notes |= DIFF_NOTE_NOT_DECODED;
-	out[0] = *a;
-	out[1] = *b;
-}
-
-static void report_decoded(struct diff *d, const struct message *a, const struct message *b,
-			   size_t at)
+static void report_body(struct diff *d, const struct message *a, const struct message *b, size_t at)
 {
 	AUTO_BUF text_a = {0};
 	AUTO_BUF text_b = {0};
@@ -175,15 +152,6 @@ static void report_decoded(struct diff *d, const struct message *a, const struct
 		add_glimpse(&text_b, b, at);
 	}
 	diff_add(d, DIFF_BODY, DIFF_CHANGED, SPAN_LIT("body"), buf_span(&text_a), buf_span(&text_b));
-}
-
-static void report_body(struct diff *d, const struct message *a, const struct message *b, size_t at)
-{
-	struct message both[2];
-
-	decode_both(d, a, b, both);
-	if (!span_eq(both[0].body, both[1].body))
-		report_decoded(d, &both[0], &both[1], at);
 }
 
 static bool looks_like_json(const struct message *m)
@@ -225,32 +193,21 @@ static bool diff_json(struct diff *d, const struct ignore *rules, const struct m
 	return false;
 }
 
-static void diff_decoded(struct diff *d, const struct ignore *rules, const struct message *a,
-			 const struct message *b)
+static void diff_bodies(struct diff *d, const struct ignore *rules, const struct message *a,
+			const struct message *b)
 {
 	size_t at;
 
 	if (is_whole(a) && is_whole(b)) {
 		if (!span_eq(a->body, b->body) && !diff_json(d, rules, a, b))
-			report_decoded(d, a, b, first_difference(a->body, b->body));
+			report_body(d, a, b, first_difference(a->body, b->body));
 		return;
 	}
 	d->notes |= DIFF_NOTE_PREFIX;
 	at = first_difference(a->body, b->body);
 	if (at < MIN(a->body.len, b->body.len) ||
 	    (is_size_known(a) && is_size_known(b) && a->body_bytes != b->body_bytes))
-		report_decoded(d, a, b, at);
-}
-
-static void diff_bodies(struct diff *d, const struct ignore *rules, const struct message *a,
-			const struct message *b)
-{
-	struct message both[2];
-
-	if (is_whole(a) && is_whole(b) && span_eq(a->body, b->body))
-		return;
-	decode_both(d, a, b, both);
-	diff_decoded(d, rules, &both[0], &both[1]);
+		report_body(d, a, b, at);
 }
 
 void diff_answers(struct diff *d, const struct ignore *rules, const struct exchange *recorded,
@@ -265,7 +222,9 @@ void diff_answers(struct diff *d, const struct ignore *rules, const struct excha
 	d->notes = 0;
 	buf_clear(&d->text);
 	if (recorded->status != status && !ignore_status(rules))
-		diff_status(d, recorded->status, status);
+		diff_status(d, "status", recorded->status, status);
+	if (recorded->protocol == PROTOCOL_GRPC && !ignore_status(rules))
+		is_other_class |= diff_grpc_status(d, recorded, now);
 	if (!(was->flags & MESSAGE_PRESENT) || was->head.len == 0 || (was->flags & MESSAGE_HEAD_CUT)) {
 		d->notes |= DIFF_NOTE_NO_RECORD;
 		return;
@@ -275,7 +234,7 @@ void diff_answers(struct diff *d, const struct ignore *rules, const struct excha
 			report_body(d, was, now, 0);
 		return;
 	}
-	diff_headers(d, rules, was->head, now->head, has_body);
+	diff_headers(d, rules, recorded, now, has_body);
 	if (has_body && !ignore_body(rules))
 		diff_bodies(d, rules, was, now);
 }

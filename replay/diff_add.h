@@ -12,6 +12,9 @@ static inline bool diff_has_room(const struct diff *d)
 {
 	return d->kept < DIFF_ITEMS_MAX;
 }
-/* diff_headers() - replay/header_diff.c; @has_body: bodies are compared, too */
-void diff_headers(struct diff *d, const struct ignore *rules, struct span recorded_head,
-		  struct span now_head, bool has_body);
+/*
+ * diff_headers() - replay/header_diff.c; @has_body: bodies are compared, too
+ * HTTP/2: fields of trailers are compared as if they stood in the head, for gRPC says its status in either.
+ */
+void diff_headers(struct diff *d, const struct ignore *rules, const struct exchange *recorded,
+		  const struct message *now, bool has_body);

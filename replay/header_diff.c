@@ -24,9 +24,9 @@ struct line {
 	uint8_t how; /* enum ignore_how */
 };
 
-static struct header_iter lines_of(struct span head)
+static struct header_iter lines_of(struct span lines, bool is_trailers)
 {
-	return (struct header_iter){.rest = head};
+	return (struct header_iter){.rest = lines, .is_trailers = is_trailers};
 }
 
 /* "sid" of "sid=7f3a; Path=/" */
@@ -132,11 +132,16 @@ static enum ignore_how how_of(const struct ignore *rules, struct span name, bool
 	return how;
 }
 
+static bool is_http2(uint8_t protocol)
+{
+	return protocol == PROTOCOL_HTTP2 || protocol == PROTOCOL_GRPC;
+}
+
 /* line by line. Return: false when that does not prove them equal */
 static bool equal_in_step(const struct ignore *rules, struct span recorded, struct span now,
-			  bool has_body)
+			  bool has_body, bool is_trailers)
 {
-	struct header_iter a = lines_of(recorded), b = lines_of(now);
+	struct header_iter a = lines_of(recorded, is_trailers), b = lines_of(now, is_trailers);
 
 	for (;;) {
 		bool has_a = header_next(&a), has_b = header_next(&b);
@@ -151,15 +156,15 @@ static bool equal_in_step(const struct ignore *rules, struct span recorded, stru
 	}
 }
 
-static size_t list_lines(struct line *lines, const struct ignore *rules, struct span head,
-			 bool has_body)
+/* Return: how many there are now */
+static size_t list_lines(struct line *lines, size_t n, const struct ignore *rules,
+			 struct header_iter it, bool has_body, uint8_t protocol)
 {
-	struct header_iter it = lines_of(head);
-	size_t n = 0;
-
 	while (n < HEADERS_MAX && header_next(&it)) {
 		enum ignore_how how = how_of(rules, it.name, has_body);
 
+		if (protocol == PROTOCOL_GRPC && span_eq(it.name, SPAN_LIT("grpc-status")))
+			continue; /* compared as a status */
 		if (how != IGNORE_ALL)
 			lines[n++] = (struct line){it.name, it.value, false, (uint8_t)how};
 	}
@@ -198,12 +203,26 @@ static void match(struct diff *d, struct line *a, size_t a_count, struct line *b
 			diff_add(d, DIFF_HEADER, DIFF_ADDED, b[i].name, (struct span){0}, b[i].value);
 }
 
-void diff_headers(struct diff *d, const struct ignore *rules, struct span recorded_head,
-		  struct span now_head, bool has_body)
+static size_t list_all(struct line *lines, const struct ignore *rules, const struct message *m,
+		       bool has_body, uint8_t protocol)
 {
+	size_t n = list_lines(lines, 0, rules, lines_of(m->head, false), has_body, protocol);
+
+	if (!is_http2(protocol))
+		return n;
+	return list_lines(lines, n, rules, lines_of(m->trailers, true), has_body, protocol);
+}
+
+void diff_headers(struct diff *d, const struct ignore *rules, const struct exchange *recorded,
+		  const struct message *now, bool has_body)
+{
+	const struct message *was = &recorded->response;
+	uint8_t protocol = recorded->protocol;
 	struct line *lines;
 
-	if (equal_in_step(rules, recorded_head, now_head, has_body))
+	if (equal_in_step(rules, was->head, now->head, has_body, false) &&
+	    (!is_http2(protocol) ||
+	     equal_in_step(rules, was->trailers, now->trailers, has_body, true)))
 		return;
 	lines = calloc(2 * HEADERS_MAX, sizeof(*lines));
 	if (!lines) {
@@ -211,7 +230,7 @@ void diff_headers(struct diff *d, const struct ignore *rules, struct span record
 			 SPAN_LIT("out of memory"));
 		return;
 	}
-	match(d, lines, list_lines(lines, rules, recorded_head, has_body), lines + HEADERS_MAX,
-	      list_lines(lines + HEADERS_MAX, rules, now_head, has_body));
+	match(d, lines, list_all(lines, rules, was, has_body, protocol), lines + HEADERS_MAX,
+	      list_all(lines + HEADERS_MAX, rules, now, has_body, protocol));
 	free(lines);
 }

@@ -15,6 +15,8 @@ struct item {
 	struct list timer;  /* client::flying: by time of start */
 	const struct exchange *recorded; /* behind this struct; its request has no messages */
 	struct span bytes;  /* the request as it is sent; behind this struct */
+	size_t head_bytes, body_bytes; /* HTTP/2: bytes are head, body and lines of trailers; 0 for HTTP/1 */
+	struct http2_stream *stream; /* HTTP/2: client_http2.c's, while it flies */
 	size_t memory_bytes; /* of all of it: what load_release() gives back */
 	uint64_t due_ns;    /* from the beginning of the run */
 	uint32_t link;      /* index into plan.links */

@@ -41,6 +41,7 @@ struct load {
 	uint32_t loop;
 	uint64_t period_ns; /* of one loop */
 	struct buf bytes;   /* the request being made */
+	size_t head_bytes;  /* of it, for HTTP/2; else 0 */
 
 	/* under mutex */
 	pthread_mutex_t mutex;
@@ -168,9 +169,15 @@ static void describe(struct item *item, const struct exchange *x)
 static bool make_request(struct load *l, const struct plan_entry *entry, const struct exchange *x)
 {
 	const struct plan_link *link = &l->plan->links[entry->link];
+	const struct target *target = &l->plan->targets->list[link->target];
 
-	return request_write(&l->bytes, x, l->config.run, l->config.edits,
-			     &l->plan->targets->list[link->target]);
+	if (!link->is_http2)
+		return request_write(&l->bytes, x, l->config.run, l->config.edits, target);
+	request_write_head(&l->bytes, x, l->config.run, l->config.edits, target);
+	l->head_bytes = l->bytes.len;
+	buf_add_span(&l->bytes, x->request.body);
+	buf_add_span(&l->bytes, x->request.trailers);
+	return true;
 }
 
 /* Return: 0, 1 when the replay stops, -ENOMEM */
@@ -181,6 +188,7 @@ static int add_item(struct load *l, const struct plan_entry *entry, const struct
 	struct item *item;
 
 	buf_clear(&l->bytes);
+	l->head_bytes = 0;
 	if (skip == SKIP_NONE && !make_request(l, entry, x))
 		skip = SKIP_INCOMPLETE;
 	slim = slim_copy(x, skip == SKIP_NONE);
@@ -188,6 +196,8 @@ static int add_item(struct load *l, const struct plan_entry *entry, const struct
 	if (!item)
 		return -ENOMEM;
 	describe(item, x);
+	item->head_bytes = l->head_bytes;
+	item->body_bytes = l->head_bytes ? x->request.body.len : 0;
 	item->skip = skip;
 	item->is_counted = entry->skip == SKIP_NONE;
 	item->link = entry->link;

@@ -60,7 +60,20 @@ bool plan_is_safe(struct span method)
 	return false;
 }
 
-static enum skip judge_message(const struct message *m)
+static bool is_http2(const struct exchange *x)
+{
+	return x->protocol == PROTOCOL_HTTP2 || x->protocol == PROTOCOL_GRPC;
+}
+
+/* a target that is no path was made of something else (wire/http2_head.h), or is no request's at all */
+static bool is_malformed(const struct exchange *x)
+{
+	bool is_path = x->target.len && (x->target.ptr[0] == '/' || span_eq(x->target, SPAN_LIT("*")));
+
+	return is_http2(x) && (!is_path || (x->anomalies & ANOMALY_BIT(BAD_HEADER)));
+}
+
+static enum skip judge_message(const struct message *m, bool wants_http2)
 {
 	if (!(m->flags & MESSAGE_PRESENT) || m->head.len == 0)
 		return SKIP_NO_REQUEST;
@@ -70,6 +83,8 @@ static enum skip judge_message(const struct message *m)
 		return SKIP_CUT;
 	if (!(m->flags & MESSAGE_COMPLETE))
 		return SKIP_INCOMPLETE;
+	if (wants_http2)
+		return m->version == 20 ? SKIP_NONE : SKIP_PROTOCOL;
 	return m->version == 10 || m->version == 11 ? SKIP_NONE : SKIP_PROTOCOL;
 }
 
@@ -81,17 +96,19 @@ enum skip plan_judge(const struct plan_rules *rules, const struct exchange *x, b
 		return SKIP_UNKNOWN_FIELDS;
 	if (x->method.len == 0)
 		return SKIP_NO_REQUEST;
-	if (x->protocol != PROTOCOL_HTTP1)
+	if (x->protocol != PROTOCOL_HTTP1 && !is_http2(x))
 		return SKIP_PROTOCOL;
 	if (x->replay_of.len > 0 && !rules->allows_replayed)
 		return SKIP_REPLAYED;
 	if (span_eq(x->method, SPAN_LIT("CONNECT")))
 		return SKIP_TUNNEL;
+	if (is_malformed(x))
+		return SKIP_MALFORMED;
 	for (size_t i = 0; i < COUNT_OF(unfits); i++)
 		if (x->anomalies & unfits[i].anomalies)
 			return (enum skip)unfits[i].skip;
 	if (has_messages) {
-		enum skip s = judge_message(&x->request);
+		enum skip s = judge_message(&x->request, is_http2(x));
 
 		if (s != SKIP_NONE)
 			return s;
@@ -176,7 +193,7 @@ static bool make_room(void **array, size_t *cap, size_t count, size_t item_bytes
 	return true;
 }
 
-static struct plan_link *link_add(struct plan *p, uint64_t connection, uint16_t target)
+static struct plan_link *link_add(struct plan *p, uint64_t connection, uint16_t target, bool speaks_http2)
 {
 	void *links = p->links;
 
@@ -185,7 +202,8 @@ static struct plan_link *link_add(struct plan *p, uint64_t connection, uint16_t 
 	if (!make_room(&links, &p->links_cap, p->link_count, sizeof(*p->links)))
 		return NULL;
 	p->links = links;
-	p->links[p->link_count] = (struct plan_link){.connection = connection, .target = target};
+	p->links[p->link_count] = (struct plan_link){
+		.connection = connection, .target = target, .is_http2 = speaks_http2};
 	if (connection)
 		index_link(p, (uint32_t)p->link_count);
 	return &p->links[p->link_count++];
@@ -211,8 +229,8 @@ static int place(struct plan *p, const struct exchange *x, struct plan_entry *to
 	}
 	l = link_find(p, x->connection);
 	/* two servers on one recorded connection cannot be: but a file may say so */
-	if (!l || l->target != target)
-		l = link_add(p, l ? 0 : x->connection, target);
+	if (!l || l->target != target || l->is_http2 != is_http2(x))
+		l = link_add(p, l ? 0 : x->connection, target, is_http2(x));
 	if (!l)
 		return -ENOMEM;
 	l->count++;

@@ -32,6 +32,7 @@ struct plan_link {
 	uint64_t connection; /* as recorded; 0: of one exchange whose connection is not known */
 	uint32_t count;      /* exchanges to send in one loop */
 	uint16_t target;     /* index into targets */
+	bool is_http2;       /* what is spoken on it */
 };
 
 struct plan_rules {

@@ -53,6 +53,8 @@ struct replay_result {
 	uint8_t skip;             /* enum skip, where skipped */
 	uint8_t miss;             /* enum miss, where no_answer */
 	int error;                /* errno behind miss, 0 if none */
+	uint32_t h2_error;        /* code of RST_STREAM behind it (RFC 9113 7), 0 if none */
+	int grpc_status;          /* of the answer; -1 without one */
 	bool is_still_failing;    /* failed when recorded, fails now */
 	bool was_retried;
 	uint16_t status;          /* of the answer; 0 without one */

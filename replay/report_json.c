@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <nghttp2/nghttp2.h>
 #include <string.h>
 
 #include "lib/id.h"
@@ -27,6 +28,8 @@ void report_why(struct buf *out, const struct replay_result *result)
 		buf_add_fmt(out, "%s: %s", miss_name(result->miss), miss_what(result->miss));
 	if (result->error)
 		buf_add_fmt(out, " (%s)", strerror(result->error));
+	if (result->h2_error)
+		buf_add_fmt(out, " (%s)", nghttp2_http2_strerror(result->h2_error));
 	if (result->verdict == VERDICT_NO_ANSWER && result->answer_bytes)
 		buf_add_fmt(out, "; %llu bytes came", (unsigned long long)result->answer_bytes);
 }
@@ -96,7 +99,7 @@ void report_entry_json(struct json *j, const struct plan *p, const struct plan_e
 
 static void add_diff(struct json *j, const struct diff *d)
 {
-	static const char *const notes[] = {"body_prefix_only", "no_recorded_head", "not_json", "not_decoded"};
+	static const char *const notes[] = {"body_prefix_only", "no_recorded_head", "not_json"};
 
 	json_key_u64(j, "difference_count", d->count);
 	json_key(j, "differences");
@@ -130,6 +133,8 @@ static void add_recorded(struct json *j, const struct replay_result *result)
 	json_key(j, "recorded");
 	json_object_begin(j);
 	json_key_u64(j, "status", result->recorded->status);
+	if (result->recorded->has_grpc_status)
+		json_key_u64(j, "grpc_status", result->recorded->grpc_status);
 	json_key_str(j, "outcome", outcome_name(result->recorded->outcome));
 	key_ms(j, "latency_ms", result->recorded_ns);
 	json_object_end(j);
@@ -140,6 +145,10 @@ static void add_now(struct json *j, const struct replay_result *result)
 	json_key(j, "now");
 	json_object_begin(j);
 	json_key_u64(j, "status", result->status);
+	if (result->h2_error)
+		json_key_u64(j, "h2_error", result->h2_error);
+	if (result->grpc_status >= 0)
+		json_key_u64(j, "grpc_status", (uint64_t)result->grpc_status);
 	if (result->answer) {
 		key_ms(j, "latency_ms", result->latency_ns);
 		json_key_u64(j, "body_bytes", result->answer->body_bytes);

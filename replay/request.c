@@ -207,21 +207,33 @@ static bool is_deleted(const struct request_edits *edits, struct span name)
 	return span_ieq(name, SPAN_LIT(REPLAY_HEADER));
 }
 
+/* HTTP/2 has :authority in its place (RFC 9113 8.3.1) */
+static bool is_host(struct span name)
+{
+	return span_ieq(name, SPAN_LIT("host")) || span_eq(name, SPAN_LIT(":authority"));
+}
+
+static bool is_set_by(const struct request_edit *set, struct span name)
+{
+	return span_ieq(set->name, name) || (is_host(set->name) && is_host(name));
+}
+
 static void write_line(struct head_writer *w, const struct header_iter *it)
 {
 	const struct request_edits *edits = w->edits;
 
 	for (size_t i = 0; i < edits->set_count; i++) {
-		if (!span_ieq(edits->set[i].name, it->name))
+		if (!is_set_by(&edits->set[i], it->name))
 			continue;
 		if (!w->is_set[i])
-			write_header(w, edits->set[i].name, edits->set[i].value);
+			write_header(w, it->name.ptr[0] == ':' ? it->name : edits->set[i].name,
+				     edits->set[i].value);
 		w->is_set[i] = true;
 		return;
 	}
 	if (is_deleted(edits, it->name))
 		return;
-	if (w->host.ptr && span_ieq(it->name, SPAN_LIT("host")))
+	if (w->host.ptr && is_host(it->name))
 		write_header(w, it->name, w->host);
 	else
 		buf_add_span(w->out, it->line);
@@ -271,20 +283,28 @@ static void write_mark(struct buf *out, const char *run, uint64_t id, const char
 	buf_add_str(out, line_end);
 }
 
-bool request_write(struct buf *out, const struct exchange *x, const char *run,
-		   const struct request_edits *edits, const struct target *target)
+void request_write_head(struct buf *out, const struct exchange *x, const char *run,
+			const struct request_edits *edits, const struct target *target)
 {
-	struct message rest = x->request;
-	const uint8_t *nl = find(rest.head, '\n');
-	bool is_bare = nl && (nl == rest.head.ptr || nl[-1] != '\r');
+	struct span head = x->request.head;
+	const uint8_t *nl = find(head, '\n');
+	bool is_bare = nl && (nl == head.ptr || nl[-1] != '\r');
 	const char *line_end = is_bare ? "\n" : "\r\n";
 	struct span host = edits->has_target_host ? span_str(target->authority) : (struct span){0};
 
 	if (has_edits(edits, x))
-		write_changed_head(out, rest.head, edits, host, line_end);
+		write_changed_head(out, head, edits, host, line_end);
 	else
-		buf_add_span(out, without_empty_line(rest.head));
+		buf_add_span(out, without_empty_line(head));
 	write_mark(out, run, x->id, line_end);
+}
+
+bool request_write(struct buf *out, const struct exchange *x, const char *run,
+		   const struct request_edits *edits, const struct target *target)
+{
+	struct message rest = x->request;
+
+	request_write_head(out, x, run, edits, target);
 	rest.head = (struct span){0};
 	return message_write(&rest, out);
 }

@@ -49,5 +49,8 @@ int request_rewrite_path(struct request_edits *edits, const char *text, struct e
  */
 bool request_write(struct buf *out, const struct exchange *x, const char *run,
 		   const struct request_edits *edits, const struct target *target) MUST_USE;
+/* request_write_head() - the head alone, with changes and mark; for HTTP/2 in the text form that is recorded */
+void request_write_head(struct buf *out, const struct exchange *x, const char *run,
+			const struct request_edits *edits, const struct target *target);
 /* request_is_ambiguous() - two readers may differ about where it ends (RFC 9112 6.3, 11.2) */
 bool request_is_ambiguous(const struct exchange *x);

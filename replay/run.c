@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "lib/clock.h"
+#include "replay/http2_answer.h"
 #include "replay/load.h"
 #include "replay/verdict.h"
 
@@ -128,7 +129,7 @@ static void tell(struct run *run, struct item *item, struct replay_result *resul
 
 static void tell_skip(struct run *run, struct item *item, uint8_t skip)
 {
-	struct replay_result result = {.verdict = VERDICT_SKIPPED, .skip = skip};
+	struct replay_result result = {.verdict = VERDICT_SKIPPED, .skip = skip, .grpc_status = -1};
 
 	tell(run, item, &result);
 }
@@ -165,6 +166,8 @@ static void on_result(void *ctx, const struct client_result *from)
 	struct replay_result result = {
 		.miss = from->miss,
 		.error = from->error,
+		.h2_error = from->h2_error,
+		.grpc_status = from->answer ? grpc_status_of(&from->answer->message) : -1,
 		.answer_bytes = from->answer_bytes,
 		.recorded_ns = exchange_latency_ns(item->recorded),
 	};

@@ -10,7 +10,8 @@
  * * counted as still failing. `failing` when recorded is what failed() says of an exchange; now it
  * is a status of 500 or more. An exchange that was recorded without an answer (reset, time-out)
  * and gets one now that fails is `changed`: it fails in another way. 4xx is fine here, as it is
- * for failed(): 200 that becomes 404 is `changed`.
+ * for failed(): 200 that becomes 404 is `changed`. A gRPC call fails when its grpc-status is not 0,
+ * or when it has none.
  */
 
 static const char *const verdict_names[] = {
@@ -35,10 +36,16 @@ const char *verdict_what(unsigned verdict)
 	return verdict < VERDICT_COUNT ? verdict_whats[verdict] : "?";
 }
 
+static bool answer_fails(const struct replay_result *result, const struct exchange *recorded)
+{
+	return result->status >= 500 ||
+	       (recorded->protocol == PROTOCOL_GRPC && result->grpc_status != 0);
+}
+
 void verdict_judge(struct replay_result *result, const struct exchange *recorded)
 {
 	bool was_failing = exchange_is_failed(recorded);
-	bool is_failing = result->miss != MISS_NONE || result->status >= 500;
+	bool is_failing = result->miss != MISS_NONE || answer_fails(result, recorded);
 	bool is_equal = result->diff && result->diff->count == 0;
 
 	result->is_still_failing = was_failing && is_failing;

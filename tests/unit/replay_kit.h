@@ -27,6 +27,9 @@ struct kit_exchange {
 	const char *body;
 	uint64_t anomalies;
 	const char *replay_of;
+	uint8_t protocol;            /* 0: HTTP/1 */
+	const char *request_trailers, *trailers;
+	unsigned grpc_status;        /* of gRPC */
 };
 
 struct kit_made {
@@ -60,7 +63,9 @@ static inline void kit_make(const struct kit_exchange *from, struct kit_made *to
 		.start_ns = from->id,
 		.connection = from->connection,
 		.status = (uint16_t)from->status,
-		.protocol = PROTOCOL_HTTP1,
+		.protocol = from->protocol ? from->protocol : PROTOCOL_HTTP1,
+		.has_grpc_status = from->protocol == PROTOCOL_GRPC && from->status,
+		.grpc_status = (uint16_t)from->grpc_status,
 		.outcome = from->status >= 500   ? OUTCOME_SERVER_ERROR
 			   : from->status >= 400 ? OUTCOME_CLIENT_ERROR
 			   : from->status        ? OUTCOME_OK
@@ -74,16 +79,25 @@ static inline void kit_make(const struct kit_exchange *from, struct kit_made *to
 		.dst = {.is_ipv4 = true, .address = {[10] = 0xff, 0xff, 10, 9, 8, 7}, .port = 80},
 	};
 	x->dst.who.service = SPAN_LIT("cart");
-	(void)snprintf(line, sizeof(line), "%s %s HTTP/1.1\r\nHost: shop.test", from->method,
-		       from->target);
+	if (from->protocol == PROTOCOL_GRPC && from->grpc_status)
+		x->outcome = OUTCOME_GRPC_ERROR;
+	(void)snprintf(line, sizeof(line),
+		       from->protocol ? "%s %s HTTP/2\r\n:scheme: http\r\n:authority: shop.test"
+				      : "%s %s HTTP/1.1\r\nHost: shop.test",
+		       from->method, from->target);
 	x->request = kit_message(to->request_head, sizeof(to->request_head), line,
 				 from->request_headers, from->request_body);
+	x->request.version = from->protocol ? 20 : 11;
+	x->request.trailers = span_str(from->request_trailers);
 	x->request.first_ns = x->request.last_ns = from->id;
 	if (!from->status)
 		return;
-	(void)snprintf(line, sizeof(line), "HTTP/1.1 %u Said", from->status);
+	(void)snprintf(line, sizeof(line), from->protocol ? "HTTP/2 %u" : "HTTP/1.1 %u Said",
+		       from->status);
 	x->response = kit_message(to->response_head, sizeof(to->response_head), line, from->headers,
 				  from->body);
+	x->response.version = x->request.version;
+	x->response.trailers = span_str(from->trailers);
 	x->response.first_ns = x->response.last_ns = from->id + 5 * NS_PER_MS;
 }
 

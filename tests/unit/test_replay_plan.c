@@ -136,7 +136,7 @@ static void where_it_was_recorded_is_recognised(void **state)
 
 struct judged {
 	const char *name;
-	const char *method;
+	const char *method, *target; /* NULL: "/" */
 	uint64_t anomalies;
 	uint32_t flags; /* of the request; 0: PRESENT and COMPLETE */
 	uint8_t version, protocol, outcome;
@@ -169,15 +169,24 @@ static const struct judged judgements[] = {
 	{.name = "CONNECT", .method = "CONNECT", .allows_unsafe = true, .skip = SKIP_TUNNEL},
 	{.name = "an upgrade", .method = "GET", .anomalies = ANOMALY_BIT(TUNNEL), .skip = SKIP_TUNNEL},
 	{.name = "HTTP/0.9", .method = "GET", .version = 9, .skip = SKIP_PROTOCOL},
-	{.name = "HTTP/2", .method = "GET", .protocol = PROTOCOL_HTTP2, .skip = SKIP_PROTOCOL},
+	{.name = "HTTP/2", .method = "GET", .protocol = PROTOCOL_HTTP2, .version = 20, .skip = SKIP_NONE},
+	{.name = "HTTP/2 by Upgrade", .method = "GET", .protocol = PROTOCOL_HTTP2, .version = 11,
+	 .skip = SKIP_PROTOCOL},
+	{.name = "HTTP/2 without a path", .method = "GET", .target = "?", .protocol = PROTOCOL_HTTP2,
+	 .version = 20, .skip = SKIP_MALFORMED},
+	{.name = "HTTP/2 with a line end in a field", .method = "GET", .protocol = PROTOCOL_HTTP2,
+	 .version = 20, .anomalies = ANOMALY_BIT(BAD_HEADER), .skip = SKIP_MALFORMED},
 	{.name = "a WebSocket", .method = "GET", .protocol = PROTOCOL_WEBSOCKET, .skip = SKIP_WEBSOCKET},
 	{.name = "fields that are not known", .method = "GET", .protocol = PROTOCOL_HTTP2,
 	 .anomalies = ANOMALY_BIT(H2_PARTIAL), .skip = SKIP_UNKNOWN_FIELDS},
 	{.name = "a method that is not known", .method = "", .protocol = PROTOCOL_HTTP2,
 	 .anomalies = ANOMALY_BIT(H2_PARTIAL), .skip = SKIP_UNKNOWN_FIELDS},
 	{.name = "pushed", .method = "GET", .anomalies = ANOMALY_BIT(PUSHED), .skip = SKIP_PUSHED},
-	{.name = "gRPC", .method = "POST", .protocol = PROTOCOL_GRPC, .allows_unsafe = true,
-	 .skip = SKIP_PROTOCOL},
+	{.name = "gRPC", .method = "POST", .protocol = PROTOCOL_GRPC, .version = 20, .skip = SKIP_UNSAFE},
+	{.name = "gRPC, allowed", .method = "POST", .protocol = PROTOCOL_GRPC, .version = 20,
+	 .allows_unsafe = true, .skip = SKIP_NONE},
+	{.name = "HTTP/2's CONNECT", .method = "CONNECT", .protocol = PROTOCOL_HTTP2, .version = 20,
+	 .allows_unsafe = true, .skip = SKIP_TUNNEL},
 	{.name = "an HTTP/2 head under the name of HTTP/1", .method = "GET", .version = 20,
 	 .skip = SKIP_PROTOCOL},
 	{.name = "an answer not seen", .method = "GET", .outcome = OUTCOME_INCOMPLETE,
@@ -196,6 +205,7 @@ static void what_cannot_be_sent_as_recorded_is_not_sent(void **state)
 		struct plan_rules rules = {j->allows_unsafe, j->allows_replayed};
 		struct exchange x = {
 			.method = span_str(j->method),
+			.target = span_str(j->target ? j->target : "/"),
 			.protocol = j->protocol ? j->protocol : PROTOCOL_HTTP1,
 			.anomalies = j->anomalies,
 			.outcome = j->outcome,
