@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A real gRPC server and client (grpcio) for the tests: every kind of call, every way it can end.
 
-    grpc_peer.py serve ADDRESS:PORT           prints "ready" when it listens
+    grpc_peer.py serve ADDRESS:PORT [mended]  prints "ready" when it listens; mended: Failing works, ClientStream fails
     grpc_peer.py call ADDRESS:PORT [ROUNDS]   makes every call of CALLS, prints what the client saw as JSON lines
 
 Messages are raw bytes: no generated code is needed.
@@ -62,7 +62,10 @@ METHODS = {
 }
 
 
-def serve(address):
+def serve(address, is_mended):
+    if is_mended:
+        METHODS["Failing"] = METHODS["Unary"]
+        METHODS["ClientStream"] = grpc.stream_unary_rpc_method_handler(failing)
     server = grpc.server(concurrent.futures.ThreadPoolExecutor(max_workers=16))
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, METHODS),))
     assert server.add_insecure_port(address)
@@ -115,6 +118,6 @@ def call(address, rounds):
 
 if __name__ == "__main__":
     if sys.argv[1] == "serve":
-        serve(sys.argv[2])
+        serve(sys.argv[2], "mended" in sys.argv)
     else:
         call(sys.argv[2], int(sys.argv[3]) if len(sys.argv) > 3 else 1)
