@@ -16,7 +16,7 @@ bool span_istarts(struct span s, struct span prefix)
 	if (s.len < prefix.len)
 		return false;
 	for (size_t i = 0; i < prefix.len; i++)
-		if (ascii_lower(s.ptr[i]) != ascii_lower(prefix.ptr[i]))
+		if (s.ptr[i] != prefix.ptr[i] && ascii_lower(s.ptr[i]) != ascii_lower(prefix.ptr[i]))
 			return false;
 	return true;
 }

@@ -59,6 +59,10 @@ static const struct span params[] = {
 
 #define NAME_MAX_BYTES 64 /* longer parameter names are none of ours */
 
+#define INDEX_COUNT 256
+
+_Static_assert(COUNT_OF(header_rules) < UINT8_MAX, "their numbers fit");
+
 #define MEMO_COUNT 64 /* power of two */
 #define MEMO_BYTES 160
 
@@ -76,6 +80,8 @@ struct redactor {
 	size_t header_count;
 	struct span *params;  /* likewise, normalised like a row */
 	size_t param_count;
+	/* the rules for headers by index_of(): numbers from 1, 0 ends a chain */
+	uint8_t rule_first[INDEX_COUNT], rule_next[COUNT_OF(header_rules)];
 	uint64_t words[NAME_MAX_BYTES + 1]; /* [length]: word_bit() of the parameters' names */
 	struct memo *memos;                 /* MEMO_COUNT of them, by the secret's end */
 };
@@ -138,15 +144,37 @@ static int copy_names(const char *const *names, uint8_t (*normal)(uint8_t), stru
 	return 0;
 }
 
+/* a name's place in the index of the rules, in any case; @name is not empty */
+static size_t index_of(struct span name)
+{
+	unsigned first = name.ptr[0] & 31u, middle = name.ptr[name.len / 2] & 31u;
+	unsigned last = name.ptr[name.len - 1] & 31u;
+
+	return (name.len + first * 3 + middle * 7 + last * 13) % INDEX_COUNT;
+}
+
 static enum form find_rule(const struct redactor *r, struct span name)
 {
+	if (name.len == 0)
+		return FORM_NONE;
 	for (size_t i = 0; i < r->header_count; i++)
 		if (name.len == r->headers[i].len && span_ieq(name, r->headers[i]))
 			return FORM_WHOLE;
-	for (size_t i = 0; i < COUNT_OF(header_rules); i++)
-		if (name.len == header_rules[i].name.len && span_ieq(name, header_rules[i].name))
-			return header_rules[i].form;
+	for (uint8_t i = r->rule_first[index_of(name)]; i; i = r->rule_next[i - 1])
+		if (name.len == header_rules[i - 1].name.len &&
+		    span_ieq(name, header_rules[i - 1].name))
+			return header_rules[i - 1].form;
 	return FORM_NONE;
+}
+
+static void index_rules(struct redactor *r)
+{
+	for (size_t i = 0; i < COUNT_OF(header_rules); i++) {
+		uint8_t *first = &r->rule_first[index_of(header_rules[i].name)];
+
+		r->rule_next[i] = *first;
+		*first = (uint8_t)(i + 1);
+	}
 }
 
 static bool has_rule(const struct http1_watch *w, struct span name)
@@ -180,6 +208,7 @@ struct redactor *redactor_new(const uint8_t key[32], const char *const *headers,
 		return NULL;
 	}
 	r->watch.matches = has_rule;
+	index_rules(r);
 	for (size_t i = 0; i < COUNT_OF(header_rules); i++)
 		http1_watch_add(&r->watch, header_rules[i].name);
 	for (size_t i = 0; i < r->header_count; i++)
@@ -363,6 +392,16 @@ static bool is_delimiter(uint8_t c)
 	return c == '?' || c == '&' || c == ';' || c == '#';
 }
 
+/* may say something in a URL, encoded or not */
+static bool is_mark(uint8_t c)
+{
+	static const bool marks[256] = {
+		['?'] = true, ['&'] = true, [';'] = true, ['#'] = true, ['/'] = true, ['%'] = true,
+	};
+
+	return marks[c];
+}
+
 /* what ends a URL that stands among other text in a header's value */
 static bool ends_url(const struct copy *c, uint8_t letter)
 {
@@ -491,8 +530,13 @@ static void put_url(struct copy *c, struct span s)
 
 	c->is_in_query = false;
 	while (at < s.len) {
-		struct letter l = letter_at(s, at);
+		struct letter l;
 
+		if (!c->is_among_text && !is_mark(s.ptr[at])) {
+			at++;
+			continue;
+		}
+		l = letter_at(s, at);
 		at += l.bytes;
 		c->is_in_query = (c->is_in_query || l.c == '?') && !(l.bytes == 1 && ends_url(c, l.c));
 		if (l.c == '/' && at >= 3 && memcmp(s.ptr + at - 3, "://", 3) == 0) {
@@ -509,7 +553,7 @@ static void put_url(struct copy *c, struct span s)
 bool redact_target_may_matter(struct span target)
 {
 	for (size_t i = 0; i < target.len; i++)
-		if (is_delimiter(target.ptr[i]) || target.ptr[i] == '@' || target.ptr[i] == '%')
+		if ((is_mark(target.ptr[i]) && target.ptr[i] != '/') || target.ptr[i] == '@')
 			return true;
 	return false;
 }
