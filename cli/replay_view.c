@@ -107,6 +107,8 @@ static void add_differences(struct buf *out, const struct diff *d)
 			    (unsigned long long)(d->count - d->kept));
 	if (d->notes & DIFF_NOTE_PREFIX)
 		buf_add_str(out, "             (bodies compared as far as they were kept)\n");
+	if (d->notes & DIFF_NOTE_NOT_DECODED)
+		buf_add_str(out, "             (a content coding could not be undone: compared as on the wire)\n");
 	if (d->notes & DIFF_NOTE_NO_RECORD)
 		buf_add_str(out, "             (the recorded answer was not kept: only its status was compared)\n");
 }

@@ -15,6 +15,8 @@ bool span_istarts(struct span s, struct span prefix)
 {
 	if (s.len < prefix.len)
 		return false;
+	if (prefix.len && s.ptr[0] == prefix.ptr[0] && memcmp(s.ptr, prefix.ptr, prefix.len) == 0)
+		return true;
 	for (size_t i = 0; i < prefix.len; i++)
 		if (s.ptr[i] != prefix.ptr[i] && ascii_lower(s.ptr[i]) != ascii_lower(prefix.ptr[i]))
 			return false;

@@ -2,28 +2,33 @@
 #include "record/file.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pcap/pcap.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "record/pcapng.h"
+#include "record/savefile.h"
 
 /*
- * Theory of operation. The first four bytes tell pcapng from pcap. pcapng is read by
- * record/pcapng.c, because libpcap refuses a file whose interfaces differ in link type; all forms
- * of pcap (both byte orders, micro- and nanoseconds, the modified ones) are left to libpcap, which
- * is asked for nanoseconds.
+ * Theory of operation. The first bytes tell the format. The usual pcap file is read by
+ * record/savefile.c, for speed; pcapng by record/pcapng.c, because libpcap refuses a file whose
+ * interfaces differ in link type; all other forms of pcap (the other byte order, the modified ones,
+ * rare link types) are left to libpcap, which is asked for nanoseconds.
  *
- * The four bytes are pushed back before libpcap sees the file. ISO C promises one byte of
- * push-back, glibc as many as were just read, from a pipe too.
+ * The latter two read a stream, which gives the first bytes again and then goes on with the file: a
+ * pipe cannot be read twice.
  */
-#define READ_BUFFER (256 * 1024)
-
 struct file {
-	FILE *in; /* owned, until libpcap takes it */
 	char *name;
+	int fd; /* owned, but for standard input's */
+	uint8_t first[SAVEFILE_HEADER_BYTES];
+	size_t first_len, first_given; /* bytes in first; by the stream */
+	FILE *in;		       /* the stream; owned, until libpcap takes it */
 	pcap_t *pcap;
 	struct pcapng *pcapng;
+	struct savefile *savefile;
 };
 
 void file_close(struct file *f)
@@ -31,12 +36,27 @@ void file_close(struct file *f)
 	if (!f)
 		return;
 	if (f->pcap)
-		pcap_close(f->pcap); /* closes the file, unless it is standard input */
+		pcap_close(f->pcap); /* closes the stream */
 	pcapng_free(f->pcapng);
-	if (f->in && f->in != stdin)
+	savefile_free(f->savefile);
+	if (f->in)
 		(void)fclose(f->in);
+	if (f->fd > STDIN_FILENO)
+		(void)close(f->fd);
 	free(f->name);
 	free(f);
+}
+
+static ssize_t read_stream(void *ctx, char *to, size_t room)
+{
+	struct file *f = ctx;
+	size_t n = MIN(room, f->first_len - f->first_given);
+
+	if (n == 0)
+		return read(f->fd, to, room);
+	memcpy(to, f->first + f->first_given, n);
+	f->first_given += n;
+	return (ssize_t)n;
 }
 
 static int open_pcap(struct file *f, struct err *e)
@@ -50,23 +70,48 @@ static int open_pcap(struct file *f, struct err *e)
 	return 0;
 }
 
+/* Fill f->first as far as the file goes. */
+static int read_first(struct file *f, struct err *e)
+{
+	while (f->first_len < sizeof(f->first)) {
+		ssize_t n = read(f->fd, f->first + f->first_len, sizeof(f->first) - f->first_len);
+
+		if (n < 0)
+			return err_set(e, -errno, "%s: %s", f->name, strerror(errno));
+		if (n == 0)
+			break;
+		f->first_len += (size_t)n;
+	}
+	return f->first_len ? 0 : err_set(e, -EBADMSG, "%s: no capture file: it is empty", f->name);
+}
+
+static int open_pcapng(struct file *f, struct err *e)
+{
+	uint8_t type[4]; /* of the first block; the reader begins behind it */
+
+	if (fread(type, 1, sizeof(type), f->in) != sizeof(type))
+		return err_set(e, -EBADMSG, "%s: no capture file", f->name);
+	return pcapng_new(f->in, &f->pcapng, e) < 0 ? err_wrap(e, "%s", f->name) : 0;
+}
+
 /* Look at the first bytes and choose the reader. */
 static int open_format(struct file *f, struct err *e)
 {
 	uint32_t magic = 0;
-	uint8_t first[sizeof(magic)];
-	size_t n = fread(first, 1, sizeof(first), f->in);
+	int r = read_first(f, e);
 
-	if (n == 0 && ferror(f->in))
-		return err_set(e, -errno, "%s: %s", f->name, strerror(errno));
-	if (n == 0)
-		return err_set(e, -EBADMSG, "%s: no capture file: it is empty", f->name);
-	memcpy(&magic, first, sizeof(magic));
-	if (n == sizeof(first) && magic == PCAPNG_MAGIC)
-		return pcapng_new(f->in, &f->pcapng, e) < 0 ? err_wrap(e, "%s", f->name) : 0;
-	while (n)
-		(void)ungetc(first[--n], f->in);
-	return open_pcap(f, e);
+	if (r < 0)
+		return r;
+	if (f->first_len == sizeof(f->first) && savefile_reads(f->first)) {
+		f->savefile = savefile_new(f->fd, f->first);
+		return f->savefile ? 0 : err_set(e, -ENOMEM, "%s: out of memory", f->name);
+	}
+	f->in = fopencookie(f, "rb", (cookie_io_functions_t){.read = read_stream});
+	if (!f->in)
+		return err_set(e, -ENOMEM, "%s: out of memory", f->name);
+	memcpy(&magic, f->first, sizeof(magic));
+	return f->first_len >= sizeof(magic) && magic == PCAPNG_MAGIC ? open_pcapng(f, e)
+								      : open_pcap(f, e);
 }
 
 int file_open(const char *path, struct file **f_out, struct err *e)
@@ -77,10 +122,9 @@ int file_open(const char *path, struct file **f_out, struct err *e)
 
 	if (!f || !(f->name = strdup(is_stdin ? "standard input" : path)))
 		return err_set(e, -ENOMEM, "%s: out of memory", path);
-	f->in = is_stdin ? stdin : fopen(path, "rbe");
-	if (!f->in)
+	f->fd = is_stdin ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
+	if (f->fd < 0)
 		return err_set(e, -errno, "%s: %s", path, strerror(errno));
-	(void)setvbuf(f->in, NULL, _IOFBF, READ_BUFFER);
 	r = open_format(f, e);
 	if (r < 0)
 		return r;
@@ -114,7 +158,9 @@ static int next_pcap(struct file *f, struct packet *out, struct err *e)
 
 int file_next(struct file *f, struct packet *out, struct err *e)
 {
-	int r = f->pcapng ? pcapng_next(f->pcapng, out, e) : next_pcap(f, out, e);
+	int r = f->savefile ? savefile_next(f->savefile, out, e)
+		: f->pcapng ? pcapng_next(f->pcapng, out, e)
+			    : next_pcap(f, out, e);
 
 	if (r < 0)
 		(void)err_wrap(e, "%s", f->name);

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "replay/diff.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "replay/diff_add.h"
 #include "replay/http2_answer.h"
 #include "replay/json_diff.h"
+#include "schema/content.h"
 
 /*
  * Cheapest first: two answers that are equal cost a memcmp of their bodies and a walk over their
@@ -15,6 +17,10 @@
  *
  * When the status is of another class (500 that becomes 200), everything is expected to differ:
  * the status and a glimpse of both bodies are told, and no headers or paths.
+ *
+ * Bodies that differ in their bytes are compared without their content codings: a server may compress
+ * anew, at another level, or not at all. Where a coding cannot be undone, both are compared as they
+ * were on the wire, with a note.
  *
  * What the recorder did not keep is not guessed. Of a body cut at body_max, or with a hole, the
  * kept beginning is compared; its size only where it is known.
@@ -43,6 +49,7 @@ void diff_fini(struct diff *d)
 		if (d->scans[i])
 			json_scan_fini(d->scans[i]);
 		free(d->scans[i]);
+		buf_fini(&d->decoded[i]);
 	}
 	buf_fini(&d->text);
 	*d = (struct diff){0};
@@ -142,7 +149,41 @@ static void add_glimpse(struct buf *out, const struct message *m, size_t at)
 	buf_add_span(out, rest);
 }
 
-static void report_body(struct diff *d, const struct message *a, const struct message *b, size_t at)
+/*
+ * decode() - @m with the body that its reader had
+ *
+ * Of a body that was cut, what its beginning decodes to: its size is then not known.
+ * Return: 0, or why not (@out is then @m as it was on the wire).
+ */
+static int decode(const struct message *m, struct buf *room, struct message *out)
+{
+	struct span body;
+	int r = content_decode(m, room, &body, NULL);
+
+	*out = *m;
+	if (r == 0 || (r < 0 && r != -ENODATA))
+		return r;
+	out->body = body;
+	out->body_bytes = body.len;
+	out->flags &= ~(uint32_t)MESSAGE_LENGTH_KNOWN;
+	if (r == -ENODATA)
+		out->flags = (out->flags & ~(uint32_t)MESSAGE_COMPLETE) | MESSAGE_BODY_CUT;
+	return 0;
+}
+
+/* both decoded, or both as on the wire */
+static void decode_both(struct diff *d, const struct message *a, const struct message *b,
+			struct message out[2])
+{
+	if (decode(a, &d->decoded[0], &out[0]) >= 0 && decode(b, &d->decoded[1], &out[1]) >= 0)
+		return;
+	d->notes |= DIFF_NOTE_NOT_DECODED;
+	out[0] = *a;
+	out[1] = *b;
+}
+
+static void report_decoded(struct diff *d, const struct message *a, const struct message *b,
+			   size_t at)
 {
 	AUTO_BUF text_a = {0};
 	AUTO_BUF text_b = {0};
@@ -152,6 +193,15 @@ static void report_body(struct diff *d, const struct message *a, const struct me
 		add_glimpse(&text_b, b, at);
 	}
 	diff_add(d, DIFF_BODY, DIFF_CHANGED, SPAN_LIT("body"), buf_span(&text_a), buf_span(&text_b));
+}
+
+static void report_body(struct diff *d, const struct message *a, const struct message *b, size_t at)
+{
+	struct message both[2];
+
+	decode_both(d, a, b, both);
+	if (!span_eq(both[0].body, both[1].body))
+		report_decoded(d, &both[0], &both[1], at);
 }
 
 static bool looks_like_json(const struct message *m)
@@ -193,21 +243,32 @@ static bool diff_json(struct diff *d, const struct ignore *rules, const struct m
 	return false;
 }
 
-static void diff_bodies(struct diff *d, const struct ignore *rules, const struct message *a,
-			const struct message *b)
+static void diff_decoded(struct diff *d, const struct ignore *rules, const struct message *a,
+			 const struct message *b)
 {
 	size_t at;
 
 	if (is_whole(a) && is_whole(b)) {
 		if (!span_eq(a->body, b->body) && !diff_json(d, rules, a, b))
-			report_body(d, a, b, first_difference(a->body, b->body));
+			report_decoded(d, a, b, first_difference(a->body, b->body));
 		return;
 	}
 	d->notes |= DIFF_NOTE_PREFIX;
 	at = first_difference(a->body, b->body);
 	if (at < MIN(a->body.len, b->body.len) ||
 	    (is_size_known(a) && is_size_known(b) && a->body_bytes != b->body_bytes))
-		report_body(d, a, b, at);
+		report_decoded(d, a, b, at);
+}
+
+static void diff_bodies(struct diff *d, const struct ignore *rules, const struct message *a,
+			const struct message *b)
+{
+	struct message both[2];
+
+	if (is_whole(a) && is_whole(b) && span_eq(a->body, b->body))
+		return;
+	decode_both(d, a, b, both);
+	diff_decoded(d, rules, &both[0], &both[1]);
 }
 
 void diff_answers(struct diff *d, const struct ignore *rules, const struct exchange *recorded,

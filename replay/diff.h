@@ -35,6 +35,7 @@ enum diff_note {
 	DIFF_NOTE_PREFIX = 1 << 0,      /* bodies were compared as far as both were kept, and by size */
 	DIFF_NOTE_NO_RECORD = 1 << 1,   /* the recorded answer has no whole head: only the status was compared */
 	DIFF_NOTE_NOT_JSON = 1 << 2,    /* said to be JSON, but one of them is not: compared as bytes */
+	DIFF_NOTE_NOT_DECODED = 1 << 3, /* a content coding could not be undone: compared as on the wire */
 };
 
 /* Zero-initialised it is empty; used again for the next pair. */
@@ -45,6 +46,7 @@ struct diff {
 	uint32_t notes;    /* bits of enum diff_note */
 	struct buf text;
 	struct json_scan *scans[2]; /* private: working memory for JSON */
+	struct buf decoded[2];      /* private: bodies without their content codings */
 };
 
 void diff_fini(struct diff *d);

@@ -138,22 +138,21 @@ static void lose(struct conn *c, unsigned dir)
 
 /* --- header blocks --- */
 
-static void promise_request(struct conn *c, struct http2_pseudo *pseudo, struct span head,
-			    const struct http1_head *info, struct direction *d)
+static void promise_request(struct conn *c, struct span head, const struct http1_head *info,
+			    const struct http2_grpc *grpc, struct direction *d)
 {
 	struct http2 *h = http2_of(c);
 	struct h2_stream *x = h2_stream_find(&h->streams, d->block_stream);
 
-	(void)pseudo;
 	if (x || !(x = h2_stream_open(&h->streams, d->block_stream)))
 		return;
-	h2_stream_request(&h->streams, x, head, info, d->block_ns);
+	h2_stream_request(&h->streams, x, head, info, grpc, d->block_ns);
 	x->pair.anomalies |= ANOMALY_BIT(PUSHED);
 	h2_stream_end(&h->streams, x, false, d->block_ns);
 }
 
 static void begin_request(struct conn *c, struct h2_stream *x, struct span head,
-			  const struct http1_head *info, struct direction *d)
+			  const struct http1_head *info, const struct http2_grpc *grpc, struct direction *d)
 {
 	struct http2 *h = http2_of(c);
 
@@ -165,11 +164,11 @@ static void begin_request(struct conn *c, struct h2_stream *x, struct span head,
 		return;
 	}
 	h->newest[0] = MAX(h->newest[0], d->block_stream);
-	h2_stream_request(&h->streams, x, head, info, d->block_ns);
+	h2_stream_request(&h->streams, x, head, info, grpc, d->block_ns);
 }
 
 static void begin_response(struct conn *c, struct h2_stream *x, struct span head,
-			   const struct http1_head *info, struct direction *d)
+			   const struct http1_head *info, const struct http2_grpc *grpc, struct direction *d)
 {
 	struct http2 *h = http2_of(c);
 
@@ -184,7 +183,7 @@ static void begin_response(struct conn *c, struct h2_stream *x, struct span head
 		x = h2_stream_open(&h->streams, d->block_stream);
 	}
 	if (x)
-		h2_stream_response(&h->streams, x, head, info, d->block_ns);
+		h2_stream_response(&h->streams, x, head, info, grpc, d->block_ns);
 }
 
 /* A block is request, response or trailers by its direction and its pseudo-header fields (RFC 9113 8.1). */
@@ -196,6 +195,7 @@ static void take_block(struct conn *c, unsigned dir, struct span lines, const st
 	bool is_promise = d->block_type == H2_PUSH_PROMISE, is_response;
 	struct h2_stream *x;
 	struct http1_head info;
+	struct http2_grpc grpc;
 	struct span head;
 
 	if (c->client < 0 && (pseudo.method.ptr || pseudo.path.ptr))
@@ -212,17 +212,17 @@ static void take_block(struct conn *c, unsigned dir, struct span lines, const st
 		enum http1_kind kind = is_response && !is_promise ? HTTP1_RESPONSE : HTTP1_REQUEST;
 
 		head = span_of(c->wire->scratch,
-			       http2_head_build(kind, lines, &pseudo, c->wire->scratch));
-		http2_head_read(kind, head, redactor_watch(c->wire->redactor), &info);
+			       http2_head_build(kind, lines, &pseudo, redactor_watch(c->wire->redactor),
+						c->wire->scratch, &info, &grpc));
 		info.anomalies |= b->has_bad ? ANOMALY_BIT(BAD_HEADER) : 0;
 		info.anomalies |= b->has_unknown ? ANOMALY_BIT(H2_PARTIAL) : 0;
 		info.anomalies |= b->is_cut ? ANOMALY_BIT(HEAD_CUT) : 0;
 		if (is_promise)
-			promise_request(c, &pseudo, head, &info, d);
+			promise_request(c, head, &info, &grpc, d);
 		else if (is_response)
-			begin_response(c, x, head, &info, d);
+			begin_response(c, x, head, &info, &grpc, d);
 		else
-			begin_request(c, x, head, &info, d);
+			begin_request(c, x, head, &info, &grpc, d);
 		x = h2_stream_find(&h->streams, d->block_stream);
 	}
 	if (x && d->block_ends_stream && !is_promise &&

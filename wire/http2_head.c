@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "wire/http2_head.h"
 
-#include <stdio.h>
-
 #define UNKNOWN_NAME  ":unknown"
 #define UNKNOWN_VALUE "?"
 
@@ -15,15 +13,35 @@ static void put(struct http2_block *b, struct span s)
 	b->len += s.len;
 }
 
+/* is a byte below 0x20 among these eight? (each byte's top bit tells, as in Bit Twiddling Hacks' hasless) */
+static bool has_control(const uint8_t *p)
+{
+	uint64_t v;
+
+	memcpy(&v, p, sizeof(v));
+	return (v - UINT64_C(0x2020202020202020)) & ~v & UINT64_C(0x8080808080808080);
+}
+
+static bool may_break_lines(struct span s)
+{
+	for (; s.len >= 8; s = (struct span){s.ptr + 8, s.len - 8})
+		if (has_control(s.ptr))
+			return true;
+	for (size_t i = 0; i < s.len; i++)
+		if (s.ptr[i] < ' ')
+			return true;
+	return false;
+}
+
 /* Bytes that would break the lines: an endpoint must refuse them, an observer must not be fooled by them. */
 static void put_clean(struct http2_block *b, struct span s)
 {
 	uint8_t *to = b->lines + b->len;
 
 	put(b, s);
+	if (LIKELY(!may_break_lines(s)))
+		return;
 	for (size_t i = 0; i < s.len; i++) {
-		if (LIKELY(to[i] >= ' ' || to[i] == '\t'))
-			continue;
 		if (to[i] == '\r' || to[i] == '\n' || to[i] == '\0') {
 			to[i] = ' ';
 			b->has_bad = true;
@@ -64,7 +82,7 @@ static bool next_line(struct span *lines, struct span *name, struct span *value,
 	if (!end || end - lines->ptr < 4)
 		return false;
 	*line = span_of(lines->ptr, (size_t)(end - lines->ptr) + 1);
-	colon = memmem(line->ptr + 1, line->len - 1, ": ", 2); /* a pseudo-header's own colon is the first byte */
+	colon = memchr(line->ptr + 1, ':', line->len - 4); /* a pseudo-header's own colon is the first byte */
 	if (!colon)
 		return false;
 	*name = span_of(line->ptr, (size_t)(colon - line->ptr));
@@ -152,27 +170,16 @@ static void request_line(struct builder *b, const struct http2_pseudo *p)
 
 static void status_line(struct builder *b, const struct http2_pseudo *p)
 {
-	char text[24];
+	char text[] = "HTTP/2 000\r\n";
 
-	(void)snprintf(text, sizeof(text), p->status ? "HTTP/2 %03u\r\n" : "HTTP/2 ?\r\n", p->status);
-	append(b, span_str(text));
-}
-
-size_t http2_head_build(enum http1_kind kind, struct span lines, const struct http2_pseudo *pseudo,
-			uint8_t *out)
-{
-	struct builder b = {.out = out};
-	struct span name, value, line;
-
-	if (kind == HTTP1_REQUEST)
-		request_line(&b, pseudo);
-	else
-		status_line(&b, pseudo);
-	while (next_line(&lines, &name, &value, &line))
-		if (name.ptr[0] != ':' || !is_in_start_line(name))
-			append(&b, line);
-	append(&b, SPAN_LIT("\r\n"));
-	return b.len;
+	if (!p->status) {
+		append(b, SPAN_LIT("HTTP/2 " UNKNOWN_VALUE "\r\n"));
+		return;
+	}
+	text[7] = (char)('0' + p->status / 100);
+	text[8] = (char)('0' + p->status / 10 % 10);
+	text[9] = (char)('0' + p->status % 10);
+	append(b, span_of(text, sizeof(text) - 1));
 }
 
 /* --- what a head says --- */
@@ -287,6 +294,36 @@ static void note_field(struct http1_head *info, struct span name, struct span va
 	}
 }
 
+static void note_grpc(struct http2_grpc *grpc, struct span name, struct span value)
+{
+	if (name.len == sizeof("grpc-status") - 1 && is_name(name, "grpc-status"))
+		grpc->status = value;
+	else if (name.len == sizeof("grpc-timeout") - 1 && is_name(name, "grpc-timeout"))
+		grpc->timeout = value;
+}
+
+bool http2_trailers_read(struct span lines, struct http2_grpc *grpc)
+{
+	struct span name, value, line;
+	bool are_known = true;
+
+	*grpc = (struct http2_grpc){0};
+	while (next_line(&lines, &name, &value, &line)) {
+		note_grpc(grpc, name, value);
+		are_known &= !span_eq(name, SPAN_LIT(UNKNOWN_NAME));
+	}
+	return are_known;
+}
+
+static void read_start_line(enum http1_kind kind, struct span head, struct span start,
+			    struct http1_head *info)
+{
+	if (kind == HTTP1_REQUEST)
+		read_request_line(head, start, info);
+	else
+		info->status = number_of(span_from(start, sizeof("HTTP/2 ") - 1));
+}
+
 void http2_head_read(enum http1_kind kind, struct span head, const struct http1_watch *watch,
 		     struct http1_head *info)
 {
@@ -298,12 +335,38 @@ void http2_head_read(enum http1_kind kind, struct span head, const struct http1_
 		return;
 	start = span_of(head.ptr, (size_t)(end - head.ptr) - 1);
 	lines = span_from(head, start.len + 2);
-	if (kind == HTTP1_REQUEST)
-		read_request_line(head, start, info);
-	else
-		info->status = number_of(span_from(start, sizeof("HTTP/2 ") - 1));
+	read_start_line(kind, head, start, info);
 	while (next_line(&lines, &name, &value, &line)) {
 		note_field(info, name, value, at_of(head, value));
 		info->is_watched |= http1_is_watched(watch, name);
 	}
+}
+
+size_t http2_head_build(enum http1_kind kind, struct span lines, const struct http2_pseudo *pseudo,
+			const struct http1_watch *watch, uint8_t *out, struct http1_head *info,
+			struct http2_grpc *grpc)
+{
+	struct builder b = {.out = out};
+	struct span name, value, line;
+
+	*info = (struct http1_head){.version = 20};
+	*grpc = (struct http2_grpc){0};
+	if (kind == HTTP1_REQUEST)
+		request_line(&b, pseudo);
+	else
+		status_line(&b, pseudo);
+	read_start_line(kind, span_of(out, b.len), span_of(out, b.len - 2), info);
+	while (next_line(&lines, &name, &value, &line)) {
+		struct http1_at at = {(uint32_t)(b.len + name.len + 2), (uint32_t)value.len};
+
+		if (name.ptr[0] == ':' && is_in_start_line(name))
+			continue;
+		append(&b, line);
+		note_field(info, name, value, at);
+		note_grpc(grpc, name, span_of(out + at.from, at.len));
+		info->is_watched |= http1_is_watched(watch, name);
+	}
+	append(&b, SPAN_LIT("\r\n"));
+	info->bytes = (uint32_t)b.len;
+	return b.len;
 }

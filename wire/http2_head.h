@@ -28,6 +28,11 @@ struct http2_block {
 /* http2_block_add() - one more field; a hpack_field_fn, @ctx is the struct http2_block */
 void http2_block_add(void *ctx, const struct hpack_field *f);
 
+/* What fields of gRPC a block has; spans point into where it was read, ptr NULL when absent. */
+struct http2_grpc {
+	struct span status, timeout;
+};
+
 /* What the pseudo-header fields of a block say; spans point into its lines, ptr NULL when absent. */
 struct http2_pseudo {
 	struct span method, path, authority, protocol;
@@ -40,14 +45,20 @@ struct http2_pseudo http2_pseudo_read(struct span lines);
 
 /**
  * http2_head_build() - the head of a message from its block's lines
- * @out: lines.len + HTTP2_START_LINE_EXTRA bytes; does not overlap @lines
+ * @watch: may be NULL
+ * @out:   lines.len + HTTP2_START_LINE_EXTRA bytes; does not overlap @lines
+ * @info:  what it says, as http1_head_parse() gives it: positions in @out; version 20
+ * @grpc:  spans in @out
  *
  * Return: the head's length.
  */
 size_t http2_head_build(enum http1_kind kind, struct span lines, const struct http2_pseudo *pseudo,
-			uint8_t *out);
+			const struct http1_watch *watch, uint8_t *out, struct http1_head *info,
+			struct http2_grpc *grpc);
+/* http2_trailers_read() - the lines of a trailer section; spans in @lines. Return: false: some are not known */
+bool http2_trailers_read(struct span lines, struct http2_grpc *grpc);
 /**
- * http2_head_read() - what such a head says, as http1_head_parse() gives it
+ * http2_head_read() - what a head made so says, when it was copied and changed since
  * @watch: may be NULL
  * @info:  positions in @head; version 20
  */

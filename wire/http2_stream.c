@@ -208,16 +208,6 @@ static int parse_status(struct span value)
 	return (int)n;
 }
 
-static struct span find_header(struct span lines, bool is_trailers, const char *name)
-{
-	struct header_iter it = {.rest = lines, .is_trailers = is_trailers};
-
-	while (header_next(&it))
-		if (span_ieq(it.name, span_str(name)))
-			return it.value;
-	return (struct span){0};
-}
-
 /* Joined late, the content type may not be known: this may be a call. */
 static bool may_be_grpc(const struct h2_stream *x)
 {
@@ -228,18 +218,15 @@ static bool may_be_grpc(const struct h2_stream *x)
 		asked->method_len != sizeof("GET") - 1);
 }
 
-static void note_grpc_status(struct h2_stream *x, struct span lines, bool is_trailers)
+/* trailers with a status are gRPC's alone; @are_known: no field of the block is hidden */
+static void note_grpc_status(struct h2_stream *x, struct span status, bool is_trailers, bool are_known)
 {
-	struct span value;
-
-	/* trailers with a status are gRPC's alone */
 	if (!is_trailers && !may_be_grpc(x))
 		return;
-	value = find_header(lines, is_trailers, "grpc-status");
-	if (value.ptr) {
+	if (status.ptr) {
 		x->pair.protocol = PROTOCOL_GRPC;
-		x->pair.grpc_status = (int16_t)parse_status(value);
-	} else if (is_trailers && find_header(lines, true, ":unknown").ptr) {
+		x->pair.grpc_status = (int16_t)parse_status(status);
+	} else if (is_trailers && !are_known) {
 		x->has_unknown_status = true;
 	}
 }
@@ -276,7 +263,7 @@ static void begin_message(struct h2_streams *s, struct h2_stream *x, bool is_res
 }
 
 void h2_stream_request(struct h2_streams *s, struct h2_stream *x, struct span head,
-		       const struct http1_head *info, uint64_t ts_ns)
+		       const struct http1_head *info, const struct http2_grpc *grpc, uint64_t ts_ns)
 {
 	struct counters *n = counters_of(s);
 
@@ -286,12 +273,12 @@ void h2_stream_request(struct h2_streams *s, struct h2_stream *x, struct span he
 	counter_add(n, COUNTER_REQUESTS_OPEN, 1);
 	if (is_grpc_type(http1_span(head, info->content_type))) {
 		x->pair.protocol = PROTOCOL_GRPC;
-		x->pair.grpc_timeout_ns = grpc_timeout_ns(find_header(head, false, "grpc-timeout"));
+		x->pair.grpc_timeout_ns = grpc_timeout_ns(grpc->timeout);
 	}
 }
 
 void h2_stream_response(struct h2_streams *s, struct h2_stream *x, struct span head,
-			const struct http1_head *info, uint64_t ts_ns)
+			const struct http1_head *info, const struct http2_grpc *grpc, uint64_t ts_ns)
 {
 	begin_message(s, x, true, head, info, ts_ns);
 	s->pairs.has_response_bytes = true;
@@ -305,7 +292,7 @@ void h2_stream_response(struct h2_streams *s, struct h2_stream *x, struct span h
 	if (x->pair.request.info.is_connect && info->status >= 200 && info->status < 300)
 		x->pair.anomalies |= ANOMALY_BIT(TUNNEL); /* RFC 9113 8.5, RFC 8441 */
 	x->pair.events.is_on = is_event_stream(http1_span(head, info->content_type));
-	note_grpc_status(x, head, false); /* trailers-only */
+	note_grpc_status(x, grpc->status, false, true); /* trailers-only */
 }
 
 void h2_stream_trailers(struct h2_streams *s, struct h2_stream *x, bool is_response,
@@ -315,8 +302,12 @@ void h2_stream_trailers(struct h2_streams *s, struct h2_stream *x, bool is_respo
 
 	d->last_ns = ts_ns;
 	draft_add_trailer(d, s->pairs.c, lines);
-	if (is_response)
-		note_grpc_status(x, lines, true);
+	if (is_response) {
+		struct http2_grpc grpc;
+		bool are_known = http2_trailers_read(lines, &grpc);
+
+		note_grpc_status(x, grpc.status, true, are_known);
+	}
 }
 
 void h2_stream_data(struct h2_streams *s, struct h2_stream *x, bool is_response, struct span bytes,

@@ -7,6 +7,7 @@
 #pragma once
 
 #include "schema/grpc.h"
+#include "wire/http2_head.h"
 #include "wire/pair.h"
 
 #define H2_SLOTS       64
@@ -31,11 +32,11 @@ struct h2_stream *h2_stream_find(const struct h2_streams *s, uint32_t id);
 /* h2_stream_open() - a stream without messages. Return: NULL without memory (counted by the caller). */
 struct h2_stream *h2_stream_open(struct h2_streams *s, uint32_t id);
 
-/* The messages of a stream; @head: as http2_head_build() made it, borrowed. */
+/* The messages of a stream; @head, @info and @grpc: as http2_head_build() made them, borrowed. */
 void h2_stream_request(struct h2_streams *s, struct h2_stream *x, struct span head,
-		       const struct http1_head *info, uint64_t ts_ns);
+		       const struct http1_head *info, const struct http2_grpc *grpc, uint64_t ts_ns);
 void h2_stream_response(struct h2_streams *s, struct h2_stream *x, struct span head,
-			const struct http1_head *info, uint64_t ts_ns);
+			const struct http1_head *info, const struct http2_grpc *grpc, uint64_t ts_ns);
 void h2_stream_trailers(struct h2_streams *s, struct h2_stream *x, bool is_response,
 			struct span lines, uint64_t ts_ns);
 void h2_stream_data(struct h2_streams *s, struct h2_stream *x, bool is_response, struct span bytes,

@@ -247,6 +247,81 @@ static void pcap_is_read_in_both_orders_and_units(void **state)
 	}
 }
 
+static void put_pcap_header(struct writing *w, uint32_t snaplen)
+{
+	put32(w, 0xa1b2c3d4);
+	put16(w, 2);
+	put16(w, 4);
+	put32(w, 0);
+	put32(w, 0);
+	put32(w, snaplen);
+	put32(w, 1);
+}
+
+static void put_pcap_packet(struct writing *w, uint32_t i, uint32_t claimed, uint32_t bytes)
+{
+	put32(w, 1700000000 + i);
+	put32(w, i % 1000000);
+	put32(w, claimed);
+	put32(w, i % 3 ? claimed : claimed + i);
+	for (uint32_t k = 0; k < bytes; k++)
+		buf_add_char(&w->bytes, (char)(i * 7 + k));
+}
+
+/* packets of many sizes, some beyond the limit of the file; at the end one of @last bytes */
+static void put_sizes(struct writing *w, uint32_t last)
+{
+	put_pcap_header(w, 70000);
+	for (uint32_t i = 0; i < 400; i++)
+		put_pcap_packet(w, i, i * i % 2900, i * i % 2900);
+	put_pcap_packet(w, 400, 262144, 262144);
+	put_pcap_packet(w, 401, 70001, 70001);
+	put_pcap_packet(w, 402, last, last > 262144 ? 0 : last);
+}
+
+/* Return: how the reading of both ended */
+static int expect_same(struct file *a, struct file *b)
+{
+	struct packet p = {0}, q = {0};
+	int r;
+
+	while ((r = file_next(a, &p, NULL)) > 0) {
+		assert_int_equal(file_next(b, &q, NULL), 1);
+		assert_true(p.ts_ns == q.ts_ns);
+		assert_int_equal(p.length, q.length);
+		assert_int_equal(p.linktype, q.linktype);
+		assert_true(span_eq(p.bytes, q.bytes));
+	}
+	assert_int_equal(file_next(b, &q, NULL), r);
+	return r;
+}
+
+/* files in this machine's byte order are read here, the others by libpcap: nobody can tell */
+static void a_pcap_reads_the_same_in_either_order_and_however_it_is_cut(void **state)
+{
+	static const struct {
+		uint32_t last, cut;
+		int end;
+	} rows[] = {{0, 0, 0},	       {5, 0, 0},	 {5, 1, -ENODATA},  {5, 5, -ENODATA},
+		    {5, 6, -ENODATA},  {5, 21, 0},	 {262144, 0, 0},    {262144, 262144, -ENODATA},
+		    {262144, 1, -ENODATA}, {262145, 0, -EBADMSG}, {UINT32_MAX, 0, -EBADMSG}};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		struct writing little = {.is_big = false}, big = {.is_big = true};
+		AUTO(file) a = NULL;
+		AUTO(file) b = NULL;
+
+		put_sizes(&little, rows[i].last);
+		put_sizes(&big, rows[i].last);
+		assert_int_equal(open_bytes(span_of(little.bytes.ptr, little.bytes.len - rows[i].cut), &a, NULL), 0);
+		assert_int_equal(open_bytes(span_of(big.bytes.ptr, big.bytes.len - rows[i].cut), &b, NULL), 0);
+		assert_int_equal(expect_same(a, b), rows[i].end);
+		buf_fini(&little.bytes);
+		buf_fini(&big.bytes);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -254,6 +329,7 @@ int main(void)
 		cmocka_unit_test(a_pcapng_cut_anywhere_gives_its_whole_packets_and_says_so),
 		cmocka_unit_test(a_pcapng_with_any_byte_changed_ends),
 		cmocka_unit_test(pcap_is_read_in_both_orders_and_units),
+		cmocka_unit_test(a_pcap_reads_the_same_in_either_order_and_however_it_is_cut),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

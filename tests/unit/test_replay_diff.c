@@ -207,6 +207,81 @@ static void each_pair_differs_as_it_should(void **state)
 	diff_fini(&d);
 }
 
+/* {"a":1,"b":2} by gzip, {"b":2,"a":1} by deflate, {"a":1,"b":3} by gzip */
+static const char zipped[] =
+	"\x1f\x8b\x08\x00\x00\x00\x00\x00\x02\x03\xab\x56\x4a\x54\xb2\x32\xd4\x51"
+	"\x4a\x52\xb2\x32\xaa\x05\x00\x83\xce\x41\xcf\x0d\x00\x00\x00";
+static const char deflated[] =
+	"\x78\x9c\xab\x56\x4a\x52\xb2\x32\xd2\x51\x4a\x54\xb2\x32\xac\x05\x00\x17"
+	"\x02\x03\x47";
+static const char zipped_other[] =
+	"\x1f\x8b\x08\x00\x00\x00\x00\x00\x02\x03\xab\x56\x4a\x54\xb2\x32\xd4\x51"
+	"\x4a\x52\xb2\x32\xae\x05\x00\xc2\xff\x5a\xd6\x0d\x00\x00\x00";
+
+#define GZIP	H("Content-Encoding: gzip\r\nContent-Type: application/json\r\n")
+#define ROT13	H("Content-Encoding: rot13\r\nContent-Type: application/json\r\n")
+#define BYTES(a) (a), sizeof(a) - 1
+
+static const struct {
+	const char *name, *was_head, *was;
+	size_t was_len;
+	const char *now_head, *now;
+	size_t now_len;
+	const char *ignore, *want;
+	uint32_t notes;
+	bool is_cut;
+} coded[] = {
+	{"another coding of the same", GZIP, BYTES(zipped),
+	 H("Content-Encoding: deflate\r\nContent-Type: application/json\r\n"), BYTES(deflated),
+	 "header:Content-Encoding", "", 0, false},
+	{"no coding any more", GZIP, BYTES(zipped), H(JSON_TYPE), BYTES("{\"a\":1,\"b\":2}"),
+	 "header:Content-Encoding", "", 0, false},
+	{"what differs is told by its path", GZIP, BYTES(zipped), GZIP, BYTES(zipped_other), "$.c",
+	 "json changed $.b|2|3", 0, false},
+	{"a coding that is not known", ROT13, BYTES("a"), ROT13, BYTES("a"), "$.c", "", 0, false},
+	{"a coding that is not known, and other bytes", ROT13, BYTES("a"), ROT13, BYTES("b"), "$.c",
+	 "body changed body|1 bytes: a|1 bytes: b", DIFF_NOTE_NOT_DECODED | DIFF_NOTE_NOT_JSON, false},
+	{"a damaged one is compared as on the wire", GZIP, BYTES("abc"), GZIP, BYTES("abd"), "$.c",
+	 "body changed body|3 bytes: abc|3 bytes: abd", DIFF_NOTE_NOT_DECODED | DIFF_NOTE_NOT_JSON, false},
+	{"a cut one by its beginning", GZIP, zipped, 20, GZIP, BYTES(zipped), "$.c", "",
+	 DIFF_NOTE_PREFIX, true},
+};
+
+static struct message coded_message(const char *head, const char *body, size_t len, bool is_cut)
+{
+	struct message m = {
+		.head = span_str(head),
+		.body = span_of(body, len),
+		.body_bytes = is_cut ? sizeof(zipped) - 1 : len,
+		.flags = MESSAGE_PRESENT | MESSAGE_COMPLETE | (is_cut ? MESSAGE_BODY_CUT : 0),
+	};
+
+	m.content_type = message_header(&m, "content-type");
+	return m;
+}
+
+static void bodies_are_compared_without_their_codings(void **state)
+{
+	struct diff d = {0};
+	AUTO_BUF text = {0};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(coded); i++) {
+		AUTO(ignore) rules = ignore_new(true);
+		struct exchange x = {.status = 200, .method = SPAN_LIT("GET")};
+		struct message now = coded_message(coded[i].now_head, coded[i].now, coded[i].now_len, false);
+
+		x.response = coded_message(coded[i].was_head, coded[i].was, coded[i].was_len,
+					   coded[i].is_cut);
+		assert_int_equal(ignore_add(rules, coded[i].ignore, NULL), 0);
+		diff_answers(&d, rules, &x, 200, &now);
+		if (strcmp(text_of(&d, &text), coded[i].want) != 0 || d.notes != coded[i].notes)
+			fail_msg("%s:\ngot  %s (notes %u)\nwant %s (notes %u)", coded[i].name,
+				 buf_cstr(&text), d.notes, coded[i].want, coded[i].notes);
+	}
+	diff_fini(&d);
+}
+
 static void without_defaults_everything_counts(void **state)
 {
 	AUTO(ignore) rules = ignore_new(false);
@@ -295,6 +370,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_pair_differs_as_it_should),
+		cmocka_unit_test(bodies_are_compared_without_their_codings),
 		cmocka_unit_test(without_defaults_everything_counts),
 		cmocka_unit_test(more_differences_than_are_kept_are_counted),
 		cmocka_unit_test(hostile_objects_end_as_a_difference_of_bytes),
