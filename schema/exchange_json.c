@@ -15,12 +15,17 @@
  */
 #include "schema/exchange_json.h"
 
+#include <errno.h>
 #include <stdio.h>
 
 #include "lib/id.h"
 #include "lib/utf8.h"
 #include "schema/child.h"
+#include "schema/content.h"
 #include "schema/fields.h"
+#include "schema/wsdeflate.h"
+
+#define DECODED_MAX (1 << 20) /* octets of a body, or of all messages of a conversation, written decoded */
 
 static void put_id(struct json *j, uint64_t id)
 {
@@ -97,14 +102,43 @@ static void put_base64(struct json *j, const char *key, struct span s)
 	json_base64(j, s);
 }
 
+/* octets as text where they are UTF-8 */
+static void put_either(struct json *j, const char *key, const char *base64_key, struct span s)
+{
+	if (utf8_is_valid(s))
+		json_key_text(j, key, s);
+	else
+		put_base64(j, base64_key, s);
+}
+
+/* what the reader of encoded octets had, as far as it can be told and is not too long; and why not all of it */
+static void put_decoded(struct json *j, int r, struct span decoded, const struct err *e)
+{
+	if (r != -ENOENT && decoded.len <= DECODED_MAX)
+		put_either(j, "decoded", "decoded_base64", decoded);
+	else if (r >= 0)
+		json_key_str(j, "decoding_error", "longer than 1 MiB when decoded");
+	if (r < 0)
+		json_key_text(j, "decoding_error", span_str(e->why));
+}
+
+static void put_body(struct json *j, const struct message *m)
+{
+	AUTO_BUF room = {0};
+	struct span decoded;
+	struct err e = {0};
+	int r = content_decode(m, &room, &decoded, &e);
+
+	put_either(j, "body", "body_base64", m->body);
+	if (r)
+		put_decoded(j, r, decoded, &e);
+}
+
 static void put_readable(struct json *j, const struct message *m)
 {
 	json_key_text(j, "start_line", message_start_line(m));
 	put_headers(j, "headers", m->head, false);
-	if (utf8_is_valid(m->body))
-		json_key_text(j, "body", m->body);
-	else
-		put_base64(j, "body_base64", m->body);
+	put_body(j, m);
 	put_headers(j, "trailers", m->trailers, true);
 }
 
@@ -224,7 +258,19 @@ static bool is_of(const struct exchange *x, enum field f)
 	}
 }
 
-static void put_child(struct json *j, const struct child *c)
+/* all of a conversation together: one compressed message may be a bomb, and so may a thousand */
+static void put_decoded_child(struct json *j, const struct child *c, struct wsdeflate *w, size_t *left)
+{
+	AUTO_BUF room = {0};
+	struct span decoded = {0};
+	struct err e = {0};
+	int r = wsdeflate_read(w, c, *left, &room, &decoded, &e);
+
+	*left -= MIN(*left, decoded.len);
+	put_decoded(j, r, decoded, &e);
+}
+
+static void put_child(struct json *j, const struct child *c, struct wsdeflate *w, size_t *left)
 {
 	json_object_begin(j);
 	json_key(j, "time");
@@ -236,16 +282,17 @@ static void put_child(struct json *j, const struct child *c)
 		json_key_bool(j, "compressed", true);
 	if (c->is_cut || c->has_gap)
 		json_key_bool(j, c->is_cut ? "cut" : "gap", true);
-	if (utf8_is_valid(c->payload))
-		json_key_text(j, "payload", c->payload);
-	else
-		put_base64(j, "payload_base64", c->payload);
+	put_either(j, "payload", "payload_base64", c->payload);
+	if (c->is_compressed && w)
+		put_decoded_child(j, c, w, left);
 	json_object_end(j);
 }
 
 static void put_children(struct json *j, const struct exchange *x, enum exchange_json_part part)
 {
 	struct span row = x->children;
+	size_t left = DECODED_MAX;
+	AUTO(wsdeflate) w = NULL;
 	struct child c;
 
 	if (part == EXCHANGE_JSON_SUMMARY || row.len == 0)
@@ -254,10 +301,11 @@ static void put_children(struct json *j, const struct exchange *x, enum exchange
 		put_base64(j, "children_base64", row);
 		return;
 	}
+	w = wsdeflate_new(x);
 	json_key(j, "children");
 	json_array_begin(j);
 	while (child_next(&row, &c) == 1)
-		put_child(j, &c);
+		put_child(j, &c, w, &left);
 	json_array_end(j);
 }
 

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <cmocka.h>
 
+#include "schema/child.h"
 #include "schema/fields.h"
 
 /* a fixed sequence of numbers: what fails once fails again */
@@ -243,6 +244,71 @@ static void the_messages_part_shows_headers_in_order_and_text_as_text(void **sta
 		strstr(write_json(&text, &x, EXCHANGE_JSON_MESSAGES), "\"body_base64\":\"/wA=\""));
 }
 
+/* {"note":"out of stock"} */
+#define ZIPPED                                                                                     \
+	"\x1f\x8b\x08\x00\x00\x00\x00\x00\x02\x03\xab\x56\xca\xcb\x2f\x49\x55\xb2\x52\xca\x2f\x2d\x51"      \
+	"\xc8\x4f\x53\x28\x2e\xc9\x4f\xce\x56\xaa\x05\x00\x22\xf3\x14\x92\x17\x00\x00\x00"
+
+static void an_encoded_body_comes_decoded_beside_its_octets(void **state)
+{
+	static const struct {
+		const char *coding, *body, *has, *has_not;
+		size_t len;
+	} cases[] = {
+		{"gzip", ZIPPED, "\"decoded\":\"{\\\"note\\\":\\\"out of stock\\\"}\"", "decoding_error",
+		 sizeof(ZIPPED) - 1},
+		{"gzip", ZIPPED, "\"decoding_error\":\"", "decoded_base64", 30},
+		{"gzip", ZIPPED, "\"decoded\":\"{\\\"note", "decoded_base64", 30},
+		{"rot13", "bhg", "\"body\":\"bhg\",\"decoding_error\":\"content coding rot13 is not known\"",
+		 "\"decoded\"", 3},
+		{"identity", "out", "\"body\":\"out\"", "deco", 3},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		struct exchange x = {0};
+		AUTO_BUF head = {0};
+		AUTO_BUF text = {0};
+		struct json j = json_to(&text);
+
+		buf_add_fmt(&head, "HTTP/1.1 200 OK\r\nContent-Encoding: %s\r\n\r\n", cases[i].coding);
+		x.response = (struct message){.head = buf_span(&head), .flags = MESSAGE_PRESENT};
+		x.response.body = span_of(cases[i].body, cases[i].len);
+		exchange_to_json(&j, &x, EXCHANGE_JSON_MESSAGES);
+		if (!strstr(buf_cstr(&text), cases[i].has) || strstr(buf_cstr(&text), cases[i].has_not))
+			fail_msg("case %zu: %s", i, buf_cstr(&text));
+	}
+}
+
+/* RFC 7692 7.2.3.1 and 7.2.3.2: "Hello" twice, the second refers to the first */
+static void compressed_websocket_messages_come_decoded(void **state)
+{
+	const struct span payloads[] = {SPAN_LIT("\xf2\x48\xcd\xc9\xc9\x07\x00"),
+					       SPAN_LIT("\xf2\x00\x11\x00\x00")};
+	struct exchange x = {.protocol = PROTOCOL_WEBSOCKET};
+	AUTO_BUF row = {0};
+	AUTO_BUF text = {0};
+	struct json j = json_to(&text);
+	const char *first;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(payloads); i++) {
+		struct child c = {.kind = CHILD_WS_TEXT, .is_compressed = true, .payload = payloads[i],
+				  .bytes = payloads[i].len};
+		uint8_t head[CHILD_HEAD_BYTES];
+
+		child_encode_head(&c, head);
+		buf_add(&row, head, sizeof(head));
+		buf_add_span(&row, payloads[i]);
+	}
+	x.children = buf_span(&row);
+	x.response.head = SPAN_LIT("HTTP/1.1 101 X\r\nSec-WebSocket-Extensions: permessage-deflate\r\n\r\n");
+	exchange_to_json(&j, &x, EXCHANGE_JSON_MESSAGES);
+	first = strstr(buf_cstr(&text), "\"decoded\":\"Hello\"");
+	assert_non_null(first);
+	assert_non_null(strstr(first + 1, "\"decoded\":\"Hello\""));
+}
+
 static void what_would_steer_a_terminal_is_escaped(void **state)
 {
 	struct exchange x = example();
@@ -358,6 +424,8 @@ int main(void)
 		cmocka_unit_test(the_summary_nests_what_has_a_dot_in_its_name),
 		cmocka_unit_test(a_summary_still_tells_how_long_it_took),
 		cmocka_unit_test(the_messages_part_shows_headers_in_order_and_text_as_text),
+		cmocka_unit_test(an_encoded_body_comes_decoded_beside_its_octets),
+		cmocka_unit_test(compressed_websocket_messages_come_decoded),
 		cmocka_unit_test(what_would_steer_a_terminal_is_escaped),
 		cmocka_unit_test(the_messages_part_gives_an_equal_message_back),
 		cmocka_unit_test(what_is_no_exchange_is_refused_by_name),
