@@ -284,6 +284,7 @@ static void a_slow_target_does_not_slow_the_schedule(void **state)
 {
 	struct kit_exchange list[30];
 	struct kit_server *server = kit_start(answer_after_a_while);
+	uint64_t last_due_ns = 0; /* results come in the order of their answers */
 	struct kit_run *k;
 
 	(void)state;
@@ -295,7 +296,9 @@ static void a_slow_target_does_not_slow_the_schedule(void **state)
 	k->config.schedule.speed = 1;
 	kit_play(k);
 	assert_int_equal(k->summary->verdicts[VERDICT_SAME], 30);
-	assert_int_equal(k->results[29].due_ns, 29 * 5 * NS_PER_MS);
+	for (size_t i = 0; i < COUNT_OF(list); i++)
+		last_due_ns = MAX(last_due_ns, k->results[i].due_ns);
+	assert_int_equal(last_due_ns, 29 * 5 * NS_PER_MS);
 	assert_true(k->summary->duration_ns < 400 * NS_PER_MS);
 	kit_run_free(k);
 	kit_stop(server);
