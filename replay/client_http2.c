@@ -9,6 +9,7 @@
 
 #include "lib/clock.h"
 #include "replay/http2_answer.h"
+#include "replay/http2_fields.h"
 
 /*
  * Frames, HPACK, flow control and the target's limit of streams are libnghttp2's. This file makes
@@ -31,11 +32,12 @@
 
 #define OUT_BYTES         (64 * 1024)
 #define READS_MAX         4
-#define FIELDS_MAX        4096
 #define FIELD_BLOCK_MAX   (16 * 1024 * 1024) /* as sent; nothing recorded is longer */
 #define WINDOW_BYTES      (1 << 20)          /* of a stream */
 #define SESSION_WINDOW    (16 << 20)
 #define TRIES_MAX         2
+
+_Static_assert(HTTP2_FIELDS_MAX * sizeof(nghttp2_nv) <= CLIENT_SCRATCH_BYTES, "no room for fields");
 
 struct http2_stream {
 	struct list node;         /* http2_session::open, done or gone */
@@ -52,6 +54,7 @@ struct http2_stream {
 struct http2_session {
 	nghttp2_session *ng;
 	struct list open, done, gone;
+	nghttp2_nv *fields;       /* HTTP2_FIELDS_MAX, in client.scratch: not while what was read lies there */
 	struct buf out;           /* bytes to send; out_sent of them are */
 	size_t out_sent;
 	bool has_goaway;          /* the target takes no new streams */
@@ -171,59 +174,6 @@ static int before_send(nghttp2_session *ng, const nghttp2_frame *frame, void *ct
 	return 0;
 }
 
-/* ---- fields ---- */
-
-static nghttp2_nv field_of(struct span name, struct span value)
-{
-	/* libnghttp2 copies both, and writes neither */
-	return (nghttp2_nv){.name = (uint8_t *)(uintptr_t)name.ptr,
-			    .value = (uint8_t *)(uintptr_t)value.ptr,
-			    .namelen = name.len,
-			    .valuelen = value.len};
-}
-
-/* lines of a head or of trailers as fields. Return: how many; -1 when they are too many */
-static ssize_t list_fields(nghttp2_nv *fields, size_t at, struct span lines, bool is_trailers)
-{
-	struct header_iter it = {.rest = lines, .is_trailers = is_trailers};
-
-	while (header_next(&it)) {
-		if (it.name.len == 0)
-			continue;
-		if (at == FIELDS_MAX)
-			return -1;
-		/* a regular field before a pseudo-header field cannot be: the recorder keeps their order */
-		fields[at++] = field_of(it.name, it.value);
-	}
-	return (ssize_t)at;
-}
-
-/* "GET /x HTTP/2": the target may hold blanks, the others do not */
-static bool read_start_line(struct span head, struct span *method, struct span *path)
-{
-	struct message m = {.head = head};
-	struct span line = message_start_line(&m);
-	const uint8_t *first = line.len ? memchr(line.ptr, ' ', line.len) : NULL;
-	const uint8_t *last = line.len ? memrchr(line.ptr, ' ', line.len) : NULL;
-
-	if (!first || last <= first)
-		return false;
-	*method = span_of(line.ptr, (size_t)(first - line.ptr));
-	*path = span_of(first + 1, (size_t)(last - first) - 1);
-	return true;
-}
-
-static ssize_t request_fields(nghttp2_nv *fields, struct span head)
-{
-	struct span method, path;
-
-	if (!read_start_line(head, &method, &path))
-		return -1;
-	fields[0] = field_of(SPAN_LIT(":method"), method);
-	fields[1] = field_of(SPAN_LIT(":path"), path);
-	return list_fields(fields, 2, head, false);
-}
-
 /* ---- sending ---- */
 
 static struct span head_of(const struct item *item)
@@ -241,15 +191,12 @@ static struct span trailers_of(const struct item *item)
 	return span_from(item->bytes, item->head_bytes + item->body_bytes);
 }
 
-/* behind the body. Return: false without memory */
-static bool submit_trailers(nghttp2_session *ng, const struct http2_stream *s)
+/* behind the body. Return: false when they are too many, or memory is short */
+static bool submit_trailers(struct http2_session *h, const struct http2_stream *s)
 {
-	nghttp2_nv *fields = calloc(FIELDS_MAX, sizeof(*fields));
-	ssize_t n = fields ? list_fields(fields, 0, trailers_of(s->item), true) : -1;
-	bool is_submitted = n >= 0 && nghttp2_submit_trailer(ng, s->id, fields, (size_t)n) == 0;
+	ssize_t n = http2_trailer_fields(h->fields, trailers_of(s->item));
 
-	free(fields);
-	return is_submitted;
+	return n >= 0 && nghttp2_submit_trailer(h->ng, s->id, h->fields, (size_t)n) == 0;
 }
 
 static ssize_t read_body(nghttp2_session *ng, int32_t id, uint8_t *to, size_t max, uint32_t *flags,
@@ -259,7 +206,6 @@ static ssize_t read_body(nghttp2_session *ng, int32_t id, uint8_t *to, size_t ma
 	struct span rest;
 
 	(void)source;
-	(void)ctx;
 	if (!s || !s->item)
 		return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
 	rest = span_from(body_of(s->item), s->body_sent);
@@ -273,22 +219,19 @@ static ssize_t read_body(nghttp2_session *ng, int32_t id, uint8_t *to, size_t ma
 	if (trailers_of(s->item).len == 0)
 		return (ssize_t)max;
 	*flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
-	return submit_trailers(ng, s) ? (ssize_t)max : NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+	return submit_trailers(ctx, s) ? (ssize_t)max : NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
 }
 
 /* Return: the stream's number, or a negative one */
 static int32_t submit(struct http2_session *h, struct http2_stream *s)
 {
-	nghttp2_nv *fields = calloc(FIELDS_MAX, sizeof(*fields));
 	nghttp2_data_provider body = {.read_callback = read_body};
 	bool has_more = s->item->bytes.len > s->item->head_bytes;
-	ssize_t n = fields ? request_fields(fields, head_of(s->item)) : -1;
-	int32_t id = n < 0 ? NGHTTP2_ERR_INVALID_ARGUMENT
-			   : nghttp2_submit_request(h->ng, NULL, fields, (size_t)n,
-						    has_more ? &body : NULL, s);
+	ssize_t n = http2_request_fields(h->fields, head_of(s->item));
 
-	free(fields);
-	return id;
+	if (n < 0)
+		return NGHTTP2_ERR_INVALID_ARGUMENT;
+	return nghttp2_submit_request(h->ng, NULL, h->fields, (size_t)n, has_more ? &body : NULL, s);
 }
 
 static void fill_out(struct http2_session *h)
@@ -535,6 +478,7 @@ void http2_open(struct client *c, struct link *l)
 	struct http2_session *h = calloc(1, sizeof(*h));
 
 	if (h) {
+		h->fields = (nghttp2_nv *)(void *)c->scratch;
 		list_init(&h->open);
 		list_init(&h->done);
 		list_init(&h->gone);

@@ -239,6 +239,10 @@ static inline void *kit2_work(void *arg)
 		if (nghttp2_session_mem_recv(c->ng, bytes, (size_t)n) < 0)
 			break;
 	nghttp2_session_del(c->ng);
+	/* closing with octets unread would be a reset (RFC 9112 9.6 knows the trouble) */
+	(void)shutdown(c->fd, SHUT_WR);
+	while (recv(c->fd, bytes, sizeof(bytes), 0) > 0)
+		;
 	(void)close(c->fd);
 	for (size_t i = 0; i < c->count; i++) {
 		buf_fini(&c->streams[i]->text);
