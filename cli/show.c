@@ -199,8 +199,9 @@ static void remark_unknown(struct show *s, const struct message *m)
 {
 	if (m->head.len && (memmem(m->head.ptr, m->head.len, ":unknown: ", 10) ||
 			    memmem(m->head.ptr, m->head.len, ": ?\r\n", 5)))
-		show_remark(s, ":unknown and ? stand for names and values that were said before the "
-			       "capture began");
+		show_remark(s,
+			    ":unknown and ? stand for names and values that were said before the "
+			    "capture began");
 }
 
 static void show_lines(struct show *s, struct span lines, char sign)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* show.h - one exchange for people, piece by piece: for show.c and the files that show one protocol */
+/* show.h - one exchange for people, piece by piece: for show.c and the files that show one protocol
+ */
 #pragma once
 
 #include "cli/table.h"

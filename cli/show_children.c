@@ -143,7 +143,8 @@ static struct span payload_of(struct listing *l, const struct child *c, struct e
 		l->events = span_from(l->events, text.len);
 		if (text.len < c->bytes)
 			(void)err_set(why_out, -ENODATA, "beyond what was kept of the body");
-	} else if (wsdeflate_read(l->deflate, c, PAYLOAD_BYTES_MAX, &l->room, &text, why_out) == 0) {
+	} else if (wsdeflate_read(l->deflate, c, PAYLOAD_BYTES_MAX, &l->room, &text, why_out) ==
+		   0) {
 		if (c->is_cut)
 			(void)err_set(why_out, -ENODATA, "the first %zu bytes were kept", text.len);
 		else if (c->has_gap)
@@ -210,7 +211,8 @@ static void show_row(struct listing *l)
 	if (more)
 		show_remark(l->show, "%llu more: --as json has them all", (unsigned long long)more);
 	else if (l->is_any_cut)
-		show_remark(l->show, "some are longer than their line: --as json has what was kept");
+		show_remark(l->show,
+			    "some are longer than their line: --as json has what was kept");
 }
 
 void show_children(struct show *s, const struct exchange *x)

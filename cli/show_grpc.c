@@ -14,7 +14,7 @@
 #include "lib/codec.h"
 #include "schema/grpc.h"
 
-#define MESSAGES_SHOWN_MAX 100	   /* of one body */
+#define MESSAGES_SHOWN_MAX 100	     /* of one body */
 #define MESSAGE_BYTES_MAX  (4 << 20) /* what gRPC accepts unless told otherwise */
 #define MESSAGE_RATIO_MAX  200
 #define LINE_COLUMNS	   96 /* JSON that is no longer stays on one line */
@@ -56,9 +56,11 @@ void show_grpc_facts(struct show *s, const struct exchange *x)
 	if (x->protocol != PROTOCOL_GRPC)
 		return;
 	show_key(s, "call");
-	(void)plain_add(&s->out, x->grpc_service.len ? x->grpc_service : SPAN_LIT("?"), PLAIN_UNLIMITED);
+	(void)plain_add(&s->out, x->grpc_service.len ? x->grpc_service : SPAN_LIT("?"),
+			PLAIN_UNLIMITED);
 	buf_add_char(&s->out, '/');
-	(void)plain_add(&s->out, x->grpc_method.len ? x->grpc_method : SPAN_LIT("?"), PLAIN_UNLIMITED);
+	(void)plain_add(&s->out, x->grpc_method.len ? x->grpc_method : SPAN_LIT("?"),
+			PLAIN_UNLIMITED);
 	buf_add_fmt(&s->out, ", %llu message%s sent, %llu received",
 		    (unsigned long long)x->messages[0], x->messages[0] == 1 ? "" : "s",
 		    (unsigned long long)x->messages[1]);
@@ -99,7 +101,8 @@ static struct span uncompressed(struct messages *all, const struct grpc_message 
 		return g->bytes;
 	}
 	if (codec_decode((enum codec)codec, g->bytes, &limits, &all->room, &e) < 0)
-		show_remark(all->show, "decoded from %s as far as it goes: %s", buf_cstr(&name), e.why);
+		show_remark(all->show, "decoded from %s as far as it goes: %s", buf_cstr(&name),
+			    e.why);
 	else
 		show_remark(all->show, "decoded from %s, %zu bytes on the wire", buf_cstr(&name),
 			    g->bytes.len);

@@ -17,7 +17,7 @@
 #include "schema/grpc.h"
 #include "store/format_curl.h"
 
-#define PRINT_BYTES 65536
+#define PRINT_BYTES  65536
 #define CLOSE_NORMAL 1000 /* RFC 6455 7.4.1 */
 
 struct view {
@@ -70,7 +70,8 @@ enum style view_outcome_style(unsigned outcome)
 	return outcome == OUTCOME_OK ? STYLE_GREEN : STYLE_DIM;
 }
 
-/* what stands behind the status of HTTP: a gRPC failure, or how a WebSocket ended if not in order */
+/* what stands behind the status of HTTP: a gRPC failure, or how a WebSocket ended if not in order
+ */
 static void add_code(char *text, size_t size, const char *what, unsigned code, const char *name)
 {
 	(void)snprintf(text, size, " %s %u%s%s", what, code, name ? " " : "", name ? name : "");

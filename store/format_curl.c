@@ -185,7 +185,8 @@ static bool is_length_of_cut_body(const struct message *m, struct span name)
 	       span_ieq(name, SPAN_LIT("Content-Length"));
 }
 
-/* the command line says them in its own way; :authority by a Host header, which curl turns into one */
+/* the command line says them in its own way; :authority by a Host header, which curl turns into one
+ */
 static void add_pseudo_header(struct command *c, const struct header_iter *it)
 {
 	AUTO_BUF text = {0};
@@ -195,7 +196,8 @@ static void add_pseudo_header(struct command *c, const struct header_iter *it)
 		buf_add_span(&text, it->value);
 		add_word(c, "-H", buf_span(&text));
 	} else if (span_eq(it->name, SPAN_LIT(":unknown"))) {
-		buf_add_str(&c->comments, "# a header line that the recorder could not read is left out\n");
+		buf_add_str(&c->comments,
+			    "# a header line that the recorder could not read is left out\n");
 	} else if (span_eq(it->name, SPAN_LIT(":protocol"))) {
 		buf_add_str(&c->comments, "# extended CONNECT (RFC 8441): curl cannot send it\n");
 	}

@@ -175,6 +175,26 @@ def test_bodies_are_shown_as_what_they_are(store):
     assert "< X-Sum: 11" in trailers and "hello world" in trailers
 
 
+def test_a_body_that_does_not_decode_is_told(tmp_path):
+    bodies = {
+        "bomb": (b"gzip", gzip.compress(bytes(20_000_000)), r"\(.*; of [0-9,]+ bytes on the wire this could be decoded: \d+ bytes\)"),
+        "damaged": (b"gzip", gzip.compress(TEXT)[:-20] + b"\xff" * 20, r"\(.* this could be decoded: \d+ bytes\)"),
+        "unknown": (b"rot13", b"uryyb", r"\(content coding rot13 is not known: as it was on the wire\)\n  uryyb"),
+    }
+    c = Capture()
+    for coding, body, _ in bodies.values():
+        c.talk((">", REQUESTS["bare"]), ("<", answer(200, body, b"Content-Encoding: " + coding)))
+    where = tmp_path / "store"
+    assert programs.tapeloop("import", "--store", where, c.write(tmp_path / "coded.pcap")).returncode == 0
+    for id, (_, body, said) in zip(ids(where), bodies.values(), strict=True):
+        assert re.search(said, ask(where, "show", id).stdout), said
+        wire = ask(where, "show", id, "--response-body", text=False)
+        assert wire.stdout == body and wire.returncode == 0
+        decoded = ask(where, "show", id, "--response-body", "--decoded", text=False)
+        assert decoded.returncode == 3 and b"not decoded to its end" in decoded.stderr
+        assert len(decoded.stdout) <= 8 << 20
+
+
 def test_an_ending_of_an_id_is_enough_and_what_is_not_there_is_said(store):
     whole = ids(store)[0]
     assert whole in ask(store, "show", whole[-7:].lower()).stdout
