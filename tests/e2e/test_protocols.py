@@ -63,9 +63,15 @@ class World:
             client.curl(cart.url("/zipped"), "--compressed")
             client.curl(cart.url("/events"))
             d.wait_stored(len(self.calls) + 3 + 2)
+            api = ("--api", f"unix:{d.socket}")
+            self.ids = programs.tapeloop("ls", "-n", "0", "-r", "-o", "id", *api).stdout.split()
+            self.there = [programs.tapeloop(*words, *api).stdout for words in self.questions()]
         finally:
             d.stop()
         self.store = d.store
+
+    def questions(self):
+        return [("show", *self.ids), ("show", *self.ids, "--as", "json"), ("show", *self.ids, "--as", "exact"), ("ls", "-o", "wide"), ("failures", "-o", "json")]
 
     def ask(self, *words, **options):
         return programs.tapeloop(*words, "--store", self.store, **options)
@@ -92,6 +98,13 @@ def test_each_grpc_call_has_the_status_that_its_client_saw(world):
         assert x["outcome"] == ("ok" if call["status"] == 0 else "grpc_error") or call["method"] in ("Slow", "Endless"), call
     assert found["Slow"]["grpc"]["timeout_ns"] > 0
     assert [found["BothStream"]["grpc"][side] for side in ("requests", "responses")] == [3, 3]
+
+
+def test_the_daemon_and_its_store_answer_alike(world):
+    def timeless(text):
+        return re.sub(r"\d+[smh] ago", "ago", text)
+    for words, there in zip(world.questions(), world.there, strict=True):
+        assert timeless(world.ask(*words).stdout) == timeless(there), words
 
 
 def test_a_failed_call_says_why(world):
