@@ -16,7 +16,7 @@
  *
  * gRPC ends in its trailers: grpc-status there, or in the only HEADERS (trailers-only), is the status.
  * A call that the client gave up has no trailers; RFC-less as it is, the code of RST_STREAM maps to a status
- * by gRPC's own table, and a cancellation at or after the deadline that the request named is that deadline.
+ * by gRPC's own table, and a cancellation near or after the deadline that the request named is that deadline.
  */
 
 _Static_assert(sizeof(struct h2_stream) <= POOL_BLOCK_BYTES, "a stream is one block");
@@ -90,6 +90,12 @@ static const uint8_t grpc_status_of_code[] = {
 	[0xb] = 8,  /* ENHANCE_YOUR_CALM: RESOURCE_EXHAUSTED */
 	[0xc] = 7,  /* INADEQUATE_SECURITY: PERMISSION_DENIED */
 };
+/*
+ * A client's deadline runs from before its head is on the wire, and the head's number is rounded up:
+ * it gives up somewhat earlier than the wire says.
+ */
+#define DEADLINE_PART          10
+#define DEADLINE_SLACK_NS      (5 * NS_PER_MS)
 #define GRPC_CANCELLED         1
 #define GRPC_DEADLINE_EXCEEDED 4
 #define GRPC_UNKNOWN           2
@@ -239,7 +245,7 @@ static void note_grpc_reset(struct h2_stream *x, uint32_t code, uint64_t ts_ns)
 		return;
 	x->pair.grpc_status = code < sizeof(grpc_status_of_code) ? grpc_status_of_code[code] : GRPC_UNKNOWN;
 	if (x->pair.grpc_status == GRPC_CANCELLED && deadline &&
-	    ts_ns >= x->pair.request.first_ns + deadline)
+	    ts_ns + deadline / DEADLINE_PART + DEADLINE_SLACK_NS >= x->pair.request.first_ns + deadline)
 		x->pair.grpc_status = GRPC_DEADLINE_EXCEEDED;
 	x->pair.anomalies |= ANOMALY_BIT(GRPC_DERIVED);
 }
