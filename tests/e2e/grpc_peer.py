@@ -100,7 +100,7 @@ def calls(channel):
     many = [b"\x08\x01", b"\x08\x02", b"\x08\x03"]
     yield "Unary", lambda: channel.unary_unary(path("Unary"))(b"\x08\x07", metadata=(("x-user", "7"),))
     yield "Failing", lambda: channel.unary_unary(path("Failing"))(b"")
-    yield "Slow", lambda: channel.unary_unary(path("Slow"))(b"", timeout=0.2)
+    yield "Slow", lambda: channel.unary_unary(path("Slow"))(b"", timeout=0.6)
     yield "ServerStream", lambda: channel.unary_stream(path("ServerStream"))(b"")
     yield "ClientStream", lambda: channel.stream_unary(path("ClientStream"))(iter(many))
     yield "BothStream", lambda: channel.stream_stream(path("BothStream"))(iter(many))
