@@ -56,7 +56,7 @@ COUNTER(CONNECTIONS_OPEN,    CONNECTIONS, HELD, "connections_open",  "",        
 COUNTER(CONNECTIONS_EVICTED, CONNECTIONS, NOTE, "connections_evicted", "",         "connections given up to keep memory_max or flows_max")
 COUNTER(CONNECTIONS_JOINED,  CONNECTIONS, NOTE, "connections_joined", "",          "HTTP/2 connections that were joined after they began")
 COUNTER(HPACK_LOST,          CONNECTIONS, NOTE, "hpack_lost",        "",           "directions whose header blocks stay unread for want of memory")
-COUNTER(TUNNELS,             CONNECTIONS, NOTE, "tunnels",           "",           "connections that became a tunnel (WebSocket: not understood yet)")
+COUNTER(TUNNELS,             CONNECTIONS, NOTE, "tunnels",           "",           "connections that became a tunnel of which nothing more is read")
 
 /* requests: each request that was seen becomes an exchange or is counted here */
 COUNTER(REQUESTS_IN,         REQUESTS, IN,   "requests_seen",  "",            "requests recognised on the wire")

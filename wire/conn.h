@@ -4,7 +4,7 @@
  *
  * wire/flow.c owns the connection table and reassembles; it calls the conn_*() functions below, in
  * packet order, for both directions of a connection. wire/conn.c recognises what is spoken and
- * feeds the protocol's parser (HTTP/1 now; the door for others is struct conn_protocol).
+ * feeds the protocol's parser; the door for protocols is wire/protocol.h.
  * Thread: capture.
  */
 #pragma once
