@@ -197,11 +197,6 @@ int codec_parse(struct span name)
 	return -ENOENT;
 }
 
-const char *codec_name(enum codec c)
-{
-	return codecs[c].name;
-}
-
 static const char *why(int r)
 {
 	switch (r) {

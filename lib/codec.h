@@ -20,7 +20,6 @@ struct codec_limits {
 
 /* codec_parse() - by its name as content coding (RFC 9110 8.4.1), any case, x-gzip too. Return: codec or -ENOENT. */
 int codec_parse(struct span name);
-const char *codec_name(enum codec c);
 
 /**
  * codec_decode() - append what @in decodes to

@@ -24,7 +24,6 @@ enum verdict {
 };
 
 const char *verdict_name(unsigned verdict);
-const char *verdict_what(unsigned verdict); /* one sentence */
 
 struct replay_config {
 	const char *run;                  /* id of this run, the RUN in Tapeloop-Replay: RUN/ID */

@@ -20,20 +20,9 @@ static const char *const verdict_names[] = {
 #undef VERDICT
 };
 
-static const char *const verdict_whats[] = {
-#define VERDICT(NAME, name, what) what,
-#include "replay/verdicts.tbl.h"
-#undef VERDICT
-};
-
 const char *verdict_name(unsigned verdict)
 {
 	return verdict < VERDICT_COUNT ? verdict_names[verdict] : "?";
-}
-
-const char *verdict_what(unsigned verdict)
-{
-	return verdict < VERDICT_COUNT ? verdict_whats[verdict] : "?";
 }
 
 static bool answer_fails(const struct replay_result *result, const struct exchange *recorded)

@@ -23,4 +23,3 @@ void flow_packet(struct flow_table *t, const struct packet *p, uint32_t netns, u
 void flow_tick(struct flow_table *t, uint64_t now_ns);
 /* flow_flush() - the capture ends: so do all connections */
 void flow_flush(struct flow_table *t, uint64_t now_ns);
-size_t flow_used_bytes(const struct flow_table *t);

@@ -149,11 +149,6 @@ size_t flow_bytes(size_t flows_max)
 	return flows_max * sizeof(struct flow) + bucket_count(flows_max) * sizeof(uint32_t);
 }
 
-size_t flow_used_bytes(const struct flow_table *t)
-{
-	return t->touched * sizeof(struct flow) + (t->bucket_mask + (size_t)1) * sizeof(uint32_t);
-}
-
 static bool reserve(struct flow_table *t)
 {
 	void *memory = mmap(NULL, t->memory_bytes, PROT_READ | PROT_WRITE,

@@ -162,8 +162,3 @@ void wire_flush(struct wire *w)
 {
 	flow_flush(w->flows, w->now_ns);
 }
-
-size_t wire_memory_bytes(const struct wire *w)
-{
-	return pool_used_bytes(w->pool) + flow_used_bytes(w->flows);
-}

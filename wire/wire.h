@@ -81,5 +81,3 @@ void wire_flush(struct wire *w);
 /* wire_set_redaction() - new rules from a reload; strings are copied. Return: 0 or -ENOMEM. */
 int wire_set_redaction(struct wire *w, bool is_redacting, const char *const *headers,
 		       const char *const *params) MUST_USE;
-/* wire_memory_bytes() - of the pool now in use */
-size_t wire_memory_bytes(const struct wire *w);
