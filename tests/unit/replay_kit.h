@@ -155,6 +155,17 @@ struct kit_worker {
 	int fd;
 };
 
+/* the request that this thread answers counts as in flight; cleared by kit_begin_answer() */
+static _Thread_local bool kit_is_in_flight;
+
+/* kit_begin_answer() - before the answer's last bytes: whoever has them may send the next request at once */
+static inline void kit_begin_answer(struct kit_server *s)
+{
+	if (kit_is_in_flight)
+		atomic_fetch_sub(&s->in_flight, 1);
+	kit_is_in_flight = false;
+}
+
 static inline void kit_say(int fd, const char *text)
 {
 	(void)!send(fd, text, strlen(text), MSG_NOSIGNAL);
@@ -209,6 +220,7 @@ static inline void *kit_work(void *arg)
 			unsigned now = atomic_fetch_add(&w.s->in_flight, 1) + 1;
 			unsigned max = atomic_load(&w.s->in_flight_max);
 
+			kit_is_in_flight = true;
 			while (now > max && !atomic_compare_exchange_weak(&w.s->in_flight_max, &max, now))
 				;
 			memcpy(rest, text + len, have - len + 1);
@@ -217,10 +229,10 @@ static inline void *kit_work(void *arg)
 			kit_log(w.s, one, len);
 			atomic_fetch_add(&w.s->requests, 1);
 			if (!w.s->answer(w.s, w.fd, one, nth++)) {
-				atomic_fetch_sub(&w.s->in_flight, 1);
+				kit_begin_answer(w.s);
 				goto out;
 			}
-			atomic_fetch_sub(&w.s->in_flight, 1);
+			kit_begin_answer(w.s);
 			have -= len;
 			memcpy(text, rest, have + 1);
 		}
