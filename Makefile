@@ -160,6 +160,11 @@ $(BUILD)/tests/fuzz/%: tests/fuzz/%.c $(BUILD)/libtapeloop.a | needs
 	@echo "  CC $<"
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -fsanitize=fuzzer -MMD -MP -o $@ $< $(BUILD)/libtapeloop.a $(LDLIBS)
 
+$(BUILD)/tests/tools/%: tests/tools/%.c $(BUILD)/libtapeloop.a | needs
+	@mkdir -p $(@D)
+	@echo "  CC $<"
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -MMD -MP -o $@ $< $(BUILD)/libtapeloop.a $(LDLIBS)
+
 $(BUILD)/bench/%: bench/%.c $(BUILD)/libtapeloop.a | needs
 	@mkdir -p $(@D)
 	@echo "  CC $<"
