@@ -33,5 +33,5 @@ ANOMALY(REPLAYED,          "replayed",          "sent by tapeloop itself: carrie
 ANOMALY(H2_PARTIAL,        "h2_partial",        "joined late: some header fields refer to what was sent before, and are not known")
 ANOMALY(PUSHED,            "pushed",            "the server sent it unasked (HTTP/2 PUSH_PROMISE)")
 ANOMALY(GRPC_DERIVED,      "grpc_derived",      "the gRPC status was derived from how the stream was reset")
-ANOMALY(CHILDREN_CUT,      "children_cut",      "more WebSocket messages or events than body_max has room for; the first are kept")
+ANOMALY(CHILDREN_CUT,      "children_cut",      "more WebSocket messages, events or messages of a gRPC stream than body_max has room for; the first are kept")
 // clang-format on

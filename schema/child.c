@@ -16,7 +16,7 @@ enum child_flag {
 };
 
 static const char *const kind_names[CHILD_KIND_MAX + 1] = {
-	[CHILD_WS_TEXT] = "text",   [CHILD_WS_BINARY] = "binary", [CHILD_SSE] = "event",
+	[CHILD_WS_TEXT] = "text",   [CHILD_WS_BINARY] = "binary", [CHILD_SSE] = "event", [CHILD_GRPC] = "message",
 	[CHILD_WS_CLOSE] = "close", [CHILD_WS_PING] = "ping",	  [CHILD_WS_PONG] = "pong",
 };
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * child.h - what follows a response on its connection: WebSocket messages, server-sent events
+ * child.h - what follows a response on its connection: WebSocket messages, server-sent events; and in
+ * which order the messages of a gRPC stream came
  *
  * The handshake (or the request for the stream) is the exchange; its children are kept with it as one
  * row of records, in the order in which they were complete.
@@ -13,6 +14,7 @@ enum child_kind {
 	CHILD_WS_TEXT = 1, /* RFC 6455 opcodes; a fragmented message is one child */
 	CHILD_WS_BINARY = 2,
 	CHILD_SSE = 3, /* one server-sent event: its lines as they came, without the empty line */
+	CHILD_GRPC = 4, /* one message of a gRPC stream: time and size; its octets stand in the body */
 	CHILD_WS_CLOSE = 8,
 	CHILD_WS_PING = 9,
 	CHILD_WS_PONG = 10,
@@ -40,7 +42,7 @@ void child_encode_head(const struct child *c, uint8_t out[CHILD_HEAD_BYTES]);
 /* child_next() - take one record off the front of @row. Return: 1 with *@c filled; 0 at the end; -EBADMSG damaged */
 int child_next(struct span *row, struct child *c);
 
-const char *child_kind_name(unsigned kind); /* "text", "binary", "event", "close", "ping", "pong"; "?" */
+const char *child_kind_name(unsigned kind); /* "text", "binary", "event", "message", "close", "ping", "pong"; "?" */
 /* child_close_code() - of a close frame (RFC 6455 7.4); 1005 when it carries none */
 unsigned child_close_code(const struct child *c);
 /* child_close_name() - what a close code means, in a few words; NULL for one that is not registered */

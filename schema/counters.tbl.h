@@ -69,7 +69,7 @@ COUNTER(RESPONSES_LATE,      REQUESTS, NOTE, "responses_late", "",            "r
 COUNTER(INTERIM_RESPONSES,   REQUESTS, NOTE, "interim_responses", "",         "1xx responses")
 COUNTER(PARSE_ERRORS,        REQUESTS, NOTE, "parse_errors",   "",            "times a stream stopped making sense and was searched for the next message")
 COUNTER(REDACTIONS,          REQUESTS, NOTE, "redactions",     "",            "credentials replaced by their tag")
-COUNTER(CHILDREN,            REQUESTS, NOTE, "children",       "",            "WebSocket messages and server-sent events")
+COUNTER(CHILDREN,            REQUESTS, NOTE, "children",       "",            "WebSocket messages, server-sent events, and messages of gRPC streams")
 COUNTER(CHILDREN_CUT,        REQUESTS, NOTE, "children_cut",   "",            "conversations of which not all messages could be kept within body_max")
 COUNTER(BODIES_CUT,          REQUESTS, NOTE, "bodies_cut",     "",            "bodies longer than body_max")
 

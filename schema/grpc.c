@@ -9,41 +9,48 @@ static uint32_t prefix_length(const uint8_t prefix[GRPC_PREFIX_BYTES])
 	       prefix[4];
 }
 
-static void end_if_whole(struct grpc_walker *w)
+static bool end_if_whole(struct grpc_walker *w)
 {
 	if (w->left)
-		return;
+		return false;
 	w->messages++;
 	w->is_inside = false;
+	return true;
 }
 
-static void begin_message(struct grpc_walker *w)
+static bool begin_message(struct grpc_walker *w)
 {
 	w->prefix_bytes = 0;
 	w->is_lost = w->prefix[0] > 1;
-	w->left = prefix_length(w->prefix);
+	w->left = w->length = prefix_length(w->prefix);
 	w->is_inside = true;
-	end_if_whole(w);
+	return !w->is_lost && end_if_whole(w);
 }
 
-void grpc_walk(struct grpc_walker *w, struct span bytes)
+/* Return: true when a message ends with these bytes */
+static bool take_some(struct grpc_walker *w, struct span *bytes)
 {
-	while (bytes.len && !w->is_lost) {
-		size_t n;
+	size_t n;
 
-		if (w->is_inside) {
-			n = (size_t)MIN((uint64_t)bytes.len, w->left);
-			w->left -= n;
-			end_if_whole(w);
-		} else {
-			n = MIN(bytes.len, (size_t)(GRPC_PREFIX_BYTES - w->prefix_bytes));
-			memcpy(w->prefix + w->prefix_bytes, bytes.ptr, n);
-			w->prefix_bytes = (uint8_t)(w->prefix_bytes + n);
-			if (w->prefix_bytes == GRPC_PREFIX_BYTES)
-				begin_message(w);
-		}
-		bytes = span_from(bytes, n);
+	if (w->is_inside) {
+		n = (size_t)MIN((uint64_t)bytes->len, w->left);
+		w->left -= n;
+		*bytes = span_from(*bytes, n);
+		return end_if_whole(w);
 	}
+	n = MIN(bytes->len, (size_t)(GRPC_PREFIX_BYTES - w->prefix_bytes));
+	memcpy(w->prefix + w->prefix_bytes, bytes->ptr, n);
+	w->prefix_bytes = (uint8_t)(w->prefix_bytes + n);
+	*bytes = span_from(*bytes, n);
+	return w->prefix_bytes == GRPC_PREFIX_BYTES && begin_message(w);
+}
+
+bool grpc_walk(struct grpc_walker *w, struct span *bytes)
+{
+	while (bytes->len && !w->is_lost)
+		if (take_some(w, bytes))
+			return true;
+	return false;
 }
 
 void grpc_skip(struct grpc_walker *w, uint64_t len)
@@ -55,7 +62,7 @@ void grpc_skip(struct grpc_walker *w, uint64_t len)
 		return;
 	}
 	w->left -= len;
-	end_if_whole(w);
+	(void)end_if_whole(w);
 }
 
 bool grpc_next(struct span *body, struct grpc_message *m)

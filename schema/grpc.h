@@ -17,13 +17,18 @@ struct buf;
 struct grpc_walker {
 	uint64_t messages; /* that are whole */
 	uint64_t left;     /* of the message being read */
+	uint32_t length;   /* of the message being read, or of the last one */
 	uint8_t prefix[GRPC_PREFIX_BYTES];
 	uint8_t prefix_bytes;
 	bool is_inside;
 	bool is_lost; /* a byte of compression that is neither 0 nor 1, or a hole: counting has stopped */
 };
 
-void grpc_walk(struct grpc_walker *w, struct span bytes);
+/*
+ * grpc_walk() - up to the end of the next message; what is used up is taken from the beginning of @bytes
+ * Return: true when a message ends here; false when @bytes are used up, or nothing can be counted any more.
+ */
+bool grpc_walk(struct grpc_walker *w, struct span *bytes);
 /* grpc_skip() - @len bytes of the body are missing */
 void grpc_skip(struct grpc_walker *w, uint64_t len);
 

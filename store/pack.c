@@ -117,7 +117,7 @@ static bool times_are_regular(const struct exchange *x)
 	return x->request.first_ns == x->start_ns && latency_ns != 0 && latency_ns <= INT64_MAX;
 }
 
-/* gRPC's messages are its bodies; those of others, where the row counts any, are a row of their own */
+/* gRPC's messages are its bodies, and what is left behind them says when each came: its length goes unsaid */
 static bool may_have_children(const struct exchange *x)
 {
 	return x->protocol != PROTOCOL_GRPC && (x->messages[0] || x->messages[1]);
@@ -420,7 +420,8 @@ static bool take_messages(struct span raw, const struct pack *p, struct exchange
 	       take(&raw, p->response_framing, &s->framing) &&
 	       take(&raw, p->response_trailers, &s->trailers) &&
 	       take(&raw, request_body, &q->body) && take(&raw, response_body, &s->body) &&
-	       take(&raw, p->children, &x->children) && raw.len == 0;
+	       take(&raw, x->protocol == PROTOCOL_GRPC ? raw.len : p->children, &x->children) &&
+	       raw.len == 0;
 }
 
 int unpacker_messages(struct unpacker *u, const struct pack *p,

@@ -316,6 +316,26 @@ void h2_stream_trailers(struct h2_streams *s, struct h2_stream *x, bool is_respo
 	}
 }
 
+/*
+ * In which order the messages of a stream came, and when: what a replay needs to send each in its turn.
+ * A call with one message each way has no order worth a row, so the first of each side waits for a second.
+ */
+static void note_grpc_message(struct h2_streams *s, struct h2_stream *x, bool is_response, uint64_t ts_ns)
+{
+	static const struct chain none;
+	struct child c = {.kind = CHILD_GRPC, .is_from_server = is_response, .time_ns = ts_ns,
+			  .bytes = x->grpc[is_response].length};
+
+	if (x->grpc[is_response].messages == 1 && x->grpc[!is_response].messages <= 1) {
+		x->first[x->first_count++] = c;
+		return;
+	}
+	for (unsigned i = 0; i < x->first_count; i++)
+		children_add(&x->pair.children, s->pairs.c, &x->first[i], &none);
+	x->first_count = 0;
+	children_add(&x->pair.children, s->pairs.c, &c, &none);
+}
+
 void h2_stream_data(struct h2_streams *s, struct h2_stream *x, bool is_response, struct span bytes,
 		    uint64_t ts_ns)
 {
@@ -325,10 +345,10 @@ void h2_stream_data(struct h2_streams *s, struct h2_stream *x, bool is_response,
 		return;
 	d->last_ns = ts_ns;
 	draft_add_body(d, s->pairs.c, bytes);
-	if (x->pair.protocol == PROTOCOL_GRPC)
-		grpc_walk(&x->grpc[is_response], bytes);
 	if (is_response)
 		events_note(&x->pair.events, &x->pair.children, s->pairs.c, bytes, ts_ns);
+	while (x->pair.protocol == PROTOCOL_GRPC && grpc_walk(&x->grpc[is_response], &bytes))
+		note_grpc_message(s, x, is_response, ts_ns);
 }
 
 void h2_stream_missing(struct h2_stream *x, bool is_response, uint64_t len)
@@ -370,7 +390,8 @@ void h2_stream_reset(struct h2_streams *s, struct h2_stream *x, bool is_by_serve
 {
 	struct draft *d = draft_of(x, is_by_server);
 
-	if (draft_has_begun(d) && !d->is_over)
+	/* the client's last word, also behind its END_STREAM: a replay gives up when the client did */
+	if (draft_has_begun(d) && (!d->is_over || !is_by_server))
 		d->last_ns = ts_ns;
 	/* after a whole answer it only says that the rest of the request is not wanted (RFC 9113 8.1) */
 	if (!x->pair.response.is_over) {

@@ -18,6 +18,8 @@ struct h2_stream {
 	struct h2_stream *next; /* in its slot */
 	uint32_t id;
 	struct grpc_walker grpc[2]; /* 0: of the request, 1: of the response */
+	struct child first[2];      /* first message of each side, until a second one makes it a stream */
+	uint8_t first_count;
 	bool has_unknown_status;    /* fields that are not known may hold the status */
 };
 

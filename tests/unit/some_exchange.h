@@ -129,7 +129,7 @@ static inline void some_messages(uint64_t *seed, uint8_t **room, struct exchange
 		x->messages[1] = 1 + some_number(seed) % 1000;
 	if (is_counting && x->protocol != PROTOCOL_HTTP1 && x->protocol != PROTOCOL_HTTP2)
 		x->messages[0] = some_number(seed) % 1000;
-	if (is_counting && x->protocol != PROTOCOL_GRPC)
+	if (is_counting)
 		x->children = some_bytes(seed, room, 300, false);
 }
 

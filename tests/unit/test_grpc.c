@@ -8,6 +8,17 @@
 
 #define TWO_AND_A_HALF "\0\0\0\0\3abc\1\0\0\0\0\0\0\0\0\5de"
 
+/* Return: how often a message ended */
+static unsigned walk(struct grpc_walker *w, struct span bytes)
+{
+	unsigned ends = 0;
+
+	while (grpc_walk(w, &bytes))
+		ends++;
+	assert_true(bytes.len == 0 || w->is_lost);
+	return ends;
+}
+
 static void messages_are_counted_in_any_pieces(void **state)
 {
 	struct span body = SPAN_LIT(TWO_AND_A_HALF);
@@ -15,10 +26,13 @@ static void messages_are_counted_in_any_pieces(void **state)
 	(void)state;
 	for (size_t step = 1; step <= body.len; step++) {
 		struct grpc_walker w = {0};
+		unsigned ends = 0;
 
 		for (size_t at = 0; at < body.len; at += step)
-			grpc_walk(&w, span_of(body.ptr + at, MIN(step, body.len - at)));
+			ends += walk(&w, span_of(body.ptr + at, MIN(step, body.len - at)));
+		assert_int_equal(ends, 2);
 		assert_int_equal(w.messages, 2);
+		assert_int_equal(w.length, 5);
 		assert_int_equal(w.left, 3);
 		assert_false(w.is_lost);
 	}
@@ -29,9 +43,9 @@ static void a_hole_inside_a_message_does_not_lose_count(void **state)
 	struct grpc_walker w = {0};
 
 	(void)state;
-	grpc_walk(&w, SPAN_LIT("\0\0\0\0\11ab"));
+	assert_int_equal(walk(&w, SPAN_LIT("\0\0\0\0\11ab")), 0);
 	grpc_skip(&w, 5);
-	grpc_walk(&w, SPAN_LIT("hi\0\0\0\0\0"));
+	assert_int_equal(walk(&w, SPAN_LIT("hi\0\0\0\0\0")), 2);
 	assert_int_equal(w.messages, 2);
 	grpc_skip(&w, 1);
 	assert_true(w.is_lost);
@@ -42,7 +56,7 @@ static void what_is_no_message_stops_the_count(void **state)
 	struct grpc_walker w = {0};
 
 	(void)state;
-	grpc_walk(&w, SPAN_LIT("<html>oops"));
+	assert_int_equal(walk(&w, SPAN_LIT("<html>oops")), 0);
 	assert_true(w.is_lost);
 	assert_int_equal(w.messages, 0);
 }
