@@ -4,6 +4,7 @@
 #include "wire/http1.h"
 #include "wire/http2.h"
 #include "wire/internal.h"
+#include "wire/noted.h"
 #include "wire/pair.h"
 #include "wire/redact.h"
 #include "wire/websocket.h"
@@ -191,7 +192,7 @@ static bool is_h2c_upgrade(const struct feed *f, const struct pair *p)
 	if (!p || !draft_has_begun(&p->request) || p->response.info.status != 101)
 		return false;
 	request.head = draft_head(&p->request, f->c->wire);
-	return http1_head_has_token(message_header(&request, "Upgrade"), "h2c");
+	return noted_has_token(message_header(&request, "Upgrade"), "h2c");
 }
 
 static void become_http2(const struct feed *f)
@@ -214,7 +215,7 @@ static bool is_websocket_upgrade(const struct feed *f, const struct pair *p)
 	if (!p || !draft_has_begun(&p->request) || p->response.info.status != 101)
 		return false;
 	response.head = draft_head(&p->response, f->c->wire);
-	return http1_head_has_token(message_header(&response, "Upgrade"), "websocket");
+	return noted_has_token(message_header(&response, "Upgrade"), "websocket");
 }
 
 static void become_websocket(const struct feed *f)

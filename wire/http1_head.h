@@ -42,9 +42,11 @@ struct http1_head {
 	uint8_t version;         /* 9, 10, 11; as struct message has it */
 	uint8_t framing;         /* enum http1_framing */
 	uint8_t trace_rank;      /* which header gave trace_id */
-	bool has_upgrade;        /* Upgrade, or Connection: upgrade */
 	bool has_close;          /* Connection: close */
 	bool has_keep_alive;     /* Connection: keep-alive */
+	bool has_length;         /* Content-Length, whatever it says */
+	bool has_coding;         /* Transfer-Encoding, other than identity ... */
+	bool is_chunked;         /* ... whose last one is chunked */
 	bool is_head;            /* the method is HEAD */
 	bool is_connect;         /* the method is CONNECT */
 	uint8_t watched_count;   /* headers of the watch list; one more than fit into watched: or more of them */
@@ -85,5 +87,3 @@ size_t http1_head_parse(enum http1_kind kind, struct span in, bool is_cut,
 uint8_t http1_version_at(const uint8_t *s);
 /* http1_is_method_char() - may stand in a method (token of RFC 9110 5.6.2) */
 bool http1_is_method_char(uint8_t c);
-/* http1_head_has_token() - a comma-separated list holds @token (lower case), in any case */
-bool http1_head_has_token(struct span list, const char *token);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "wire/http2_head.h"
 
+#include "wire/noted.h"
+
 #define UNKNOWN_NAME  ":unknown"
 #define UNKNOWN_VALUE "?"
 
@@ -211,87 +213,19 @@ static void read_request_line(struct span head, struct span line, struct http1_h
 	info->is_connect = span_eq(method, SPAN_LIT("CONNECT"));
 }
 
-static void note_length(struct http1_head *info, struct span value)
-{
-	uint64_t n = 0;
-
-	info->framing = HTTP1_BAD_LENGTH;
-	if (value.len == 0 || value.len > 18)
-		return;
-	for (size_t i = 0; i < value.len; i++) {
-		if (value.ptr[i] < '0' || value.ptr[i] > '9')
-			return;
-		n = n * 10 + (uint64_t)(value.ptr[i] - '0');
-	}
-	info->framing = HTTP1_LENGTH;
-	info->content_length = n;
-}
-
-/* trace ids by rank, as for HTTP/1: traceparent, then B3, then x-request-id */
-enum trace_rank { TRACE_NONE, TRACE_REQUEST_ID, TRACE_B3, TRACE_PARENT };
-
-static void note_trace(struct http1_head *info, enum trace_rank rank, struct http1_at at,
-		       struct span value)
-{
-	if (rank <= info->trace_rank)
-		return;
-	/* traceparent: version-traceid-parent-flags (W3C Trace Context); b3: traceid-spanid-... */
-	if (rank == TRACE_PARENT) {
-		if (value.len < 35)
-			return;
-		at = (struct http1_at){at.from + 3, 32};
-	} else if (rank == TRACE_B3) {
-		const uint8_t *dash = value.len ? memchr(value.ptr, '-', value.len) : NULL;
-
-		at.len = dash ? (uint32_t)(dash - value.ptr) : at.len;
-	}
-	info->trace_rank = (uint8_t)rank;
-	info->trace_id = at;
-}
-
 static bool is_name(struct span name, const char *want)
 {
 	return span_eq(name, span_str(want));
 }
 
+/* of :authority and Host the former counts (RFC 9113 8.3.1) */
 static void note_field(struct http1_head *info, struct span name, struct span value,
 		       struct http1_at at)
 {
-	switch (name.len) {
-	case 2:
-		if (is_name(name, "b3"))
-			note_trace(info, TRACE_B3, at, value);
-		break;
-	case 4:
-		if (is_name(name, "host") && !info->host.from)
-			info->host = at;
-		break;
-	case 10:
-		if (is_name(name, ":authority"))
-			info->host = at;
-		break;
-	case 11:
-		if (is_name(name, "traceparent"))
-			note_trace(info, TRACE_PARENT, at, value);
-		break;
-	case 12:
-		if (is_name(name, "content-type"))
-			info->content_type = at;
-		else if (is_name(name, "x-request-id"))
-			note_trace(info, TRACE_REQUEST_ID, at, value);
-		else if (is_name(name, "x-b3-traceid"))
-			note_trace(info, TRACE_B3, at, value);
-		break;
-	case 14:
-		if (is_name(name, "content-length"))
-			note_length(info, value);
-		break;
-	case 15:
-		if (is_name(name, "tapeloop-replay"))
-			info->replay_of = at;
-		break;
-	default: break;
-	}
+	enum noted which = noted_find(name);
+
+	if (which != NOTED_NONE && !(which == NOTED_HOST && info->host.from))
+		noted_read(info, which, at, value);
 }
 
 static void note_grpc(struct http2_grpc *grpc, struct span name, struct span value)
