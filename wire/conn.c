@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "wire/conn.h"
 
+#include "wire/h2find.h"
 #include "wire/http1_conn.h"
 #include "wire/http2.h"
 #include "wire/internal.h"
@@ -19,7 +20,7 @@
  * they do not, the connection becomes conn_protocol_other.
  *
  * A connection that was joined midstream may be HTTP/2 at any byte. As long as nothing else was understood
- * there, each segment is searched for a chain of frames, up to JOIN_SEARCH_MAX bytes.
+ * there, its first JOIN_SEARCH_MAX bytes are searched for a chain of frames (wire/h2find.h).
  */
 
 /* RFC 8446 5.1: type, 3, version; a handshake comes first, but joined midstream any record may */
@@ -69,6 +70,14 @@ static void free_state(struct conn *c)
 	c->state = NULL;
 }
 
+static void stop_search(struct conn *c)
+{
+	for (unsigned dir = 0; dir < 2; dir++) {
+		pool_give(c->wire->pool, c->finders[dir]);
+		c->finders[dir] = NULL;
+	}
+}
+
 void conn_become(struct conn *c, const struct conn_protocol *to)
 {
 	const struct conn_protocol *from = c->protocol;
@@ -95,6 +104,7 @@ void conn_open(struct conn *c, uint64_t ts_ns)
 	c->state = NULL;
 	c->sequence = 0;
 	c->searched = 0;
+	c->finders[0] = c->finders[1] = NULL;
 }
 
 /* the protocol that these first bytes speak; NULL: more are needed */
@@ -184,15 +194,38 @@ static bool may_be_joined(const struct conn *c)
 	       (c->protocol == &http1_conn_protocol && !c->protocol->was_spoken(c));
 }
 
-static void try_to_join(struct conn *c, uint64_t offset, struct span bytes)
+static struct h2_finder *finder_of(struct conn *c, unsigned dir)
 {
+	if (!c->finders[dir]) {
+		c->finders[dir] = wire_block(c->wire, c);
+		if (c->finders[dir])
+			memset(c->finders[dir], 0, sizeof(struct h2_finder));
+	}
+	return c->finders[dir];
+}
+
+/* Return: how many of @bytes are dealt with, because it is HTTP/2 and they were read; 0 while that is not certain */
+static size_t try_to_join(struct conn *c, unsigned dir, uint64_t offset, struct span bytes, uint64_t ts_ns)
+{
+	size_t n = MIN(bytes.len, (size_t)(JOIN_SEARCH_MAX - c->searched));
+	struct span rest = {bytes.ptr, n};
+	struct h2_finder *f;
+
+	if (!may_be_joined(c)) {
+		stop_search(c); /* something else is spoken, or it was searched for long enough */
+		return 0;
+	}
 	if (offset == 0 && http2_conn_protocol.recognise(c, bytes) != CONN_NO)
-		return;
-	c->searched += (uint32_t)MIN(bytes.len, (size_t)JOIN_SEARCH_MAX);
-	if (!http2_is_joinable(offset, bytes))
-		return;
-	counter_add(c->wire->counters, COUNTER_CONNECTIONS_JOINED, 1);
-	conn_become(c, &http2_joined_protocol);
+		return 0;
+	f = finder_of(c, dir);
+	c->searched += (uint32_t)n;
+	if (f && h2_find(f, offset, &rest, ts_ns, NULL, NULL)) {
+		counter_add(c->wire->counters, COUNTER_CONNECTIONS_JOINED, 1);
+		http2_join(c, dir);
+		stop_search(c);
+		return n - rest.len;
+	}
+	return 0;
 }
 
 void conn_data(struct conn *c, unsigned dir, uint64_t offset, uint64_t acked, struct span bytes,
@@ -200,8 +233,14 @@ void conn_data(struct conn *c, unsigned dir, uint64_t offset, uint64_t acked, st
 {
 	if (bytes.len == 0)
 		return;
-	if (UNLIKELY(may_be_joined(c)))
-		try_to_join(c, offset, bytes);
+	if (UNLIKELY(c->is_midstream)) {
+		size_t n = try_to_join(c, dir, offset, bytes, ts_ns);
+
+		offset += n;
+		bytes = span_from(bytes, n);
+		if (bytes.len == 0)
+			return;
+	}
 	if (!c->protocol && guess(c, dir, offset, acked, bytes, ts_ns))
 		return;
 	if (c->protocol->data)
@@ -230,6 +269,7 @@ void conn_close(struct conn *c)
 	if (c->protocol && c->protocol->close)
 		c->protocol->close(c);
 	free_state(c);
+	stop_search(c);
 	c->protocol = &conn_protocol_other;
 }
 

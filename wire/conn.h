@@ -22,6 +22,7 @@ enum conn_end {
 	CONN_END_CAPTURE, /* the capture ends */
 };
 
+struct h2_finder;
 struct conn_protocol; /* wire/conn.c: the functions of one protocol */
 
 /* One end as a flow keeps it: a struct endpoint without the names, which would triple a half-open flow. */
@@ -41,6 +42,7 @@ struct conn {
 	bool was_cut[2];           /* the capture cut a packet of this direction (snaplen) */
 	uint32_t sequence;         /* requests so far */
 	uint32_t searched;         /* bytes of a joined connection that were searched for HTTP/2 */
+	struct h2_finder *finders[2]; /* of that search, from wire->pool; NULL while there is none */
 	const struct conn_protocol *protocol; /* NULL while not recognised */
 	void *state;               /* the protocol's, from wire->pool; NULL while none */
 };

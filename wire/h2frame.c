@@ -8,11 +8,7 @@
  *
  * Pieces of the payload are handed out as they come; only the head is collected. A passive observer
  * tolerates what an endpoint must refuse (oversized frames, streams out of order); only a head whose
- * parts contradict each other says that this is no frame boundary.
- *
- * Joined in the middle, a boundary is searched: each position with a plausible head leads to the
- * next head; a chain of plausible heads is not met by chance. Candidates whose next head lies in bytes
- * still to come are remembered as offsets, no byte of the stream is kept.
+ * parts contradict each other says that this is no frame boundary (wire/h2find.h looks for the next).
  */
 #include "wire/h2frame.h"
 
@@ -24,8 +20,6 @@ enum walker_state {
 };
 
 #define LENGTH_MAX       0xffffff /* RFC 9113 4.2 */
-#define JOIN_LENGTH_MAX  (64 << 10) /* of a head met midstream; senders rarely raise the default of 16 KiB */
-#define CHAIN_CERTAIN    2
 #define PRIORITY_BYTES   5
 
 struct type_rule {
@@ -180,83 +174,4 @@ bool h2_skip(struct h2_walker *w, uint64_t len)
 	}
 	*w = (struct h2_walker){.length_max = w->length_max};
 	return false;
-}
-
-static bool is_head_at(struct span bytes, size_t at, uint64_t *next_out)
-{
-	struct h2_frame f;
-
-	if (at + H2_FRAME_HEAD_BYTES > bytes.len || (bytes.ptr[at + 5] & 0x80))
-		return false;
-	f = h2_frame_read(bytes.ptr + at);
-	*next_out = at + H2_FRAME_HEAD_BYTES + f.length;
-	return f.length <= JOIN_LENGTH_MAX && h2_frame_is_plausible(&f);
-}
-
-/*
- * Follow the chain of heads from @at. Return: heads met; *next_out is where the next must stand, at
- * or beyond the end of @bytes unless the chain broke (then 0 is returned).
- */
-static unsigned follow_chain(struct span bytes, uint64_t at, uint64_t *next_out)
-{
-	unsigned chained = 0;
-
-	while (at + H2_FRAME_HEAD_BYTES <= bytes.len) {
-		if (!is_head_at(bytes, (size_t)at, &at))
-			return 0;
-		chained++;
-	}
-	*next_out = at;
-	return chained;
-}
-
-static void remember(struct h2_finder *f, uint64_t next, unsigned chained)
-{
-	if (f->count == H2_FIND_CANDIDATES)
-		return;
-	f->candidates[f->count].next = next;
-	f->candidates[f->count++].chained = chained;
-}
-
-/* Candidates from earlier bytes whose next head lies here. Return: position of a certain one, or -1. */
-static int64_t check_remembered(struct h2_finder *f, uint64_t offset, struct span bytes)
-{
-	struct h2_finder was = *f;
-
-	f->count = 0;
-	for (unsigned i = 0; i < was.count; i++) {
-		uint64_t next = was.candidates[i].next, end;
-		unsigned more;
-
-		if (next >= offset + bytes.len) {
-			remember(f, next, was.candidates[i].chained);
-			continue;
-		}
-		if (next < offset)
-			continue;
-		more = follow_chain(bytes, next - offset, &end);
-		if (more && was.candidates[i].chained + more > CHAIN_CERTAIN)
-			return (int64_t)(next - offset);
-		if (more)
-			remember(f, offset + end, was.candidates[i].chained + more);
-	}
-	return -1;
-}
-
-int64_t h2_find(struct h2_finder *f, uint64_t offset, struct span bytes)
-{
-	int64_t certain = check_remembered(f, offset, bytes);
-
-	for (size_t at = 0; certain < 0 && at + H2_FRAME_HEAD_BYTES <= bytes.len; at++) {
-		uint64_t next;
-		unsigned chained = follow_chain(bytes, at, &next);
-
-		if (chained > CHAIN_CERTAIN || (chained && next == bytes.len))
-			certain = (int64_t)at;
-		else if (chained)
-			remember(f, offset + next, chained);
-	}
-	if (certain >= 0)
-		f->count = 0;
-	return certain;
 }

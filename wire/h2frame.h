@@ -77,26 +77,6 @@ enum h2_event h2_walk(struct h2_walker *w, struct span *bytes, struct span *piec
  */
 bool h2_skip(struct h2_walker *w, uint64_t len);
 
-/* Where frames may begin, seen from inside a stream. Zero-initialised. */
-#define H2_FIND_CANDIDATES 8
-struct h2_finder {
-	struct {
-		uint64_t next; /* stream offset of the frame head that must come next */
-		unsigned chained;
-	} candidates[H2_FIND_CANDIDATES];
-	unsigned count;
-};
-
-/**
- * h2_find() - look for a frame's beginning in bytes that begin anywhere
- * @offset: of bytes.ptr[0] in the stream
- *
- * Return: its position in @bytes; -1 when none is certain yet (call again with the next bytes).
- * A beginning is taken when it and the two frame heads it leads to are plausible, or when the
- * first leads exactly to the end of @bytes, as senders flush.
- */
-int64_t h2_find(struct h2_finder *f, uint64_t offset, struct span bytes);
-
 /* h2_frame_read() - decode a frame head of 9 bytes */
 struct h2_frame h2_frame_read(const uint8_t head[H2_FRAME_HEAD_BYTES]);
 /* h2_frame_is_plausible() - its type, flags, length and stream go together (RFC 9113 section 6) */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "wire/http2.h"
 
+#include "wire/h2find.h"
 #include "wire/h2frame.h"
 #include "wire/hpack.h"
 #include "wire/http2_head.h"
@@ -36,7 +37,7 @@
 
 struct direction {
 	struct h2_walker walker;
-	struct h2_finder finder;
+	struct h2_finder *finder; /* while it is searching and had bytes to search */
 	struct hpack *hpack;
 	struct chain lines;      /* of a block that is not complete yet */
 	uint64_t block_ns;       /* when it began */
@@ -131,7 +132,6 @@ static void lose(struct conn *c, unsigned dir)
 	end_block(c, d);
 	hpack_drop(c, d);
 	d->walker = (struct h2_walker){0};
-	d->finder = (struct h2_finder){0};
 	d->small_bytes = d->preface_left = 0;
 	d->is_searching = d->is_joined = true;
 }
@@ -289,11 +289,67 @@ static bool is_block_frame(const struct h2_frame *f)
 	return f->type == H2_HEADERS || f->type == H2_PUSH_PROMISE || f->type == H2_CONTINUATION;
 }
 
-static void begin_frame(struct direction *d, uint64_t ts_ns)
+static bool is_open_stream(const void *streams, uint32_t id)
 {
+	return h2_stream_find(streams, id);
+}
+
+static bool walk(struct conn *c, unsigned dir, struct span *bytes, uint64_t ts_ns);
+
+/* It is known where frames begin: what was kept since then is read. */
+static void read_found(struct conn *c, unsigned dir)
+{
+	struct direction *d = &http2_of(c)->dirs[dir];
+	struct h2_finder *f = d->finder;
+	struct span piece;
+	uint64_t ts_ns;
+	bool is_sound = true;
+
+	d->finder = NULL;
+	d->is_searching = false;
+	while (is_sound && h2_find_next(f, &piece, &ts_ns))
+		is_sound = walk(c, dir, &piece, ts_ns);
+	pool_give(c->wire->pool, f);
+	if (!is_sound)
+		lose(c, dir);
+}
+
+/* Return: false when @bytes are used up, and it is not certain yet */
+static bool search(struct conn *c, unsigned dir, uint64_t offset, struct span *bytes, uint64_t ts_ns)
+{
+	struct http2 *h = http2_of(c);
+	struct direction *d = &h->dirs[dir];
+
+	if (!d->finder) {
+		d->finder = wire_block(c->wire, c);
+		if (!d->finder)
+			return false;
+		memset(d->finder, 0, sizeof(*d->finder));
+	}
+	if (!h2_find(d->finder, offset, bytes, ts_ns, is_open_stream, &h->streams))
+		return false;
+	read_found(c, dir);
+	return true;
+}
+
+/* A stream is spoken on of which nothing was read: it may stand among the bytes that the other direction kept. */
+static void look_for_peer(struct conn *c, unsigned dir, uint32_t stream)
+{
+	struct http2 *h = http2_of(c);
+	struct direction *other = &h->dirs[!dir];
+
+	if (other->finder && !h2_stream_find(&h->streams, stream) && h2_find_on_stream(other->finder, stream))
+		read_found(c, !dir);
+}
+
+static void begin_frame(struct conn *c, unsigned dir, uint64_t ts_ns)
+{
+	struct direction *d = &http2_of(c)->dirs[dir];
 	const struct h2_frame *f = &d->walker.frame;
 
 	d->small_bytes = 0;
+	if (UNLIKELY(http2_of(c)->dirs[!dir].is_searching) && f->type == H2_HEADERS)
+		look_for_peer(c, dir, f->stream);
 	if (f->type != H2_HEADERS && f->type != H2_PUSH_PROMISE)
 		return;
 	d->is_in_block = true;
@@ -378,7 +434,7 @@ static bool walk(struct conn *c, unsigned dir, struct span *bytes, uint64_t ts_n
 	for (;;) {
 		switch (h2_walk(&d->walker, bytes, &piece)) {
 		case H2_NEED_MORE: return true;
-		case H2_BEGIN: begin_frame(d, ts_ns); break;
+		case H2_BEGIN: begin_frame(c, dir, ts_ns); break;
 		case H2_PAYLOAD:
 			if (!take_payload(c, dir, piece, ts_ns))
 				return false;
@@ -404,14 +460,14 @@ static struct span skip_preface(struct direction *d, struct span bytes)
 
 /*
  * The first bytes of a direction: with the preface it is the client's, and is read from its beginning
- * even where no SYN was seen. Its first segment may be as short as recognise() allows.
+ * even where no SYN was seen. Fewer bytes than all of it will do: no frame begins like this.
  */
 static void note_preface(struct conn *c, unsigned dir, struct span bytes)
 {
 	struct direction *d = &http2_of(c)->dirs[dir];
 	struct span preface = SPAN_LIT(H2_PREFACE);
 
-	if (bytes.len < preface.len || memcmp(bytes.ptr, preface.ptr, preface.len) != 0)
+	if (memcmp(bytes.ptr, preface.ptr, MIN(bytes.len, preface.len)) != 0)
 		return;
 	c->client = (int8_t)dir;
 	d->is_searching = d->is_joined = false;
@@ -433,12 +489,10 @@ static void http2_data(struct conn *c, unsigned dir, uint64_t offset, uint64_t a
 	while (bytes.len) {
 		if (d->is_searching) {
 			uint64_t at = offset + (uint64_t)(bytes.ptr - begin);
-			int64_t found = h2_find(&d->finder, at, bytes);
 
-			if (found < 0)
+			if (!search(c, dir, at, &bytes, ts_ns))
 				return;
-			d->is_searching = false;
-			bytes = span_from(bytes, (size_t)found);
+			continue;
 		}
 		if (walk(c, dir, &bytes, ts_ns))
 			return;
@@ -496,6 +550,7 @@ static void http2_close(struct conn *c)
 	for (unsigned dir = 0; dir < 2; dir++) {
 		end_block(c, &h->dirs[dir]);
 		hpack_drop(c, &h->dirs[dir]);
+		pool_give(c->wire->pool, h->dirs[dir].finder);
 	}
 }
 
@@ -523,13 +578,25 @@ void http2_upgraded(struct conn *c, struct draft *request, uint64_t ts_ns)
 	h2_stream_end(s, x, false, ts_ns);
 }
 
+static const struct conn_protocol http2_joined_protocol;
+
 static void http2_open_joined(struct conn *c)
 {
 	struct http2 *h = http2_of(c);
 
 	h2_streams_init(&h->streams, c);
-	for (unsigned dir = 0; dir < 2; dir++)
+	for (unsigned dir = 0; dir < 2; dir++) {
 		h->dirs[dir].is_searching = h->dirs[dir].is_joined = true;
+		h->dirs[dir].finder = c->finders[dir];
+		c->finders[dir] = NULL;
+	}
+}
+
+void http2_join(struct conn *c, unsigned dir)
+{
+	conn_become(c, &http2_joined_protocol);
+	if (c->protocol == &http2_joined_protocol)
+		read_found(c, dir);
 }
 
 /*
@@ -552,13 +619,6 @@ static enum conn_guess recognise(const struct conn *c, struct span first)
 	return f.type == H2_SETTINGS && f.flags == 0 && h2_frame_is_plausible(&f) ? CONN_YES : CONN_NO;
 }
 
-bool http2_is_joinable(uint64_t offset, struct span bytes)
-{
-	struct h2_finder finder = {0};
-
-	return h2_find(&finder, offset, bytes) >= 0;
-}
-
 const struct conn_protocol http2_conn_protocol = {
 	.name = "http2",
 	.kind = COUNTER_CONNECTIONS_HTTP2,
@@ -570,7 +630,7 @@ const struct conn_protocol http2_conn_protocol = {
 	.close = http2_close,
 };
 
-const struct conn_protocol http2_joined_protocol = {
+static const struct conn_protocol http2_joined_protocol = {
 	.name = "http2",
 	.kind = COUNTER_CONNECTIONS_HTTP2,
 	.open = http2_open_joined,

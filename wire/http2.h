@@ -6,10 +6,13 @@
 
 /* What the door of wire/conn.c calls; the contracts are those of conn_*() in wire/conn.h. */
 extern const struct conn_protocol http2_conn_protocol;
-/* http2_joined_protocol - the same for connections that were joined midstream: frames are searched for */
-extern const struct conn_protocol http2_joined_protocol;
-/* http2_is_joinable() - frames can be found in @bytes, which begin anywhere in a stream */
-bool http2_is_joinable(uint64_t offset, struct span bytes);
+/**
+ * http2_join() - a connection joined midstream turned out to be HTTP/2
+ * @dir: h2_find() is certain about c->finders[@dir]; both are taken, and this one is read
+ *
+ * Afterwards c->protocol is that of HTTP/2, or without memory conn_protocol_other.
+ */
+void http2_join(struct conn *c, unsigned dir);
 struct draft;
 /**
  * http2_upgraded() - HTTP/1.1 became HTTP/2 (RFC 7540 3.2); call after conn_become()

@@ -4,20 +4,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdlib.h>
 #include <cmocka.h>
-
-static void put_frame(struct buf *b, uint8_t type, uint8_t flags, uint32_t stream, struct span payload)
-{
-	uint8_t head[H2_FRAME_HEAD_BYTES] = {
-		(uint8_t)(payload.len >> 16), (uint8_t)(payload.len >> 8), (uint8_t)payload.len, type,
-		flags, (uint8_t)(stream >> 24), (uint8_t)(stream >> 16), (uint8_t)(stream >> 8),
-		(uint8_t)stream,
-	};
-
-	buf_add(b, head, sizeof(head));
-	buf_add_span(b, payload);
-}
 
 /* "type/flags/stream:payload;" for each whole frame; payload without padding and priority fields */
 static bool describe(struct h2_walker *w, struct span bytes, struct buf *out)
@@ -83,67 +70,6 @@ static void frames_are_walked(void **state)
 	}
 }
 
-/* A stream as busy peers make it; @begins_out gets each frame's offset. */
-static size_t busy_stream(struct buf *b, size_t *begins_out, size_t frames_max)
-{
-	static uint8_t noise[4096];
-	size_t n = 0;
-
-	for (size_t i = 0; i < sizeof(noise); i++)
-		noise[i] = (uint8_t)random();
-	while (n < frames_max) {
-		uint32_t stream = 2 * ((uint32_t)random() % 500) + 1;
-
-		begins_out[n++] = b->len;
-		switch (random() % 6) {
-		case 0:
-			put_frame(b, H2_HEADERS, H2_FLAG_END_HEADERS, stream,
-				  span_of(noise, 1 + (size_t)random() % 200));
-			break;
-		case 1: put_frame(b, H2_WINDOW_UPDATE, 0, 0, span_of(noise, 4)); break;
-		case 2: put_frame(b, H2_PING, H2_FLAG_ACK, 0, span_of(noise, 8)); break;
-		case 3: put_frame(b, H2_RST_STREAM, 0, stream, span_of(noise, 4)); break;
-		default:
-			put_frame(b, H2_DATA, (uint8_t)(random() & 1), stream,
-				  span_of(noise, (size_t)random() % sizeof(noise)));
-			break;
-		}
-	}
-	return n;
-}
-
-static bool is_begin(const size_t *begins, size_t n, size_t at)
-{
-	for (size_t i = 0; i < n; i++)
-		if (begins[i] == at)
-			return true;
-	return false;
-}
-
-static void a_boundary_is_found_from_anywhere(void **state)
-{
-	enum { FRAMES = 400, TRIES = 1000, SEGMENT = 1448 };
-	static size_t begins[FRAMES];
-	AUTO_BUF b = {0};
-	size_t n, right = 0;
-
-	(void)state;
-	srandom(7);
-	n = busy_stream(&b, begins, FRAMES);
-	for (int i = 0; i < TRIES; i++) {
-		size_t at = (size_t)random() % (b.len / 2);
-		struct h2_finder f = {0};
-		int64_t found = -1;
-
-		for (; found < 0 && at < b.len; at += SEGMENT) {
-			found = h2_find(&f, at, span_of(b.ptr + at, MIN(b.len - at, (size_t)SEGMENT)));
-			if (found >= 0)
-				right += is_begin(begins, n, at + (size_t)found);
-		}
-	}
-	assert_true(right >= TRIES * 98 / 100);
-}
-
 static void a_hole_inside_a_payload_is_stepped_over(void **state)
 {
 	AUTO_BUF out = {0};
@@ -172,7 +98,6 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(frames_are_walked),
-		cmocka_unit_test(a_boundary_is_found_from_anywhere),
 		cmocka_unit_test(a_hole_inside_a_payload_is_stepped_over),
 		cmocka_unit_test(a_hole_beyond_a_payload_is_told),
 	};
