@@ -37,9 +37,10 @@ static int list_codings(const struct message *m, int codings[CONTENT_CODINGS_MAX
 	return count;
 }
 
-int content_decode(const struct message *m, struct buf *room, struct span *out_body, struct err *e)
+int content_peek(const struct message *m, size_t max, struct buf *room, struct span *out_body,
+		 struct err *e)
 {
-	static const struct codec_limits limits = {CONTENT_BYTES_MAX, CONTENT_RATIO_MAX};
+	const struct codec_limits limits = {max, CONTENT_RATIO_MAX};
 	int codings[CONTENT_CODINGS_MAX];
 	int count = list_codings(m, codings, e), r = 0;
 	AUTO_BUF other = {0};
@@ -61,4 +62,9 @@ int content_decode(const struct message *m, struct buf *room, struct span *out_b
 			out_body->len = 0;
 	}
 	return r < 0 ? r : count;
+}
+
+int content_decode(const struct message *m, struct buf *room, struct span *out_body, struct err *e)
+{
+	return content_peek(m, CONTENT_BYTES_MAX, room, out_body, e);
 }

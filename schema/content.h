@@ -26,3 +26,6 @@ struct err;
  */
 int content_decode(const struct message *m, struct buf *room, struct span *out_body,
 		   struct err *e) MUST_USE;
+/* content_peek() - likewise, but no more than the first @max octets: -E2BIG where there are more */
+int content_peek(const struct message *m, size_t max, struct buf *room, struct span *out_body,
+		 struct err *e) MUST_USE;
