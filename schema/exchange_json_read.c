@@ -19,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "lib/base64.h"
 #include "lib/clock.h"
 #include "lib/id.h"
 #include "schema/fields.h"
@@ -168,44 +169,6 @@ static uint8_t *room(struct reading *r, size_t n)
 	return r->block + r->used - n;
 }
 
-static int sextet(uint8_t c)
-{
-	if (c >= 'A' && c <= 'Z')
-		return c - 'A';
-	if (c >= 'a' && c <= 'z')
-		return c - 'a' + 26;
-	if (c >= '0' && c <= '9')
-		return c - '0' + 52;
-	return c == '+' ? 62 : c == '/' ? 63 : -1;
-}
-
-/* RFC 4648 section 4, padding demanded. Return: false when it is none. */
-static bool decode_base64(struct span s, uint8_t *to, size_t *len_out)
-{
-	size_t pad = 0, n = 0;
-
-	if (s.len % 4)
-		return false;
-	while (pad < 2 && pad < s.len && s.ptr[s.len - 1 - pad] == '=')
-		pad++;
-	for (size_t i = 0; i < s.len; i += 4) {
-		uint32_t v = 0;
-
-		for (size_t k = 0; k < 4; k++) {
-			int six = i + k >= s.len - pad ? 0 : sextet(s.ptr[i + k]);
-
-			if (six < 0)
-				return false;
-			v = v << 6 | (uint32_t)six;
-		}
-		to[n++] = (uint8_t)(v >> 16);
-		to[n++] = (uint8_t)(v >> 8);
-		to[n++] = (uint8_t)v;
-	}
-	*len_out = n - pad;
-	return true;
-}
-
 static struct span decode(struct reading *r, const char *name, const json_t *v)
 {
 	struct span text = string_of(v), out = {0};
@@ -215,10 +178,10 @@ static struct span decode(struct reading *r, const char *name, const json_t *v)
 		fail(r, name, "base64");
 		return out;
 	}
-	to = room(r, text.len / 4 * 3);
+	to = room(r, base64_decoded_max(text.len));
 	if (!to || text.len == 0)
 		return out;
-	if (!decode_base64(text, to, &out.len))
+	if (!base64_decode(text, to, &out.len))
 		fail(r, name, "base64");
 	out.ptr = to;
 	return out;

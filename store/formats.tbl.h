@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The file formats that exchanges are written in and read from: docs/formats.md describes them.
+ *
+ * FORMAT(name, "name", "endings", "media type", "sentence")  store/format_NAME.c; endings in one
+ * text, blanks between LOSS(NAME, "sentence")  what a format cannot hold of an exchange: behind "12
+ * of 300 exchanges: "; counted, said at the end
+ */
+// clang-format off
+#ifdef FORMAT
+FORMAT(har,   "har",   ".har",            "application/har+json",         "HTTP Archive 1.2, as browsers and proxies read it")
+FORMAT(gor,   "gor",   ".gor",            "application/x-goreplay",       "GoReplay's requests and responses, payload by payload")
+FORMAT(jsonl, "jsonl", ".jsonl .ndjson",  "application/x-ndjson",         "JSON lines with every byte: the exact part of docs/json.md")
+FORMAT(csv,   "csv",   ".csv",            "text/csv; charset=utf-8",      "all fields of a filter as columns, for spreadsheets")
+FORMAT(sh,    "sh",    ".sh",             "text/x-shellscript",           "a shell script with a curl command for each request")
+#endif
+#ifdef LOSS
+LOSS(NO_REQUEST,      "no request was seen: left out")
+LOSS(NO_RESPONSE,     "no response was seen: the request alone is written")
+LOSS(RESPONSES,       "the response is left out: a script sends requests")
+LOSS(HTTP2_AS_HTTP1,  "HTTP/2, written as HTTP/1.1 would say it")
+LOSS(CHILDREN,        "WebSocket, whose messages are left out")
+LOSS(SEPARATOR,       "holds GoReplay's separator of payloads, which would tear the file: left out")
+LOSS(BODY_CUT,        "of the body the beginning was recorded: so it is written")
+LOSS(BODIES,          "a body, of which a row holds the size")
+#endif
+// clang-format on
