@@ -137,7 +137,7 @@ static unsigned read_ready(struct capture *c, uint64_t wait_ns)
 		read_tap(c, i);
 		ready++;
 	}
-	record_wake(c->record);
+	record_wake_if_much(c->record);
 	return ready;
 }
 

@@ -46,6 +46,8 @@ struct record {
 
 /* record_wake() - let the recorder see what was committed to the ring. Thread: capture. */
 void record_wake(struct record *r);
+/* record_wake_if_much() - the same, unless it can wait for the next tick. Thread: capture. */
+void record_wake_if_much(struct record *r);
 /* record_apply() - take new redaction rules out of the box. Thread: capture. */
 void record_apply(struct record *r);
 void record_change_fini(struct record *r); /* record/change.c: what nobody took out of the boxes */

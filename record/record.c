@@ -16,6 +16,11 @@
  * thread reads it there: ownership moves, bytes do not. The capture thread never waits for the
  * recorder, except when it reads a file (waits_for_room).
  *
+ * Live, the recorder is woken ten times a second, or when much waits: exchanges wait a commit
+ * interval anyway, and a batch finds its code and data in the caches once instead of for each few
+ * (5,000 exchanges a second: 21 us of CPU each with a wake-up for each read, 14 with these and
+ * capture.poll at 50 ms).
+ *
  * Neither side makes a system call as long as both are busy. A side with nothing to do says so in
  * an atomic flag, looks once more, and sleeps on an eventfd; the other looks at the flag after its
  * own change and rings. A full fence stands between change and look on both sides, so that not
@@ -27,6 +32,7 @@
  * Decoding only (store_dir NULL) there is no ring and no thread: an exchange is handed out in the
  * thread that decoded it.
  */
+#define WAKE_SHARE     16		 /* of the queue, live: the recorder is woken before its turn */
 #define WAKE_PACKETS   64		 /* of a file, between two looks at the recorder */
 #define TICK_NS	       (100 * NS_PER_MS) /* of capture time, between two wire_tick() */
 #define NAP_MAX_NS     (NS_PER_S)	 /* a flag is looked at again after so long */
@@ -57,6 +63,12 @@ void record_wake(struct record *r)
 	atomic_thread_fence(memory_order_seq_cst);
 	if (atomic_load_explicit(&r->recorder_waits, memory_order_relaxed))
 		record_ring(r->work_fd);
+}
+
+void record_wake_if_much(struct record *r)
+{
+	if (ring_used_bytes(r->ring) >= r->config.queue_bytes / WAKE_SHARE)
+		record_wake(r);
 }
 
 /* sink of the decoder, decode only */

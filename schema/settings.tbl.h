@@ -16,7 +16,7 @@ SETTING(netns,            "capture.netns",        LIST,     "",                0
 SETTING(filter_bpf,       "capture.bpf",          TEXT,     "",                0, 4096,                START, "pcap filter that the kernel applies; empty takes TCP and fragments of it, in VLANs too")
 SETTING(buffer,           "capture.buffer",       BYTES,    16 << 20,          2 << 20, 1 << 30,       START, "kernel ring for each interface")
 SETTING(snaplen,          "capture.snaplen",      BYTES,    262144,            68, 262144,            START, "bytes kept of each packet; offloading makes packets of 64 KiB")
-SETTING(poll,             "capture.poll",         DURATION, 10 * NS_PER_MS,    NS_PER_MS, NS_PER_S,   START, "how long the kernel may collect packets before it wakes us")
+SETTING(poll,             "capture.poll",         DURATION, 50 * NS_PER_MS,    NS_PER_MS, NS_PER_S,   START, "how long the kernel may collect packets before it wakes us")
 SETTING(memory_max,       "memory_max",           BYTES,    128 << 20,         32 << 20, INT64_C(64) << 30, START, "ceiling for the whole process, rings included")
 SETTING(flows_max,        "flows_max",            COUNT,    65536,             64, 4194304,           START, "connections followed at once; the idlest makes room")
 SETTING(queue_size,       "queue_size",           BYTES,    16 << 20,          1 << 20, 1 << 30,       START, "exchanges waiting for the recorder")
