@@ -134,6 +134,13 @@ uint64_t exchange_messages(const struct exchange *x, enum protocol protocol, uns
 	return is_it ? x->messages[side] : 0;
 }
 
+enum outcome outcome_of_status(unsigned status)
+{
+	if (status >= 500)
+		return OUTCOME_SERVER_ERROR;
+	return status >= 400 ? OUTCOME_CLIENT_ERROR : OUTCOME_OK;
+}
+
 bool exchange_is_failed(const struct exchange *x)
 {
 	return x->outcome < OUTCOME_COUNT && outcome_is_failed[x->outcome];

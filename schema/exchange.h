@@ -138,6 +138,7 @@ void exchange_split_grpc(struct exchange *x);
 uint64_t exchange_messages(const struct exchange *x, enum protocol protocol, unsigned side);
 
 bool exchange_is_failed(const struct exchange *x); /* what failed() in a filter says */
+enum outcome outcome_of_status(unsigned status);  /* of a whole answer: by the hundreds */
 
 const char *outcome_name(unsigned outcome);   /* "server_error"; "?" when out of range */
 const char *reason_name(unsigned reason);

@@ -129,6 +129,26 @@ void grpc_message_decode(struct span value, struct buf *out)
 	}
 }
 
+bool grpc_is_type(struct span content_type)
+{
+	return span_istarts(content_type, SPAN_LIT("application/grpc")) &&
+	       !span_istarts(content_type, SPAN_LIT("application/grpc-web"));
+}
+
+unsigned grpc_status_parse(struct span value)
+{
+	unsigned n = 0;
+
+	if (value.len == 0 || value.len > 4)
+		return GRPC_UNKNOWN;
+	for (size_t i = 0; i < value.len; i++) {
+		if (value.ptr[i] < '0' || value.ptr[i] > '9')
+			return GRPC_UNKNOWN;
+		n = n * 10 + (unsigned)(value.ptr[i] - '0');
+	}
+	return n;
+}
+
 const char *grpc_status_name(unsigned status)
 {
 	static const char *const names[] = {

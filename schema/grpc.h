@@ -50,5 +50,10 @@ uint64_t grpc_timeout_ns(struct span value);
  * %XX stays as it is
  */
 void grpc_message_decode(struct span value, struct buf *out);
+/* grpc_is_type() - a Content-Type that makes a message gRPC; gRPC-Web is none */
+bool grpc_is_type(struct span content_type);
+/* grpc_status_parse() - the value of grpc-status; GRPC_UNKNOWN when it is no number */
+#define GRPC_UNKNOWN 2
+unsigned grpc_status_parse(struct span value);
 /* grpc_status_name() - "DEADLINE_EXCEEDED" for 4; NULL beyond the 17 that are defined */
 const char *grpc_status_name(unsigned status);

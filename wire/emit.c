@@ -4,7 +4,7 @@
 #include "wire/http2_head.h"
 #include "wire/internal.h"
 #include "wire/redact.h"
-#include "wire/route.h"
+#include "wire/request_facts.h"
 
 /*
  * Theory of operation
@@ -181,53 +181,6 @@ static void put_message(struct wire *w, struct room *r, struct message *m, struc
 	note_length(m, d);
 }
 
-/* what follows scheme://authority of a target in absolute-form */
-static struct span after_authority(struct span target)
-{
-	const uint8_t *scheme = memmem(target.ptr, MIN(target.len, (size_t)16), "://", 3), *slash;
-
-	if (!scheme)
-		return target;
-	target = span_from(target, (size_t)(scheme - target.ptr) + 3);
-	slash = target.len ? memchr(target.ptr, '/', target.len) : NULL;
-	return span_from(target, slash ? (size_t)(slash - target.ptr) : target.len);
-}
-
-/* RFC 9112 3.2: the path of origin-form and absolute-form; other forms stand for themselves */
-static struct span path_of(struct span target)
-{
-	const uint8_t *end;
-
-	if (target.len && target.ptr[0] != '/')
-		target = after_authority(target);
-	if (target.len == 0)
-		return target;
-	end = memchr(target.ptr, '?', target.len);
-	target.len = end ? (size_t)(end - target.ptr) : target.len;
-	end = target.len ? memchr(target.ptr, '#', target.len) : NULL;
-	return (struct span){target.ptr, end ? (size_t)(end - target.ptr) : target.len};
-}
-
-static struct span target_path(const struct http1_head *info, struct span head)
-{
-	struct span target = http1_span(head, info->target);
-
-	return info->is_connect ? target : path_of(target);
-}
-
-static void fill_request(struct exchange *x, const struct http1_head *info)
-{
-	struct span head = x->request.head;
-
-	x->method = span_of(head.ptr, info->method_len);
-	x->target = http1_span(head, info->target);
-	x->host = http1_span(head, info->host);
-	x->path = target_path(info, head);
-	x->route = x->path;
-	x->trace_id = http1_span(head, info->trace_id);
-	x->replay_of = http1_span(head, info->replay_of);
-}
-
 static uint64_t anomalies_of(const struct pair *p)
 {
 	const struct conn *c = p->owner->c;
@@ -260,7 +213,7 @@ static void fill_exchange(struct exchange *x, const struct pair *p, const struct
 	x->src = conn_endpoint(c, client);
 	x->dst = conn_endpoint(c, !client);
 	if (is_asked)
-		fill_request(x, &request->info);
+		request_facts(x, &request->info);
 	if (draft_has_begun(&p->response))
 		x->status = p->response.info.status;
 	for (unsigned side = 0; side < 2; side++)
@@ -283,21 +236,9 @@ static void count_secrets(struct wire *w, struct exchange *x, const struct plan 
 	counter_add(w->counters, COUNTER_REDACTIONS, n);
 }
 
-/* The route, made from the path before it is known where the path will lie. */
-struct route {
-	uint8_t text[ROUTE_BYTES_MAX];
-	size_t len;
-	bool is_path; /* nothing in it is variable */
-};
-
-static void make_route(struct route *r, struct wire *w, const struct draft *d)
+static void make_route(struct request_route *r, struct wire *w, const struct draft *d)
 {
-	struct span path = {0};
-
-	if (draft_has_begun(d))
-		path = target_path(&d->info, draft_head(d, w));
-	r->len = d->info.is_connect ? 0 : route_of(path, r->text);
-	r->is_path = d->info.is_connect || span_eq(path, span_of(r->text, r->len));
+	request_route_of(r, &d->info, draft_has_begun(d) ? draft_head(d, w) : (struct span){0});
 }
 
 void emit_pair(const struct pair *p, enum outcome outcome, enum reason reason)
@@ -307,7 +248,7 @@ void emit_pair(const struct pair *p, enum outcome outcome, enum reason reason)
 	struct plan request = make_plan(w, &p->request, HTTP1_REQUEST, is_certain);
 	struct plan response = make_plan(w, &p->response, HTTP1_RESPONSE, is_certain);
 	struct exchange *x;
-	struct route route;
+	struct request_route route;
 	struct room room;
 
 	make_route(&route, w, &p->request);

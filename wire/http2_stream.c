@@ -98,7 +98,6 @@ static const uint8_t grpc_status_of_code[] = {
 #define DEADLINE_SLACK_NS      (5 * NS_PER_MS)
 #define GRPC_CANCELLED         1
 #define GRPC_DEADLINE_EXCEEDED 4
-#define GRPC_UNKNOWN           2
 
 static bool is_status_unknown(const struct h2_stream *x)
 {
@@ -131,11 +130,7 @@ static enum outcome outcome_of(const struct h2_stream *x, enum reason reason)
 	}
 	if (!has_response(x) || is_status_unknown(x))
 		return OUTCOME_INCOMPLETE;
-	if (status >= 500)
-		return OUTCOME_SERVER_ERROR;
-	if (status >= 400)
-		return OUTCOME_CLIENT_ERROR;
-	return x->pair.grpc_status > 0 ? OUTCOME_GRPC_ERROR : OUTCOME_OK;
+	return status < 400 && x->pair.grpc_status > 0 ? OUTCOME_GRPC_ERROR : outcome_of_status(status);
 }
 
 static enum reason why(const struct h2_stream *x, enum reason reason)
@@ -194,26 +189,6 @@ struct h2_stream *h2_stream_open(struct h2_streams *s, uint32_t id)
 
 /* --- gRPC --- */
 
-static bool is_grpc_type(struct span type)
-{
-	return span_istarts(type, SPAN_LIT("application/grpc")) &&
-	       !span_istarts(type, SPAN_LIT("application/grpc-web"));
-}
-
-static int parse_status(struct span value)
-{
-	unsigned n = 0;
-
-	if (value.len == 0 || value.len > 4)
-		return GRPC_UNKNOWN;
-	for (size_t i = 0; i < value.len; i++) {
-		if (value.ptr[i] < '0' || value.ptr[i] > '9')
-			return GRPC_UNKNOWN;
-		n = n * 10 + (unsigned)(value.ptr[i] - '0');
-	}
-	return (int)n;
-}
-
 /* Joined late, the content type may not be known: this may be a call. */
 static bool may_be_grpc(const struct h2_stream *x)
 {
@@ -231,7 +206,7 @@ static void note_grpc_status(struct h2_stream *x, struct span status, bool is_tr
 		return;
 	if (status.ptr) {
 		x->pair.protocol = PROTOCOL_GRPC;
-		x->pair.grpc_status = (int16_t)parse_status(status);
+		x->pair.grpc_status = (int16_t)grpc_status_parse(status);
 	} else if (is_trailers && !are_known) {
 		x->has_unknown_status = true;
 	}
@@ -277,7 +252,7 @@ void h2_stream_request(struct h2_streams *s, struct h2_stream *x, struct span he
 	x->pair.sequence = s->pairs.c->sequence++;
 	counter_add(n, COUNTER_REQUESTS_IN, 1);
 	counter_add(n, COUNTER_REQUESTS_OPEN, 1);
-	if (is_grpc_type(http1_span(head, info->content_type))) {
+	if (grpc_is_type(http1_span(head, info->content_type))) {
 		x->pair.protocol = PROTOCOL_GRPC;
 		x->pair.grpc_timeout_ns = grpc_timeout_ns(grpc->timeout);
 	}
@@ -289,7 +264,7 @@ void h2_stream_response(struct h2_streams *s, struct h2_stream *x, struct span h
 	begin_message(s, x, true, head, info, ts_ns);
 	s->pairs.has_response_bytes = true;
 	list_remove(&x->pair.pending);
-	if (!has_request(x) && is_grpc_type(http1_span(head, info->content_type)))
+	if (!has_request(x) && grpc_is_type(http1_span(head, info->content_type)))
 		x->pair.protocol = PROTOCOL_GRPC;
 	/* to gRPC, streaming both ways is no anomaly */
 	if (has_request(x) && !x->pair.request.is_over && !may_be_grpc(x) &&

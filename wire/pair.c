@@ -95,13 +95,6 @@ static bool has_request(const struct pair *p)
 
 /* --- how it ended --- */
 
-static enum outcome outcome_of_status(unsigned status)
-{
-	if (status >= 500)
-		return OUTCOME_SERVER_ERROR;
-	return status >= 400 ? OUTCOME_CLIENT_ERROR : OUTCOME_OK;
-}
-
 static enum outcome outcome_of_reason(enum reason reason, enum outcome otherwise)
 {
 	switch (reason) {
