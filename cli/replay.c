@@ -32,15 +32,27 @@ struct replay_args {
 	double rate;
 	uint64_t concurrency, loops, details;
 	uint64_t duration_ns, max_gap_ns, timeout_ns;
+	const char *ca, *cert, *key, *server_name;
+	bool is_insecure;
 	bool has_target_host, has_no_defaults, allows_unsafe, is_dry, is_sure, spins;
 	unsigned form;
 };
 
 static const struct option_row replay_options[] = {
 	{.name = "to", .kind = OPTION_TEXT, OPTION_AT(struct replay_args, to), .value = "URL",
-	 .what = "where requests go: http://HOST:PORT"},
+	 .what = "where requests go: http://HOST:PORT, or https:// for TLS"},
 	{.name = "map", .kind = OPTION_TEXTS, OPTION_AT(struct replay_args, maps), .value = "SERVICE=URL",
 	 .what = "where requests to this service, pod or host go; may be given again"},
+	{.name = "ca", .kind = OPTION_TEXT, OPTION_AT(struct replay_args, ca), .value = "FILE",
+	 .what = "certificates (PEM) that are trusted in the place of the system's"},
+	{.name = "cert", .kind = OPTION_TEXT, OPTION_AT(struct replay_args, cert), .value = "FILE",
+	 .what = "our certificate (PEM), for targets that ask for one"},
+	{.name = "key", .kind = OPTION_TEXT, OPTION_AT(struct replay_args, key), .value = "FILE",
+	 .what = "its key (PEM), when it is not in the same file"},
+	{.name = "tls-server-name", .kind = OPTION_TEXT, OPTION_AT(struct replay_args, server_name),
+	 .value = "NAME", .what = "expect this name in the target's certificate, and ask for it (SNI)"},
+	{.name = "insecure", .kind = OPTION_FLAG, OPTION_AT(struct replay_args, is_insecure),
+	 .what = "do not verify the target's certificate"},
 	SINCE_OPTIONS(struct replay_args, query),
 	{.name = "limit", .letter = 'n', .kind = OPTION_COUNT,
 	 OPTION_AT(struct replay_args, query.limit), .value = "COUNT", .fallback = "0",
@@ -202,6 +214,8 @@ static int read_config(struct session *s, struct err *e)
 	c->rules.allows_unsafe = a->allows_unsafe;
 	c->edits.has_target_host = a->has_target_host;
 	c->spins = a->spins;
+	c->tls = (struct tls_config){.ca_file = a->ca, .cert_file = a->cert, .key_file = a->key,
+				     .server_name = a->server_name, .is_insecure = a->is_insecure};
 	c->is_stopped = cli_is_interrupted;
 	if (r == 0)
 		r = read_speed(a->speed, &c->schedule.speed, e);
@@ -487,6 +501,8 @@ static int wet_run(struct session *s, const struct replay_source *source, struct
 	if (s->args->form == FORM_JUNIT && junit_open(&s->junit, e) < 0)
 		return cli_fail(s->cli, e);
 	allow_files();
+	if (s->args->is_insecure)
+		cli_note("--insecure: certificates of targets are NOT verified; anybody may be answering");
 	if (s->args->form == FORM_JSON)
 		begin_json(s);
 	r = replay_run(&s->config, source, &s->plan, on_result, s, &s->summary, e);

@@ -44,7 +44,7 @@ void replay_view_entry(const struct replay_view *v, struct buf *out, const struc
 	buf_add_fmt(out, "%+10.3fs  ", (double)entry->at_ns / (double)NS_PER_S);
 	add_request(out, x);
 	buf_add_fmt(out, "  connection %u to %s\n", entry->link,
-		    p->targets->list[p->links[entry->link].target].authority);
+		    p->targets->list[p->links[entry->link].target].shown);
 }
 
 static void add_skips(struct buf *out, const uint64_t skips[SKIP_COUNT], const char *indent)
@@ -71,7 +71,7 @@ void replay_view_plan(const struct replay_view *v, struct buf *out, const struct
 	}
 	buf_add_char(out, '\n');
 	for (uint16_t i = 0; i < t->count; i++)
-		buf_add_fmt(out, "  to %s%s%s\n", t->list[i].authority,
+		buf_add_fmt(out, "  to %s%s%s\n", t->list[i].shown,
 			    t->list[i].name[0] ? ": " : "", t->list[i].name);
 	if (p->count > p->send_count)
 		buf_add_str(out, "not sent:\n");
@@ -234,6 +234,10 @@ static void add_traffic(struct buf *out, const struct replay_summary *s)
 		    (unsigned long long)s->client.connections);
 	if (s->client.reconnects)
 		buf_add_fmt(out, " (%llu anew)", (unsigned long long)s->client.reconnects);
+	if (s->client.tls_handshakes)
+		buf_add_fmt(out, ", %llu TLS handshakes (%llu resumed)",
+			    (unsigned long long)s->client.tls_handshakes,
+			    (unsigned long long)s->client.tls_resumed);
 	buf_add_char(out, '\n');
 	if (s->client.retries)
 		buf_add_fmt(out, "%llu safe requests were sent again because their connection had been closed\n",

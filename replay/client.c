@@ -46,7 +46,7 @@ const char *miss_what(unsigned miss)
 	return miss < MISS_COUNT ? miss_whats[miss] : "?";
 }
 
-static bool open_fds(struct client *c, struct err *e)
+static int open_fds(struct client *c, struct err *e)
 {
 	/* edge-triggered: it need not be read, setting it again is enough */
 	struct epoll_event ev = {.events = EPOLLIN | EPOLLET, .data.ptr = &c->timer_fd};
@@ -54,16 +54,23 @@ static bool open_fds(struct client *c, struct err *e)
 	c->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	c->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
 	if (c->epoll_fd < 0 || c->timer_fd < 0 ||
-	    epoll_ctl(c->epoll_fd, EPOLL_CTL_ADD, c->timer_fd, &ev) < 0) {
-		(void)err_set(e, -errno, "cannot make an epoll and a timer: %s", strerror(errno));
-		return false;
-	}
-	return true;
+	    epoll_ctl(c->epoll_fd, EPOLL_CTL_ADD, c->timer_fd, &ev) < 0)
+		return err_set(e, -errno, "cannot make an epoll and a timer: %s", strerror(errno));
+	return 0;
+}
+
+static bool wants_tls(const struct targets *targets)
+{
+	for (uint16_t i = 0; i < targets->count; i++)
+		if (targets->list[i].is_tls)
+			return true;
+	return false;
 }
 
 int client_open(const struct client_config *config, struct client **c_out, struct err *e)
 {
 	AUTO(client) c = calloc(1, sizeof(*c));
+	int r;
 
 	if (!c)
 		return err_set(e, -ENOMEM, "out of memory");
@@ -79,10 +86,12 @@ int client_open(const struct client_config *config, struct client **c_out, struc
 	if (!c->scratch || !c->links)
 		return err_set(e, -ENOMEM, "out of memory for %zu connections",
 			       config->plan->link_count);
-	if (!open_fds(c, e))
-		return e->code;
-	*c_out = TAKE(c);
-	return 0;
+	r = open_fds(c, e);
+	if (r == 0 && wants_tls(config->targets))
+		r = tls_new(config->tls, config->targets->count, &c->tls, e);
+	if (r == 0)
+		*c_out = TAKE(c);
+	return r;
 }
 
 static void free_items(struct list *items)
@@ -120,6 +129,7 @@ void client_close(struct client *c)
 		(void)close(c->timer_fd);
 	if (c->epoll_fd >= 0)
 		(void)close(c->epoll_fd);
+	tls_free(c->tls);
 	free(c->links);
 	free(c->scratch);
 	free(c);
@@ -127,7 +137,7 @@ void client_close(struct client *c)
 
 static int probe(struct client *c, uint16_t i)
 {
-	struct pollfd p = {.fd = link_open_socket(&c->config.targets->list[i]), .events = POLLOUT};
+	struct pollfd p = {.fd = transport_socket(&c->config.targets->list[i]), .events = POLLOUT};
 	int error = 0;
 	socklen_t len = sizeof(error);
 	int ready;
@@ -152,7 +162,7 @@ int client_probe(struct client *c, struct err *e)
 
 		if (r < 0)
 			return err_set(e, r, "target %s cannot be reached: %s",
-				       c->config.targets->list[i].authority, strerror(-r));
+				       c->config.targets->list[i].shown, strerror(-r));
 	}
 	return 0;
 }
@@ -175,7 +185,7 @@ static struct link *link_at(struct client *c, uint32_t number)
 	l = calloc(1, sizeof(*l));
 	if (!l)
 		return NULL;
-	l->fd = -1;
+	transport_init(&l->transport);
 	l->number = number;
 	l->is_http2 = c->config.plan->links[number].is_http2;
 	l->left = (uint64_t)c->config.plan->links[number].count * c->config.loops;
@@ -242,10 +252,17 @@ static void serve_ready(struct client *c)
 	}
 }
 
+static enum miss miss_of_timeout(const struct link *l)
+{
+	if (l->state == LINK_OPEN)
+		return MISS_TIMEOUT;
+	return l->transport.is_connected ? MISS_TLS_FAILED : MISS_UNREACHABLE;
+}
+
 /* those before the late one on this link are older, hence no longer here: it is the first */
 static void give_up_first(struct client *c, struct link *l)
 {
-	link_miss_first(c, l, l->state == LINK_OPEN ? MISS_TIMEOUT : MISS_UNREACHABLE, ETIMEDOUT);
+	link_miss_first(c, l, miss_of_timeout(l), ETIMEDOUT);
 	l->answer.is_begun = false;
 	link_lose(c, l, MISS_CLOSED, 0);
 }

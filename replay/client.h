@@ -28,6 +28,7 @@ struct client_result {
 	uint8_t miss;                /* enum miss: why there is none */
 	int error;                   /* errno behind it, 0 if none */
 	uint32_t h2_error;           /* code of RST_STREAM behind it (RFC 9113 7), 0 if none */
+	const char *detail;          /* a few words more about miss, NULL if there are none; they last */
 	uint64_t answer_bytes;       /* what came of it all the same */
 };
 typedef void client_result_fn(void *ctx, const struct client_result *result);
@@ -35,6 +36,7 @@ typedef void client_result_fn(void *ctx, const struct client_result *result);
 struct client_config {
 	const struct targets *targets; /* borrowed */
 	const struct plan *plan;       /* borrowed: its links */
+	const struct tls_config *tls;  /* borrowed for client_open(); used where a target wants TLS */
 	uint32_t loops;                /* a link is closed after its last exchange of the last loop */
 	uint32_t concurrency;          /* requests in flight at most */
 	uint32_t sockets_max;          /* idle connections beyond this are closed, longest idle first */
@@ -47,6 +49,8 @@ struct client_stats {
 	uint64_t connections;   /* made */
 	uint64_t reconnects;    /* of those, because the target (or sockets_max) had closed the one before */
 	uint64_t retries;       /* requests sent again: safe ones on a reused connection that was dead */
+	uint64_t tls_handshakes; /* that succeeded */
+	uint64_t tls_resumed;   /* of those, with a session of an earlier one */
 	uint64_t unasked;       /* times bytes came that answer no request */
 	uint64_t bytes_out, bytes_in;
 	uint64_t held;          /* requests that had to wait because concurrency was reached */
@@ -54,7 +58,9 @@ struct client_stats {
 };
 
 struct client;
+struct tls_config; /* replay/tls.h */
 
+/* client_open() - @e: also what tls_new() finds wrong */
 int client_open(const struct client_config *config, struct client **c_out, struct err *e) MUST_USE;
 void client_close(struct client *c); /* frees items without a word: client_cancel() first */
 AUTO_DEFINE(client, client_close)

@@ -5,7 +5,6 @@
 #include <nghttp2/nghttp2.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
-#include <unistd.h>
 
 #include "lib/clock.h"
 #include "replay/http2_answer.h"
@@ -257,8 +256,8 @@ static void flush(struct client *c, struct link *l)
 			fill_out(h);
 		if (h->out.len == 0)
 			break;
-		n = send(l->fd, h->out.ptr + h->out_sent, h->out.len - h->out_sent, MSG_NOSIGNAL);
-		if (n < 0 && errno != EAGAIN && errno != EINTR)
+		n = transport_send(&l->transport, span_from(buf_span(&h->out), h->out_sent));
+		if (n < 0 && n != -EAGAIN)
 			break; /* answers may lie there all the same: reading will tell */
 		if (n > 0) {
 			h->out_sent += (size_t)n;
@@ -417,18 +416,19 @@ static bool read_some(struct client *c, struct link *l)
 	struct http2_session *h = l->http2;
 
 	for (unsigned i = 0; i < READS_MAX; i++) {
-		ssize_t n = recv(l->fd, c->scratch, CLIENT_SCRATCH_BYTES, 0);
+		ssize_t n = transport_recv(&l->transport, c->scratch, CLIENT_SCRATCH_BYTES);
 
-		if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		if (n == -EAGAIN)
 			return true;
 		if (n <= 0) {
-			lose(c, l, n < 0 ? MISS_RESET : MISS_CLOSED, n < 0 ? errno : 0);
+			lose(c, l, n < 0 ? link_miss_of(l, MISS_RESET) : MISS_CLOSED,
+			     n < 0 && !l->transport.fault ? (int)-n : 0);
 			return false;
 		}
 		c->stats.bytes_in += (uint64_t)n;
 		h->has_received = true;
 		h->is_garbage |= nghttp2_session_mem_recv(h->ng, c->scratch, (size_t)n) != n;
-		if (n < CLIENT_SCRATCH_BYTES || h->is_garbage)
+		if ((n < CLIENT_SCRATCH_BYTES && !l->transport.has_ended) || h->is_garbage)
 			return true;
 	}
 	return true;

@@ -2,11 +2,8 @@
 #include "replay/client_link.h"
 
 #include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
-#include <unistd.h>
 
 #include "lib/clock.h"
 #include "replay/client_http2.h"
@@ -43,40 +40,20 @@ void link_watch(struct client *c, struct link *l, bool wants_out)
 	struct epoll_event ev = {.events = wants_out ? EPOLLOUT | EPOLLIN : EPOLLIN, .data.ptr = l};
 
 	if (l->wants_out != wants_out)
-		(void)epoll_ctl(c->epoll_fd, EPOLL_CTL_MOD, l->fd, &ev);
+		(void)epoll_ctl(c->epoll_fd, EPOLL_CTL_MOD, l->transport.fd, &ev);
 	l->wants_out = wants_out;
 }
 
 void link_disconnect(struct client *c, struct link *l)
 {
-	if (l->fd >= 0) {
-		(void)close(l->fd);
+	if (l->transport.fd >= 0)
 		c->sockets--;
-	}
+	transport_close(&l->transport);
 	list_remove(&l->idle);
 	http2_close(l);
 	answer_reset(&l->answer);
-	l->fd = -1;
 	l->state = LINK_CLOSED;
 	l->is_ending = l->is_used = false;
-}
-
-int link_open_socket(const struct target *t)
-{
-	static const int on = 1;
-	int fd = socket(t->address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-
-	if (fd < 0)
-		return -errno;
-	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	if (connect(fd, (const struct sockaddr *)&t->address, t->address_bytes) < 0 &&
-	    errno != EINPROGRESS) {
-		int r = -errno;
-
-		(void)close(fd);
-		return r;
-	}
-	return fd;
 }
 
 static void make_socket_room(struct client *c)
@@ -87,41 +64,74 @@ static void make_socket_room(struct client *c)
 		link_disconnect(c, CONTAINER_OF(n, struct link, idle));
 }
 
+/* a connection that client_probe() left, or a new one. Return: its descriptor, or a negative errno. */
+static int take_socket(struct client *c, struct link *l)
+{
+	int *spare = &c->spare[c->config.plan->links[l->number].target];
+	int fd = *spare;
+
+	if (fd >= 0) {
+		l->is_used = clock_mono_ns() - c->probed_ns > SPARE_FRESH_NS;
+		*spare = -1;
+		return fd;
+	}
+	fd = transport_socket(target_at(c, l));
+	if (fd < 0)
+		return fd;
+	c->stats.connections++;
+	c->sockets++;
+	return fd;
+}
+
+static int begin_transport(struct client *c, struct link *l, int fd)
+{
+	struct epoll_event ev = {.events = EPOLLOUT | EPOLLIN, .data.ptr = l};
+	const struct target *target = target_at(c, l);
+	int r = transport_begin(&l->transport, fd, target->is_tls ? c->tls : NULL, target,
+				c->config.plan->links[l->number].target, l->is_http2);
+
+	if (r == 0 && epoll_ctl(c->epoll_fd, EPOLL_CTL_ADD, fd, &ev) < 0)
+		r = -errno;
+	return r;
+}
+
 /* Return: 0, or a negative errno with the link closed */
 int link_connect(struct client *c, struct link *l)
 {
-	uint16_t target = c->config.plan->links[l->number].target;
-	struct epoll_event ev = {.events = EPOLLOUT | EPOLLIN, .data.ptr = l};
+	int fd, r;
 
 	make_socket_room(c);
-	if (c->spare[target] >= 0) {
-		l->fd = c->spare[target];
-		l->is_used = clock_mono_ns() - c->probed_ns > SPARE_FRESH_NS;
-		c->spare[target] = -1;
-	} else {
-		l->fd = link_open_socket(target_at(c, l));
-		if (l->fd < 0)
-			return l->fd;
-		c->stats.connections++;
-		c->sockets++;
+	fd = take_socket(c, l);
+	if (fd < 0)
+		return fd;
+	r = begin_transport(c, l, fd);
+	if (r < 0) {
+		c->sockets -= l->transport.fd < 0; /* else link_disconnect() counts it */
+		link_disconnect(c, l);
+		return r;
 	}
 	l->state = LINK_CONNECTING;
 	l->wants_out = true;
 	c->stats.reconnects += l->was_open;
 	l->was_open = true;
 	answer_reset(&l->answer);
-	if (epoll_ctl(c->epoll_fd, EPOLL_CTL_ADD, l->fd, &ev) < 0) {
-		int r = -errno;
-
-		link_disconnect(c, l);
-		return r;
-	}
 	return 0;
 }
 
 static enum miss miss_of_connect(int error)
 {
 	return error == ECONNREFUSED ? MISS_REFUSED : MISS_UNREACHABLE;
+}
+
+enum miss link_miss_of(const struct link *l, enum miss otherwise)
+{
+	static const uint8_t misses[] = {
+		[TRANSPORT_UNTRUSTED] = MISS_TLS_UNTRUSTED, [TRANSPORT_EXPIRED] = MISS_TLS_EXPIRED,
+		[TRANSPORT_WRONG_HOST] = MISS_TLS_WRONG_HOST, [TRANSPORT_ALPN] = MISS_TLS_ALPN,
+		[TRANSPORT_TLS] = MISS_TLS_FAILED,
+	};
+
+	return l->transport.fault ? (enum miss)misses[l->transport.fault] : otherwise;
 }
 
 /* ---- results ---- */
@@ -134,6 +144,7 @@ void link_finish(struct client *c, struct link *l, struct item *item, const stru
 		.answer = miss == MISS_NONE ? answer : NULL,
 		.miss = (uint8_t)miss,
 		.error = error,
+		.detail = link_miss_of(l, MISS_NONE) == miss ? l->transport.detail : NULL,
 		.h2_error = answer ? answer->h2_error : 0,
 		.answer_bytes = answer ? answer->bytes : 0,
 	};
@@ -240,8 +251,8 @@ static bool write_some(struct client *c, struct link *l)
 
 	if (item->sent_ns == 0)
 		item->sent_ns = clock_mono_ns();
-	n = send(l->fd, item->bytes.ptr + l->sent, item->bytes.len - l->sent, MSG_NOSIGNAL);
-	if (n < 0 && errno != EAGAIN && errno != EINTR) {
+	n = transport_send(&l->transport, span_from(item->bytes, l->sent));
+	if (n < 0 && n != -EAGAIN) {
 		/* an answer may lie there all the same (RFC 9112 9.5): reading will tell */
 		l->is_ending = true;
 		link_watch(c, l, false);
@@ -342,7 +353,7 @@ void link_rest(struct client *c, struct link *l)
 		free(l);
 		return;
 	}
-	if (l->fd >= 0 && list_is_empty(&l->idle))
+	if (l->transport.fd >= 0 && list_is_empty(&l->idle))
 		list_append(&c->idle, &l->idle);
 }
 
@@ -404,13 +415,13 @@ static void closed_by_target(struct client *c, struct link *l, int error)
 		link_disconnect(c, l);
 		return;
 	}
-	if (error == 0 && answer_close(&l->answer) == ANSWER_DONE) {
+	if (error == 0 && !l->transport.was_cut && answer_close(&l->answer) == ANSWER_DONE) {
 		l->answer.ends_connection = true;
 		(void)answered(c, l);
 		return;
 	}
 	if (error)
-		link_lose(c, l, MISS_RESET, error);
+		link_lose(c, l, link_miss_of(l, MISS_RESET), l->transport.fault ? 0 : error);
 	else
 		link_lose(c, l, has_begun ? MISS_CLOSED_EARLY : MISS_CLOSED, 0);
 }
@@ -418,33 +429,37 @@ static void closed_by_target(struct client *c, struct link *l, int error)
 static void read_some(struct client *c, struct link *l)
 {
 	for (unsigned i = 0; i < READS_MAX; i++) {
-		ssize_t n = recv(l->fd, c->scratch, CLIENT_SCRATCH_BYTES, 0);
+		ssize_t n = transport_recv(&l->transport, c->scratch, CLIENT_SCRATCH_BYTES);
 
-		if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		if (n == -EAGAIN)
 			return;
 		if (n <= 0) {
-			closed_by_target(c, l, n < 0 ? errno : 0);
+			closed_by_target(c, l, (int)-n);
 			return;
 		}
 		c->stats.bytes_in += (uint64_t)n;
-		if (!take_bytes(c, l, span_of(c->scratch, (size_t)n)) || n < CLIENT_SCRATCH_BYTES)
+		if (!take_bytes(c, l, span_of(c->scratch, (size_t)n)))
+			return;
+		if (n < CLIENT_SCRATCH_BYTES && !l->transport.has_ended)
 			return;
 	}
 }
 
+static void fail_connect(struct client *c, struct link *l)
+{
+	int error = l->transport.fault ? 0 : l->transport.error;
+	enum miss miss = link_miss_of(l, miss_of_connect(error));
+
+	link_disconnect(c, l);
+	if (!list_is_empty(&l->flying))
+		link_miss_first(c, l, miss, error);
+}
+
 static void end_connect(struct client *c, struct link *l)
 {
-	int error = 0;
-	socklen_t len = sizeof(error);
-
-	(void)getsockopt(l->fd, SOL_SOCKET, SO_ERROR, &error, &len);
-	if (error) {
-		link_disconnect(c, l);
-		if (!list_is_empty(&l->flying))
-			link_miss_first(c, l, miss_of_connect(error), error);
-		return;
-	}
 	l->state = LINK_OPEN;
+	c->stats.tls_handshakes += l->transport.tls != NULL;
+	c->stats.tls_resumed += l->transport.is_resumed;
 	link_watch(c, l, false);
 	if (l->is_http2)
 		http2_open(c, l);
@@ -452,12 +467,22 @@ static void end_connect(struct client *c, struct link *l)
 		(void)write_some(c, l);
 }
 
+static void advance(struct client *c, struct link *l)
+{
+	switch (transport_advance(&l->transport)) {
+	case TRANSPORT_WAITS_IN: link_watch(c, l, false); break;
+	case TRANSPORT_WAITS_OUT: link_watch(c, l, true); break;
+	case TRANSPORT_FAILED: fail_connect(c, l); break;
+	case TRANSPORT_OPEN: end_connect(c, l); break;
+	}
+}
+
 void link_event(struct client *c, struct link *l, uint32_t events)
 {
 	if (l->state == LINK_CLOSED)
 		return; /* closed for want of room within this batch */
-	if (l->state == LINK_CONNECTING && (events & (EPOLLOUT | EPOLLERR | EPOLLHUP)))
-		end_connect(c, l);
+	if (l->state == LINK_CONNECTING)
+		advance(c, l);
 	else if (l->state == LINK_OPEN && (events & EPOLLOUT) && l->under_way &&
 		 write_some(c, l))
 		link_watch(c, l, false);

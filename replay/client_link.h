@@ -3,6 +3,7 @@
 #pragma once
 
 #include "replay/client.h"
+#include "replay/transport.h"
 
 #define CLIENT_SCRATCH_BYTES (256 * 1024)
 
@@ -15,7 +16,7 @@ struct link {
 	struct list flying; /* items sent, in order of their answers; the last may be under way */
 	uint32_t number;    /* index into plan.links */
 	uint64_t left;      /* items still to come or to be answered */
-	int fd;
+	struct transport transport;
 	struct http2_session *http2; /* open, and spoken; NULL for HTTP/1 */
 	bool is_http2;      /* as recorded: plan_link */
 	uint8_t state;      /* enum link_state */
@@ -34,6 +35,7 @@ struct client {
 	int epoll_fd, timer_fd;
 	uint64_t timer_ns;    /* what timer_fd is set to; 0: it is not running */
 	struct link **links;  /* [plan.link_count], NULL while nothing is asked of it */
+	struct tls *tls;      /* NULL: no target wants it */
 	int spare[TARGET_MAX]; /* connections of client_probe(); -1 */
 	uint64_t probed_ns;
 	struct list ready;    /* links that wait for a slot */
@@ -45,8 +47,6 @@ struct client {
 	uint8_t *scratch;
 };
 
-/* link_open_socket() - a connection to @t begins. Return: its descriptor, or a negative errno. */
-int link_open_socket(const struct target *t);
 /* link_connect() - Return: 0, or a negative errno with the link closed */
 int link_connect(struct client *c, struct link *l);
 void link_disconnect(struct client *c, struct link *l);
@@ -60,6 +60,8 @@ void link_event(struct client *c, struct link *l, uint32_t events);
 void link_watch(struct client *c, struct link *l, bool wants_out);
 /* link_body_max() - so much of an answer's body is kept */
 size_t link_body_max(const struct item *item);
+/* link_miss_of() - what the transport says went wrong with TLS, or @otherwise */
+enum miss link_miss_of(const struct link *l, enum miss otherwise);
 /* link_finish() - hand out a result; @item is in no list any more. @answer: whole or in part; NULL: none */
 void link_finish(struct client *c, struct link *l, struct item *item, const struct answer *answer,
 		 enum miss miss, int error);

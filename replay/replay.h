@@ -15,6 +15,7 @@
 #include "replay/plan.h"
 #include "replay/request.h"
 #include "replay/source.h"
+#include "replay/tls.h"
 
 enum verdict {
 #define VERDICT(NAME, name, what) VERDICT_##NAME,
@@ -30,6 +31,7 @@ struct replay_config {
 	struct schedule_config schedule;
 	struct plan_rules rules;
 	struct targets targets;
+	struct tls_config tls;            /* for targets that want TLS; its texts are borrowed */
 	struct request_edits edits;
 	const struct ignore *ignore;      /* borrowed: what makes no difference */
 	uint32_t concurrency;             /* requests in flight at most */
@@ -52,6 +54,7 @@ struct replay_result {
 	uint8_t skip;             /* enum skip, where skipped */
 	uint8_t miss;             /* enum miss, where no_answer */
 	int error;                /* errno behind miss, 0 if none */
+	const char *detail;       /* a few words more about miss; NULL: none */
 	uint32_t h2_error;        /* code of RST_STREAM behind it (RFC 9113 7), 0 if none */
 	int grpc_status;          /* of the answer; -1 without one */
 	bool is_still_failing;    /* failed when recorded, fails now */

@@ -28,6 +28,8 @@ void report_why(struct buf *out, const struct replay_result *result)
 		buf_add_fmt(out, "%s: %s", miss_name(result->miss), miss_what(result->miss));
 	if (result->error)
 		buf_add_fmt(out, " (%s)", strerror(result->error));
+	if (result->detail)
+		buf_add_fmt(out, " (%s)", result->detail);
 	if (result->h2_error)
 		buf_add_fmt(out, " (%s)", nghttp2_http2_strerror(result->h2_error));
 	if (result->verdict == VERDICT_NO_ANSWER && result->answer_bytes)
@@ -53,7 +55,7 @@ static void add_targets(struct json *j, const struct targets *targets)
 		json_object_begin(j);
 		if (targets->list[i].name[0])
 			json_key_str(j, "service", targets->list[i].name);
-		json_key_str(j, "to", targets->list[i].authority);
+		json_key_str(j, "to", targets->list[i].shown);
 		json_object_end(j);
 	}
 	json_array_end(j);
@@ -92,7 +94,7 @@ void report_entry_json(struct json *j, const struct plan *p, const struct plan_e
 	} else {
 		key_ms(j, "at_ms", entry->at_ns);
 		json_key_u64(j, "connection", entry->link);
-		json_key_str(j, "to", p->targets->list[p->links[entry->link].target].authority);
+		json_key_str(j, "to", p->targets->list[p->links[entry->link].target].shown);
 	}
 	json_object_end(j);
 }
@@ -225,6 +227,8 @@ static void add_traffic(struct json *j, const struct replay_summary *s)
 	json_key_u64(j, "bytes_received", s->client.bytes_in);
 	json_key_u64(j, "connections", s->client.connections);
 	json_key_u64(j, "reconnects", s->client.reconnects);
+	json_key_u64(j, "tls_handshakes", s->client.tls_handshakes);
+	json_key_u64(j, "tls_resumed", s->client.tls_resumed);
 	json_key_u64(j, "retried", s->client.retries);
 	json_key_u64(j, "unasked_answers", s->client.unasked);
 	json_key_u64(j, "held_back", s->client.held);

@@ -187,6 +187,7 @@ struct head_writer {
 	struct buf *out;
 	const struct request_edits *edits;
 	struct span host;             /* ptr NULL: it stays */
+	bool is_tls;                  /* of the target: what HTTP/2 calls :scheme */
 	const char *line_end;
 	bool is_set[REQUEST_EDITS_MAX]; /* set[i] is written */
 };
@@ -235,14 +236,17 @@ static void write_line(struct head_writer *w, const struct header_iter *it)
 		return;
 	if (w->host.ptr && is_host(it->name))
 		write_header(w, it->name, w->host);
+	else if (w->is_tls && span_eq(it->name, SPAN_LIT(":scheme")))
+		write_header(w, it->name, SPAN_LIT("https"));
 	else
 		buf_add_span(w->out, it->line);
 }
 
 static void write_changed_head(struct buf *out, struct span head, const struct request_edits *edits,
-			       struct span host, const char *line_end)
+			       struct span host, bool is_tls, const char *line_end)
 {
-	struct head_writer w = {.out = out, .edits = edits, .host = host, .line_end = line_end};
+	struct head_writer w = {
+		.out = out, .edits = edits, .host = host, .is_tls = is_tls, .line_end = line_end};
 	struct header_iter it = {.rest = head};
 	const uint8_t *nl = find(head, '\n');
 
@@ -255,10 +259,10 @@ static void write_changed_head(struct buf *out, struct span head, const struct r
 			write_header(&w, edits->set[i].name, edits->set[i].value);
 }
 
-static bool has_edits(const struct request_edits *edits, const struct exchange *x)
+static bool has_edits(const struct request_edits *edits, const struct exchange *x, bool is_tls)
 {
 	return edits->set_count || edits->del_count || edits->path_count ||
-	       edits->has_target_host || x->replay_of.len;
+	       edits->has_target_host || x->replay_of.len || (is_tls && x->stream);
 }
 
 /* the head without its last, empty line */
@@ -292,8 +296,8 @@ void request_write_head(struct buf *out, const struct exchange *x, const char *r
 	const char *line_end = is_bare ? "\n" : "\r\n";
 	struct span host = edits->has_target_host ? span_str(target->authority) : (struct span){0};
 
-	if (has_edits(edits, x))
-		write_changed_head(out, head, edits, host, line_end);
+	if (has_edits(edits, x, target->is_tls))
+		write_changed_head(out, head, edits, host, target->is_tls, line_end);
 	else
 		buf_add_span(out, without_empty_line(head));
 	write_mark(out, run, x->id, line_end);

@@ -166,6 +166,7 @@ static void on_result(void *ctx, const struct client_result *from)
 	struct replay_result result = {
 		.miss = from->miss,
 		.error = from->error,
+		.detail = from->detail,
 		.h2_error = from->h2_error,
 		.grpc_status = from->answer ? grpc_status_of(&from->answer->message) : -1,
 		.answer_bytes = from->answer_bytes,
@@ -349,6 +350,7 @@ static int open_run(struct run *run, const struct replay_source *source, struct 
 	struct client_config client = {
 		.targets = &c->targets,
 		.plan = run->plan,
+		.tls = &c->tls,
 		.loops = c->loops,
 		.concurrency = c->concurrency,
 		.sockets_max = sockets_max(c->concurrency),

@@ -9,9 +9,17 @@
 #include <stdlib.h>
 
 /*
- * A target is an http URL without path: RFC 9110 4.2.1. The name is resolved once, before the run,
- * so that no look-up delays a send. TLS and unix sockets are refused by name, not taken for a typo.
+ * A target is an http or https URL without path: RFC 9110 4.2. The name is resolved once, before the
+ * run, so that no look-up delays a send. ws and wss (RFC 6455 3) are other words for the same: what
+ * is spoken is what was recorded. Unix sockets are refused by name, not taken for a typo.
  */
+
+#define EXPECTED "expected http[s]://HOST[:PORT]"
+
+static const struct {
+	const char *prefix;
+	bool is_tls;
+} schemes[] = {{"http://", false}, {"https://", true}, {"ws://", false}, {"wss://", true}};
 
 static bool take_prefix(struct span *s, const char *prefix)
 {
@@ -21,28 +29,33 @@ static bool take_prefix(struct span *s, const char *prefix)
 	return true;
 }
 
-static int take_scheme(struct span *rest, const char *url, struct err *e)
+static int take_scheme(struct span *rest, bool *is_tls_out, const char *url, struct err *e)
 {
-	if (take_prefix(rest, "http://"))
+	*is_tls_out = false;
+	for (size_t i = 0; i < COUNT_OF(schemes); i++) {
+		if (!take_prefix(rest, schemes[i].prefix))
+			continue;
+		*is_tls_out = schemes[i].is_tls;
 		return 0;
-	if (span_istarts(*rest, SPAN_LIT("https:")) || span_istarts(*rest, SPAN_LIT("unix:")))
-		return err_set(e, -EPROTONOSUPPORT, "target %s: only http:// is supported yet", url);
+	}
+	if (span_istarts(*rest, SPAN_LIT("unix:")))
+		return err_set(e, -EPROTONOSUPPORT, "target %s: unix sockets are not supported yet", url);
 	if (memmem(url, strlen(url), "://", 3))
-		return err_set(e, -EINVAL, "target %s: expected http://HOST[:PORT]", url);
+		return err_set(e, -EINVAL, "target %s: " EXPECTED, url);
 	return 0; /* HOST:PORT, as people type it */
 }
 
 /* Cut @rest into host and port; "[::1]:80" keeps its brackets out of the host. */
-static int cut_authority(struct span rest, char *host, size_t host_bytes, char port[6],
+static int cut_authority(struct span rest, bool is_tls, char *host, size_t host_bytes, char port[6],
 			 const char *url, struct err *e)
 {
 	const uint8_t *colon = NULL;
-	struct span h = rest, p = SPAN_LIT("80");
+	struct span h = rest, p = is_tls ? SPAN_LIT("443") : SPAN_LIT("80");
 
 	if (h.len && h.ptr[h.len - 1] == '/')
 		h.len--;
 	if (h.len == 0)
-		return err_set(e, -EINVAL, "target %s: expected http://HOST[:PORT]", url);
+		return err_set(e, -EINVAL, "target %s: " EXPECTED, url);
 	if (h.ptr[0] == '[') {
 		const uint8_t *end = memchr(h.ptr, ']', h.len);
 
@@ -59,7 +72,7 @@ static int cut_authority(struct span rest, char *host, size_t host_bytes, char p
 		p = span_of(colon + 1, h.len - (size_t)(colon + 1 - h.ptr));
 	if (rest.len == 0 || rest.len >= host_bytes || memchr(rest.ptr, '/', rest.len) ||
 	    memchr(rest.ptr, '@', rest.len) || p.len == 0 || p.len > 5 || memchr(p.ptr, '/', p.len))
-		return err_set(e, -EINVAL, "target %s: expected http://HOST[:PORT] without a path", url);
+		return err_set(e, -EINVAL, "target %s: " EXPECTED " without a path", url);
 	(void)snprintf(host, host_bytes, "%.*s", (int)rest.len, (const char *)rest.ptr);
 	(void)snprintf(port, 6, "%.*s", (int)p.len, (const char *)p.ptr);
 	return 0;
@@ -93,14 +106,15 @@ int target_add(struct targets *t, const char *name, const char *url, struct err 
 	struct target *to = &t->list[MIN(t->count, TARGET_MAX - 1)];
 	struct span rest = span_str(url);
 	char host[TARGET_TEXT_MAX - 8], port[6];
+	bool is_tls;
 	int r;
 
 	if (t->count == TARGET_MAX || (name && strlen(name) >= sizeof(to->name)))
 		return err_set(e, -E2BIG, "target %s: at most %d targets with names under %d letters",
 			       url, TARGET_MAX, TARGET_TEXT_MAX);
-	r = take_scheme(&rest, url, e);
+	r = take_scheme(&rest, &is_tls, url, e);
 	if (r == 0)
-		r = cut_authority(rest, host, sizeof(host), port, url, e);
+		r = cut_authority(rest, is_tls, host, sizeof(host), port, url, e);
 	if (r == 0 && !is_port(port))
 		r = err_set(e, -EINVAL, "target %s: a port is a number from 1 to 65535", url);
 	if (r == 0)
@@ -110,6 +124,10 @@ int target_add(struct targets *t, const char *name, const char *url, struct err 
 	(void)snprintf(to->name, sizeof(to->name), "%s", name ? name : "");
 	(void)snprintf(to->authority, sizeof(to->authority), strchr(host, ':') ? "[%s]:%s" : "%s:%s",
 		       host, port);
+	(void)snprintf(to->shown, sizeof(to->shown), strchr(host, ':') ? "%s[%s]:%s" : "%s%s:%s",
+		       is_tls ? "https://" : "", host, port);
+	(void)snprintf(to->host, sizeof(to->host), "%s", host);
+	to->is_tls = is_tls;
 	t->count++;
 	return 0;
 }
@@ -120,7 +138,7 @@ int target_add_map(struct targets *t, const char *map, struct err *e)
 	char name[TARGET_TEXT_MAX];
 
 	if (!eq || eq == map || (size_t)(eq - map) >= sizeof(name))
-		return err_set(e, -EINVAL, "map %s: expected SERVICE=http://HOST:PORT", map);
+		return err_set(e, -EINVAL, "map %s: expected SERVICE=http[s]://HOST:PORT", map);
 	(void)snprintf(name, sizeof(name), "%.*s", (int)(eq - map), map);
 	return target_add(t, name, eq + 1, e);
 }

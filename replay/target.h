@@ -14,6 +14,9 @@
 struct target {
 	char name[TARGET_TEXT_MAX];      /* what --map calls it; "" for --to */
 	char authority[TARGET_TEXT_MAX]; /* "localhost:8080": what --rewrite-host puts into Host */
+	char shown[TARGET_TEXT_MAX + 8]; /* the authority; with TLS "https://" before it */
+	char host[TARGET_TEXT_MAX];      /* name or address alone, without brackets */
+	bool is_tls;
 	struct sockaddr_storage address;
 	socklen_t address_bytes;
 };
@@ -25,9 +28,9 @@ struct targets {
 };
 
 /**
- * target_add() - read http://HOST[:PORT][/] and find its address
+ * target_add() - read http[s]://HOST[:PORT][/] (ws:// and wss:// mean the same) and find its address
  * @name: service, pod or host whose exchanges go there; NULL: all that no other target names
- * @e:    -EINVAL not such a URL; -EPROTONOSUPPORT https, unix; -EHOSTUNREACH the name has no
+ * @e:    -EINVAL not such a URL; -EPROTONOSUPPORT unix; -EHOSTUNREACH the name has no
  *        address; -E2BIG too many targets or too long a name
  */
 int target_add(struct targets *t, const char *name, const char *url, struct err *e) MUST_USE;

@@ -45,6 +45,11 @@ MISS(RESET,       "reset",       "the target reset the connection")
 MISS(GARBAGE,     "garbage",     "the answer is not HTTP, or breaks its rules")
 MISS(STREAM_RESET, "stream_reset", "the target reset the stream (HTTP/2 RST_STREAM)")
 MISS(GOAWAY,      "goaway",      "the target said that it would not answer it (HTTP/2 GOAWAY)")
+MISS(TLS_UNTRUSTED, "tls_untrusted", "the target's certificate is not trusted (--ca FILE names who may have issued it)")
+MISS(TLS_EXPIRED, "tls_expired", "the target's certificate is not valid at this time")
+MISS(TLS_WRONG_HOST, "tls_wrong_host", "the target's certificate is for another host (--tls-server-name)")
+MISS(TLS_ALPN,    "tls_alpn",    "the target does not speak over TLS what was recorded (ALPN)")
+MISS(TLS_FAILED,  "tls_failed",  "TLS with the target failed")
 MISS(INTERRUPTED, "interrupted", "the replay was stopped while it waited for the answer")
 #endif
 // clang-format on

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A real gRPC server and client (grpcio) for the tests: every kind of call, every way it can end.
 
-    grpc_peer.py serve ADDRESS:PORT [mended]  prints "ready" when it listens; mended: Failing works, ClientStream fails
+    grpc_peer.py serve ADDRESS:PORT [mended] [CERT KEY]  prints "ready" when it listens; mended: Failing works,
+                                              ClientStream fails; with a certificate and its key: over TLS
     grpc_peer.py call ADDRESS:PORT [ROUNDS]   makes every call of CALLS, prints what the client saw as JSON lines
 
 Messages are raw bytes: no generated code is needed.
@@ -62,13 +63,18 @@ METHODS = {
 }
 
 
-def serve(address, is_mended):
+def serve(address, is_mended, files):
     if is_mended:
         METHODS["Failing"] = METHODS["Unary"]
         METHODS["ClientStream"] = grpc.stream_unary_rpc_method_handler(failing)
     server = grpc.server(concurrent.futures.ThreadPoolExecutor(max_workers=16))
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, METHODS),))
-    assert server.add_insecure_port(address)
+    if files:
+        with open(files[0], "rb") as certificate, open(files[1], "rb") as key:
+            credentials = grpc.ssl_server_credentials([(key.read(), certificate.read())])
+        assert server.add_secure_port(address, credentials)
+    else:
+        assert server.add_insecure_port(address)
     server.start()
     print("ready", flush=True)
     signal.sigwait({signal.SIGTERM, signal.SIGINT})
@@ -118,6 +124,6 @@ def call(address, rounds):
 
 if __name__ == "__main__":
     if sys.argv[1] == "serve":
-        serve(sys.argv[2], "mended" in sys.argv)
+        serve(sys.argv[2], "mended" in sys.argv, [word for word in sys.argv[3:] if word != "mended"])
     else:
         call(sys.argv[2], int(sys.argv[3]) if len(sys.argv) > 3 else 1)

@@ -143,7 +143,7 @@ class Pod(Namespace):
         ip("-n", self.name, "addr", "add", f"{address}/24", "dev", "eth0")
         ip("-n", self.name, "link", "set", "eth0", "up")
 
-    def nginx(self, server, http="", port=8080, workers=1, http2=False):
+    def nginx(self, server, http="", port=8080, workers=1, http2=False, tls=False):
         """An nginx of its own here: `server` is what stands in its server block, `http` beside it. Ready on return."""
         root = pathlib.Path(self.directory) / f"nginx-{self.name}-{port}"
         (root / "www").mkdir(parents=True)
@@ -156,7 +156,7 @@ events {{ worker_connections 4096; }}
 http {{
 {paths} access_log off; keepalive_timeout 120s; keepalive_requests 1000000000; default_type application/json;
 {http}
-server {{ listen {port}{" http2" if http2 else ""} backlog=4096; root {root}/www;
+server {{ listen {port}{" ssl" if tls else ""}{" http2" if http2 else ""} backlog=4096; root {root}/www;
 {server}
 }}
 }}
