@@ -14,7 +14,9 @@
  * other file: its kinds, peers and dictionaries are its own.
  *
  * Each version of the schema is one step of SQL that leads from the one before it. A step, once
- * released, is never changed: a new one is appended.
+ * released, is never changed: a new one is appended. An empty file climbs all of them. A tape of an
+ * older version is not changed: it is read as it is, through views in the reader's own memory that
+ * give it the columns of today, and is written anew when it is sealed.
  */
 
 _Static_assert(OUTCOME_SERVER_ERROR == 2 && OUTCOME_GRPC_ERROR == 3 && OUTCOME_RESET == 4 &&
@@ -111,14 +113,66 @@ static const char *const steps[] = {
 	" pack BLOB NOT NULL"                     /* the messages: docs/tape.md */
 	") STRICT;"
 	"CREATE INDEX failed ON exchange (id, kind, src, outcome) WHERE outcome IN (2,3,4,5,6);",
+
+	[1] =
+	"ALTER TABLE tape ADD COLUMN common_kinds TEXT NOT NULL DEFAULT '';" /* "3,17": not in index kind_id */
+	"ALTER TABLE tape ADD COLUMN is_final INTEGER NOT NULL DEFAULT 0;"   /* 1: repacked and checked */
+	"CREATE TABLE block ("                    /* messages of exchanges of one class, compressed as one */
+	" id INTEGER PRIMARY KEY,"
+	" at INTEGER NOT NULL,"                   /* where it begins in what the chunks hold together */
+	" bytes INTEGER NOT NULL,"                /* how long it is there */
+	" raw_bytes INTEGER NOT NULL,"            /* before compression; as bytes: it is not compressed */
+	" exchanges INTEGER NOT NULL,"
+	" dictionary INTEGER NOT NULL,"           /* 0: none */
+	" checksum INTEGER NOT NULL"              /* XXH3, 64 bits, of its bytes in the chunks */
+	") STRICT;"
+	"CREATE TABLE chunk ("                    /* the blocks, one behind the other, cut to fill pages */
+	" id INTEGER PRIMARY KEY,"                /* where its bytes begin */
+	" bytes BLOB NOT NULL"
+	") STRICT;"
+	"DROP TABLE exchange;"
+	"CREATE TABLE exchange ("
+	" id INTEGER PRIMARY KEY,"                /* start_ns + moved */
+	" moved INTEGER NOT NULL,"
+	" kind INTEGER NOT NULL REFERENCES kind,"
+	" outcome INTEGER NOT NULL,"
+	" src INTEGER NOT NULL REFERENCES peer,"
+	" src_port INTEGER NOT NULL,"
+	" age INTEGER NOT NULL,"                  /* of its connection: id - age is the connection's number */
+	" sequence INTEGER NOT NULL,"
+	" latency INTEGER NOT NULL,"
+	" path ANY NOT NULL,"                     /* TEXT; 0: the route; BLOB: the route's {} */
+	" query TEXT NOT NULL,"                   /* what follows the path in the target */
+	" target ANY NOT NULL,"                   /* TEXT; 0: it is path and query */
+	" request_size INTEGER NOT NULL,"
+	" response_size INTEGER NOT NULL,"
+	" trace_id ANY NOT NULL,"                 /* TEXT; BLOB: hex digits, two a byte */
+	" replay TEXT NOT NULL,"
+	" stream INTEGER NOT NULL,"
+	" sent INTEGER NOT NULL,"                 /* messages inside bodies or conversation, by the client */
+	" received INTEGER NOT NULL,"             /* ... by the server */
+	" deadline INTEGER NOT NULL,"
+	" times ANY NOT NULL,"                    /* of the messages: docs/tape.md */
+	" place INTEGER NOT NULL"                 /* of the messages: number of the block * 256 + place in it */
+	") STRICT;"
+	"CREATE INDEX failed ON exchange (id, kind, src, outcome) WHERE outcome IN (2,3,4,5,6);",
 };
 /* clang-format on */
 _Static_assert(COUNT_OF(steps) == SQL_VERSION, "a version is a step");
 
-static const char index_sql[] =
-	"CREATE INDEX IF NOT EXISTS kind_id ON exchange (kind);" /* and the id, as in every index */
+static const char trace_index_sql[] =
 	"CREATE INDEX IF NOT EXISTS trace ON exchange (substr(trace_id, 1, 4))"
 	" WHERE trace_id <> '';";
+
+/* What each older version lacks. */
+static const char *const view_sql[] = {
+	[1] = "CREATE TEMP VIEW tape AS SELECT *, '' AS common_kinds, 0 AS is_final FROM main.tape;"
+	      "CREATE TEMP VIEW exchange AS SELECT id, moved, kind, outcome, src, src_port,"
+	      " id - connection AS age, sequence, latency, path, query, target, request_size,"
+	      " response_size, trace_id, replay, stream, sent, received, deadline, pack AS times,"
+	      " -dictionary AS place FROM main.exchange;",
+};
+_Static_assert(COUNT_OF(view_sql) == SQL_VERSION, "each older version has a row");
 
 /* SQLite's result codes as errno; what is not here is -EIO. */
 static const struct {
@@ -187,12 +241,12 @@ int sql_check_version(struct sqlite3 *db, struct err *e)
 	return version == 0 ? err_set(e, -ENOENT, "empty, no tape yet") : version;
 }
 
-static int climb(sqlite3 *db, int from, struct err *e)
+static int climb(sqlite3 *db, struct err *e)
 {
 	char pragma[96];
 	int r = 0;
 
-	for (int v = from; v < SQL_VERSION && r == 0; v++)
+	for (size_t v = 0; v < SQL_VERSION && r == 0; v++)
 		r = run(db, steps[v], e);
 	if (r < 0)
 		return r;
@@ -209,10 +263,14 @@ int sql_migrate(struct sqlite3 *db, struct err *e)
 
 	if (version < 0 || version == SQL_VERSION)
 		return MIN(version, 0);
+	if (version > 0)
+		return err_set(e, -ESTALE,
+			       "written by an older tapeloop: schema %d is read, not added to",
+			       version);
 	r = run(db, "BEGIN IMMEDIATE", e);
 	if (r < 0)
 		return r;
-	r = climb(db, version, e);
+	r = climb(db, e);
 	if (r == 0)
 		r = run(db, "COMMIT", e);
 	if (r < 0)
@@ -220,9 +278,20 @@ int sql_migrate(struct sqlite3 *db, struct err *e)
 	return r;
 }
 
-int sql_index(struct sqlite3 *db, struct err *e)
+int sql_view_older(struct sqlite3 *db, int version, struct err *e)
 {
-	return run(db, index_sql, e);
+	return version < SQL_VERSION ? run(db, view_sql[version], e) : 0;
+}
+
+int sql_index(struct sqlite3 *db, const char *common_kinds, struct err *e)
+{
+	char *sql = sqlite3_mprintf("CREATE INDEX IF NOT EXISTS kind_id ON exchange (kind)%s%s%s",
+				    *common_kinds ? " WHERE kind NOT IN (" : "", common_kinds,
+				    *common_kinds ? ")" : "");
+	int r = sql ? run(db, sql, e) : err_set(e, -ENOMEM, "out of memory");
+
+	sqlite3_free(sql);
+	return r == 0 ? run(db, trace_index_sql, e) : r;
 }
 
 /* value of a lower-case hex digit, or 16 */

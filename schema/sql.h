@@ -19,7 +19,7 @@
 
 struct sqlite3;
 
-#define SQL_VERSION 1                 /* PRAGMA user_version of a tape written by this program */
+#define SQL_VERSION	   2	      /* PRAGMA user_version of a tape written by this program */
 #define SQL_APPLICATION_ID 0x74617065 /* "tape", PRAGMA application_id */
 
 #define SQL_FAILED "exchange.outcome IN (2,3,4,5,6)"
@@ -34,7 +34,8 @@ struct sqlite3;
 #define SQL_TARGET "iif(exchange.target = 0, (" SQL_PATH ") || exchange.query, exchange.target)"
 /* 32 or 16 lower-case hex digits are kept as half as many bytes */
 #define SQL_TRACE                                                                                  \
-	"iif(typeof(exchange.trace_id) = 'blob', lower(hex(exchange.trace_id)), exchange.trace_id)"
+	"iif(typeof(exchange.trace_id) = 'blob', lower(hex(exchange.trace_id)), "                  \
+	"exchange.trace_id)"
 /*
  * Equality with a trace id that is not empty. Two parameters, both the same value, which
  * sql_trace_pack() made of the text: BLOB when it says so, else TEXT.
@@ -43,8 +44,8 @@ struct sqlite3;
 	"(exchange.trace_id <> '' AND substr(exchange.trace_id, 1, 4) = substr(?, 1, 4) AND "      \
 	"exchange.trace_id = ?)"
 /*
- * /service/method, by bytes as in memory. Two slashes behind the path see to it that there is always
- * one to find, and that no blob on the way is empty: substr() makes NULL of those.
+ * /service/method, by bytes as in memory. Two slashes behind the path see to it that there is
+ * always one to find, and that no blob on the way is empty: substr() makes NULL of those.
  */
 #define SQL_PATH_REST  "substr(CAST((" SQL_PATH ") || '//' AS BLOB), 2)"
 #define SQL_PATH_SLASH "instr(" SQL_PATH_REST ", CAST('/' AS BLOB))"
@@ -78,7 +79,8 @@ extern const struct column columns[FIELD_COUNT]; /* by enum field */
 
 #define SQL_TRACE_BYTES 16
 /**
- * sql_trace_pack() - a trace id as the column keeps it: 32 or 16 lower-case hex digits as 16 or 8 bytes
+ * sql_trace_pack() - a trace id as the column keeps it: 32 or 16 lower-case hex digits as 16 or 8
+ * bytes
  * @out: filled in when the text is such
  *
  * Return: how many bytes of @out to bind as BLOB; 0: bind the text as TEXT.
@@ -88,14 +90,24 @@ size_t sql_trace_pack(struct span text, uint8_t out[SQL_TRACE_BYTES]);
 /* sql_error() - SQLite's last complaint as ours. Return: a negative errno, also in @e. */
 int sql_error(struct sqlite3 *db, struct err *e);
 /**
- * sql_migrate() - bring a database to SQL_VERSION, making the tables in an empty one; in one transaction
- * @e: -EPROTONOSUPPORT made by a newer version (nothing changed); -EBADMSG no tape, or damaged
+ * sql_migrate() - make the tables in an empty database; in one transaction
+ * @e: -EPROTONOSUPPORT made by a newer version; -ESTALE made by an older one, which is read and not
+ *     added to; -EBADMSG no tape, or damaged (nothing changed in any of these)
  */
 int sql_migrate(struct sqlite3 *db, struct err *e) MUST_USE;
 /*
- * sql_check_version() - may this program read it? Return: its version > 0; -ENOENT empty: its writer
- * is about to make the tables; others as sql_migrate()
+ * sql_check_version() - may this program read it? Return: its version > 0; -ENOENT empty: its
+ * writer is about to make the tables; others as sql_migrate()
  */
 int sql_check_version(struct sqlite3 *db, struct err *e) MUST_USE;
-/* sql_index() - the indexes that a tape gets when it is sealed */
-int sql_index(struct sqlite3 *db, struct err *e) MUST_USE;
+/*
+ * sql_view_older() - give a tape of an older version today's columns, in this connection alone.
+ * exchange.place is then 0 or less: exchange.times is the pack, made with dictionary -place.
+ */
+int sql_view_older(struct sqlite3 *db, int version, struct err *e) MUST_USE;
+/*
+ * sql_index() - the indexes that a tape gets when it is sealed
+ * @common_kinds: "3,17", kinds of so many exchanges that an index of theirs would not help; may be
+ * ""
+ */
+int sql_index(struct sqlite3 *db, const char *common_kinds, struct err *e) MUST_USE;

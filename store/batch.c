@@ -8,6 +8,8 @@ void batch_fini(struct batch *b)
 	buf_fini(&b->bytes);
 	free(b->rows);
 	free(b->commons);
+	free(b->blocks);
+	buf_fini(&b->packed);
 	*b = (struct batch){0};
 }
 
@@ -16,6 +18,8 @@ void batch_clear(struct batch *b)
 	buf_clear(&b->bytes);
 	b->row_count = 0;
 	b->common_count = 0;
+	b->block_count = 0;
+	buf_clear(&b->packed);
 }
 
 /* An array with room for one more. Return: false without memory, the array as before. */
@@ -53,6 +57,16 @@ struct common_row *batch_common(struct batch *b)
 	return has_room ? &b->commons[b->common_count] : NULL;
 }
 
+struct block_info *batch_block(struct batch *b)
+{
+	void *blocks = b->blocks;
+	bool has_room =
+		make_room(&blocks, b->block_count, &b->block_room, sizeof(struct block_info));
+
+	b->blocks = blocks;
+	return has_room ? &b->blocks[b->block_count] : NULL;
+}
+
 struct piece batch_add(struct batch *b, struct span s)
 {
 	struct piece p = {(uint32_t)b->bytes.len, (uint32_t)s.len};
@@ -82,8 +96,18 @@ void batch_sort(struct batch *b)
 		}
 }
 
+uint64_t batch_raw_bytes(const struct batch *b)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < b->row_count; i++)
+		sum += b->rows[i].raw_bytes;
+	return sum;
+}
+
 size_t batch_memory(const struct batch *b)
 {
-	return b->bytes.len + b->row_count * sizeof(struct row) +
-	       b->common_count * sizeof(struct common_row);
+	return b->bytes.len + b->packed.len + b->row_count * sizeof(struct row) +
+	       b->common_count * sizeof(struct common_row) +
+	       b->block_count * sizeof(struct block_info);
 }

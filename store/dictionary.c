@@ -24,7 +24,7 @@
  *
  * Bounds: classes, samples of one class, samples of all that collect at the same time.
  */
-#define CLASSES_MAX	 64
+#define CLASSES_MAX	 DICTIONARY_CLASSES
 #define SLOTS		 256
 #define KEY_MAX		 256
 #define DICTIONARY_BYTES (16 << 10)
@@ -169,6 +169,16 @@ struct dictionary *dictionary_of(struct dictionaries *d, const struct exchange *
 	d->classes[d->count] = (struct dictionary){.hash = hash, .name = strndup(name, n)};
 	d->slots[i] = (uint8_t)++d->count;
 	return &d->classes[d->count - 1];
+}
+
+size_t dictionary_index(const struct dictionaries *d, const struct dictionary *c)
+{
+	return (size_t)(c - d->classes);
+}
+
+struct dictionary *dictionary_at(struct dictionaries *d, size_t index)
+{
+	return &d->classes[index];
 }
 
 struct span dictionary_class(const struct dictionary *c)

@@ -25,6 +25,11 @@ uint64_t dictionaries_count(const struct dictionaries *d); /* trained */
 /* dictionaries_leave_tape() - none of them is on the tape (any more) */
 void dictionaries_leave_tape(struct dictionaries *d);
 
+#define DICTIONARY_CLASSES 64
+/* dictionary_index() - which class it is, below DICTIONARY_CLASSES */
+size_t dictionary_index(const struct dictionaries *d, const struct dictionary *c);
+/* dictionary_at() - the class of that index, which dictionary_index() has given */
+struct dictionary *dictionary_at(struct dictionaries *d, size_t index);
 /* dictionary_of() - the class of an exchange; NULL: there are too many classes */
 struct dictionary *dictionary_of(struct dictionaries *d, const struct exchange *x);
 /* dictionary_learn() - one more sample; trains when there are enough */

@@ -115,7 +115,7 @@ void read_plan_kinds_sql(const struct read_plan *p, const char *select, struct b
 {
 	buf_add_fmt(sql, "SELECT %s FROM kind CROSS JOIN peer AS dst ON dst.id = kind.dst", select);
 	buf_add_str(sql, " CROSS JOIN (SELECT NULL AS id, NULL AS moved, NULL AS outcome,"
-			 " NULL AS src_port, NULL AS connection, NULL AS sequence, NULL AS latency,"
+			 " NULL AS src_port, NULL AS age, NULL AS sequence, NULL AS latency,"
 			 " NULL AS path, NULL AS query, NULL AS target, NULL AS request_size,"
 			 " NULL AS response_size, NULL AS trace_id, NULL AS replay,"
 			 " NULL AS stream, NULL AS sent, NULL AS received, NULL AS deadline) AS exchange"

@@ -5,12 +5,12 @@
 #include <inttypes.h>
 #include <sqlite3.h>
 #include <stdlib.h>
-#include <zstd.h>
 
 #include "schema/sql.h"
 #include "store/body_cache.h"
 #include "store/common.h"
 #include "store/commons.h"
+#include "store/read_blocks.h"
 
 /*
  * Theory of operation. A row is copied out of SQLite at once, so that no statement stays open, and
@@ -22,23 +22,26 @@
  * Everything read here may be damaged or made to harm. SQLite checks its own structure; here every
  * length is checked against what is there, and types are taken as they come.
  */
-#define PREFIX_BYTES	     160 /* of a pack: more than a prefix can be */
-#define DICTIONARIES_MAX     256
-#define DICTIONARY_BYTES_MAX (1 << 20)
-
-struct dictionary_slot {
-	uint64_t number; /* 0: free */
-	ZSTD_DDict *ready;
-};
+#define PREFIX_BYTES 160 /* of a pack of version 1: more than times and prefix can be */
 
 struct read_tape {
 	struct tape *tape;
 	struct commons *commons;
-	sqlite3_stmt *get, *dictionary;
+	struct read_blocks *blocks;
+	sqlite3_stmt *get;
 	struct tape_summary summary; /* final once is_sealed */
-	struct dictionary_slot dictionaries[DICTIONARIES_MAX];
-	struct body_cache bodies; /* those that stand in another exchange */
+	struct body_cache bodies;    /* those that stand in another exchange */
 };
+
+static int prepare(struct read_tape *t, struct err *e)
+{
+	t->commons = commons_new(t->tape, e);
+	t->blocks = t->commons ? read_blocks_new(t->tape, e) : NULL;
+	t->get = t->blocks ? tape_prepare(t->tape,
+					  "SELECT " READ_COLUMNS " FROM exchange WHERE id = ?", e)
+			   : NULL;
+	return t->get ? 0 : e->code;
+}
 
 int read_tape_open(const char *path, struct read_tape **t_out, struct err *e)
 {
@@ -51,13 +54,8 @@ int read_tape_open(const char *path, struct read_tape **t_out, struct err *e)
 	r = tape_open(path, TAPE_READ, &t->tape, &why);
 	if (r == 0)
 		r = tape_summary(t->tape, &t->summary, &why);
-	if (r == 0 &&
-	    (!(t->commons = commons_new(t->tape, &why)) ||
-	     !(t->get = tape_prepare(t->tape, "SELECT " READ_COLUMNS " FROM exchange WHERE id = ?",
-				     &why)) ||
-	     !(t->dictionary =
-		       tape_prepare(t->tape, "SELECT bytes FROM dictionary WHERE id = ?", &why))))
-		r = why.code;
+	if (r == 0)
+		r = prepare(t, &why);
 	if (r < 0) {
 		read_tape_close(t);
 		return err_set(e, r, "%s", why.why);
@@ -71,9 +69,7 @@ void read_tape_close(struct read_tape *t)
 	if (!t)
 		return;
 	(void)sqlite3_finalize(t->get);
-	(void)sqlite3_finalize(t->dictionary);
-	for (size_t i = 0; i < DICTIONARIES_MAX; i++)
-		(void)ZSTD_freeDDict(t->dictionaries[i].ready);
+	read_blocks_free(t->blocks);
 	body_cache_fini(&t->bodies);
 	commons_free(t->commons);
 	tape_close(t->tape);
@@ -116,20 +112,28 @@ static struct piece keep_text(sqlite3_stmt *st, int at, struct batch *b)
 	return is_text ? keep(st, at, SIZE_MAX, b) : (struct piece){0};
 }
 
-int read_tape_row(struct sqlite3_stmt *st, bool wants_pack, struct batch *b)
+static struct piece keep_blob(sqlite3_stmt *st, int at, size_t max, struct batch *b)
+{
+	bool is_blob = sqlite3_column_type(st, at) == SQLITE_BLOB;
+
+	return is_blob ? keep(st, at, max, b) : (struct piece){0};
+}
+
+int read_tape_row(struct sqlite3_stmt *st, bool wants_messages, struct batch *b)
 {
 	struct row *row = batch_row(b);
+	uint64_t id = (uint64_t)sqlite3_column_int64(st, 0);
 
 	if (!row)
 		return -ENOMEM;
 	*row = (struct row){
-		.id = (uint64_t)sqlite3_column_int64(st, 0),
+		.id = id,
 		.moved = (uint64_t)sqlite3_column_int64(st, 1),
 		.kind = (uint64_t)sqlite3_column_int64(st, 2),
 		.outcome = (uint8_t)sqlite3_column_int(st, 3),
 		.src = (uint64_t)sqlite3_column_int64(st, 4),
 		.src_port = (uint16_t)sqlite3_column_int(st, 5),
-		.connection = (uint64_t)sqlite3_column_int64(st, 6),
+		.connection = id - (uint64_t)sqlite3_column_int64(st, 6),
 		.sequence = (uint32_t)sqlite3_column_int64(st, 7),
 		.latency_ns = (uint64_t)sqlite3_column_int64(st, 8),
 		.is_path_route = sqlite3_column_type(st, 9) == SQLITE_INTEGER,
@@ -147,8 +151,8 @@ int read_tape_row(struct sqlite3_stmt *st, bool wants_pack, struct batch *b)
 		.sent = (uint64_t)sqlite3_column_int64(st, 17),
 		.received = (uint64_t)sqlite3_column_int64(st, 18),
 		.deadline_ns = (uint64_t)sqlite3_column_int64(st, 19),
-		.dictionary = (uint32_t)sqlite3_column_int64(st, 20),
-		.pack = keep(st, 21, wants_pack ? SIZE_MAX : PREFIX_BYTES, b),
+		.times = keep_blob(st, 20, wants_messages ? SIZE_MAX : PREFIX_BYTES, b),
+		.place = sqlite3_column_int64(st, 21),
 	};
 	if (b->bytes.is_failed || b->bytes.len > UINT32_MAX)
 		return -ENOMEM;
@@ -176,6 +180,7 @@ void read_room_fini(struct read_room *room)
 {
 	buf_fini(&room->texts);
 	buf_fini(&room->messages);
+	buf_fini(&room->packed);
 	buf_fini(&room->request_body);
 	buf_fini(&room->response_body);
 }
@@ -295,91 +300,120 @@ static int use_columns(struct read_tape *t, const struct batch *b, const struct 
 
 /* --- messages --- */
 
-static int load_dictionary(struct read_tape *t, struct dictionary_slot *slot, uint64_t number,
-			   struct err *e)
+/* The raw form of an exchange, and its prefix; it lives in an open block, or in @room->packed. */
+static int find_raw(struct read_tape *t, const struct row *row, const struct exchange *x,
+		    struct unpacker *u, struct read_room *room, struct pack *p, struct span *raw,
+		    struct err *e)
 {
-	int step, r = 0;
+	const struct block *b;
+	int r = read_blocks_find(t->blocks, (uint64_t)row->place / BLOCK_PLACES, u, &room->packed,
+				 &b, e);
 
-	(void)sqlite3_bind_int64(t->dictionary, 1, (int64_t)number);
-	step = sqlite3_step(t->dictionary);
-	if (step == SQLITE_ROW && sqlite3_column_bytes(t->dictionary, 0) <= DICTIONARY_BYTES_MAX)
-		slot->ready = ZSTD_createDDict(sqlite3_column_blob(t->dictionary, 0),
-					       (size_t)sqlite3_column_bytes(t->dictionary, 0));
-	else if (step != SQLITE_ROW && step != SQLITE_DONE)
-		r = tape_failed(t->tape, e);
-	(void)sqlite3_reset(t->dictionary);
-	if (r == 0 && !slot->ready)
-		r = err_set(e, -EBADMSG, "tape %s: damaged: no dictionary %" PRIu64,
-			    tape_path(t->tape), number);
-	slot->number = r == 0 ? number : 0;
+	if (r == 0 && block_take(b, (unsigned)(row->place % BLOCK_PLACES), p, raw) < 0)
+		r = damaged(t, row->id, "its place is not in its block", e);
+	if (r == 0)
+		pack_meet(p, x);
 	return r;
 }
 
-static int find_dictionary(struct read_tape *t, uint64_t number, const ZSTD_DDict **out,
-			   struct err *e)
+/* Likewise from a pack of version 1. @x: its times are set again. */
+static int find_raw_old(struct read_tape *t, const struct batch *b, const struct row *row,
+			struct exchange *x, struct unpacker *u, struct read_room *room,
+			struct pack *p, struct span *raw, struct err *e)
 {
-	struct dictionary_slot *slot = &t->dictionaries[number % DICTIONARIES_MAX];
+	const struct ZSTD_DDict_s *dictionary;
+	bool is_compressed;
 	int r = 0;
 
-	if (number && slot->number != number) {
-		(void)ZSTD_freeDDict(slot->ready);
-		*slot = (struct dictionary_slot){0};
-		r = load_dictionary(t, slot, number, e);
-	}
-	*out = number ? slot->ready : NULL;
-	return r;
+	if (pack_open_old(batch_span(b, row->times), x, row->latency_ns, p, raw, &is_compressed) <
+	    0)
+		return damaged(t, row->id, "the beginning of its pack", e);
+	if (!is_compressed)
+		return 0;
+	r = read_blocks_dictionary(t->blocks, (uint64_t)-row->place, &dictionary, e);
+	if (r == 0)
+		r = unpacker_decompress(u, *raw, p->raw_bytes, dictionary, &room->packed);
+	*raw = buf_span(&room->packed);
+	return r == -EBADMSG ? damaged(t, row->id, "its messages cannot be unpacked", e) : r;
 }
 
-static int unpack(struct read_tape *t, const struct row *row, const struct pack *p,
-		  struct unpacker *u, struct exchange *x, struct buf *room, struct err *e)
+static int unpack(struct read_tape *t, const struct batch *b, const struct row *row,
+		  struct unpacker *u, struct read_room *room, struct exchange *x, struct pack *p,
+		  struct err *e)
 {
-	const ZSTD_DDict *dictionary;
-	int r = find_dictionary(t, row->dictionary, &dictionary, e);
+	struct span raw;
+	int r = row->place > 0 ? find_raw(t, row, x, u, room, p, &raw, e)
+			       : find_raw_old(t, b, row, x, u, room, p, &raw, e);
 
-	if (r < 0)
-		return r;
-	r = unpacker_messages(u, p, dictionary, x, room);
+	if (r == 0)
+		r = pack_messages(p, raw, x, &room->messages);
 	return r == -EBADMSG ? damaged(t, x->id, "its messages cannot be unpacked", e) : r;
 }
 
+static int use_times(struct read_tape *t, const struct batch *b, const struct row *row,
+		     struct exchange *x, struct err *e)
+{
+	struct span times = batch_span(b, row->times), payload;
+	bool is_compressed;
+	struct pack p;
+	int r = row->place > 0
+			? pack_take_times(times, x, row->latency_ns)
+			: pack_open_old(times, x, row->latency_ns, &p, &payload, &is_compressed);
+
+	return r < 0 ? damaged(t, row->id, "its times", e) : 0;
+}
+
 /* The messages of another exchange, for its bodies. */
-static int unpack_other(struct read_tape *t, uint64_t id, struct unpacker *u, struct buf *room,
-			struct exchange *x, struct pack *p, struct err *e)
+static int unpack_other(struct read_tape *t, uint64_t id, struct unpacker *u,
+			struct read_room *room, struct exchange *x, struct pack *p, struct err *e)
 {
 	struct batch b = {0};
-	AUTO_BUF texts = {0};
 	int r = read_tape_get(t, id, &b, e);
 
 	if (r == -ENOENT)
 		r = damaged(t, id, "it should hold a body of another one, but is not there", e);
 	if (r == 0)
-		r = use_columns(t, &b, b.rows, &texts, x, e);
-	if (r == 0 && pack_open(batch_span(&b, b.rows->pack), x, b.rows->latency_ns, p) < 0)
-		r = damaged(t, id, "the beginning of its pack", e);
+		r = use_columns(t, &b, b.rows, &room->texts, x, e);
 	if (r == 0)
-		r = unpack(t, b.rows, p, u, x, room, e);
+		r = unpack(t, &b, b.rows, u, room, x, p, e);
 	batch_fini(&b);
 	return r;
 }
 
-/* @want: how long the body is to be */
-static int fetch_body(struct read_tape *t, uint64_t id, bool is_request, uint64_t want,
-		      struct unpacker *u, struct buf *room, struct span *body, struct err *e)
+static int keep_body(struct buf *keep, struct span found, struct span *body)
 {
-	struct exchange other;
+	buf_clear(keep);
+	buf_add_span(keep, found);
+	*body = buf_span(keep);
+	return keep->is_failed ? -ENOMEM : 0;
+}
+
+/*
+ * The body that exchange @id holds for others, into @keep
+ * @want: how long the body is to be
+ */
+static int fetch_body(struct read_tape *t, uint64_t id, bool is_request, uint64_t want,
+		      struct unpacker *u, struct buf *keep, struct span *body, struct err *e)
+{
+	struct read_room room = {0};
+	struct exchange other = {0};
+	struct span found;
 	struct pack p;
 	int r;
 
-	if (body_cache_find(&t->bodies, id, is_request, body) && body->len == want)
-		return 0;
-	r = unpack_other(t, id, u, room, &other, &p, e);
-	if (r < 0)
-		return r;
-	*body = is_request ? other.request.body : other.response.body;
-	if (body->len != want || (is_request ? p.elsewhere.request : p.elsewhere.response))
-		return damaged(t, id, "it should hold a body of another one, but does not", e);
-	body_cache_add(&t->bodies, id, is_request, *body);
-	return 0;
+	if (body_cache_find(&t->bodies, id, is_request, &found) && found.len == want)
+		return keep_body(keep, found, body);
+	r = unpack_other(t, id, u, &room, &other, &p, e);
+	found = is_request ? other.request.body : other.response.body;
+	if (r == 0 &&
+	    (found.len != want || (is_request ? p.elsewhere.request : p.elsewhere.response)))
+		r = damaged(t, id, "it should hold a body of another one, but does not", e);
+	if (r == 0) {
+		body_cache_add(&t->bodies, id, is_request, found);
+		r = keep_body(keep, found, body);
+	}
+	read_room_fini(&room);
+	return r;
 }
 
 int read_tape_exchange(struct read_tape *t, const struct batch *b, const struct row *row,
@@ -387,19 +421,19 @@ int read_tape_exchange(struct read_tape *t, const struct batch *b, const struct 
 		       struct exchange *x_out, struct err *e)
 {
 	struct exchange x;
-	struct pack p;
+	struct pack p = {0};
 	int r;
 
 	commons_trim(t->commons);
 	r = use_columns(t, b, row, &room->texts, &x, e);
-	if (r == 0 && pack_open(batch_span(b, row->pack), &x, row->latency_ns, &p) < 0)
-		r = damaged(t, row->id, "the beginning of its pack", e);
+	if (r == 0)
+		r = use_times(t, b, row, &x, e);
 	if (r == 0 && wants_messages)
-		r = unpack(t, row, &p, u, &x, &room->messages, e);
-	if (r == 0 && wants_messages && p.elsewhere.request)
+		r = unpack(t, b, row, u, room, &x, &p, e);
+	if (r == 0 && p.elsewhere.request)
 		r = fetch_body(t, p.elsewhere.request, true, p.request_body, u, &room->request_body,
 			       &x.request.body, e);
-	if (r == 0 && wants_messages && p.elsewhere.response)
+	if (r == 0 && p.elsewhere.response)
 		r = fetch_body(t, p.elsewhere.response, false, p.response_body, u,
 			       &room->response_body, &x.response.body, e);
 	if (r == -ENOMEM)

@@ -4,7 +4,7 @@
 #pragma once
 
 #include "store/batch.h"
-#include "store/pack.h"
+#include "store/block.h"
 #include "store/tape.h"
 
 struct commons;
@@ -14,11 +14,11 @@ struct sqlite3_stmt;
 /* the columns that read_tape_row() expects, in this order */
 #define READ_COLUMNS                                                                               \
 	"exchange.id, exchange.moved, exchange.kind, exchange.outcome, exchange.src,"              \
-	" exchange.src_port, exchange.connection, exchange.sequence, exchange.latency,"            \
+	" exchange.src_port, exchange.age, exchange.sequence, exchange.latency,"                   \
 	" exchange.path, exchange.query, exchange.target, exchange.request_size,"                  \
 	" exchange.response_size, exchange.trace_id, exchange.replay, exchange.stream,"            \
-	" exchange.sent, exchange.received, exchange.deadline, exchange.dictionary,"               \
-	" exchange.pack"
+	" exchange.sent, exchange.received, exchange.deadline, exchange.times,"                    \
+	" exchange.place"
 
 int read_tape_open(const char *path, struct read_tape **t_out, struct err *e) MUST_USE;
 void read_tape_close(struct read_tape *t); /* accepts NULL */
@@ -27,13 +27,13 @@ struct commons *read_tape_commons(const struct read_tape *t);
 /* read_tape_summary() - asked anew unless the tape is sealed */
 int read_tape_summary(struct read_tape *t, struct tape_summary *out, struct err *e) MUST_USE;
 
-/* read_tape_row() - append the row that @st stands at to @b. @wants_pack: all of it, not its
- * prefix. */
-int read_tape_row(struct sqlite3_stmt *st, bool wants_pack, struct batch *b) MUST_USE;
+/* read_tape_row() - append the row that @st stands at to @b. @wants_messages: all of a pack of
+ * version 1, not just its beginning. */
+int read_tape_row(struct sqlite3_stmt *st, bool wants_messages, struct batch *b) MUST_USE;
 
 /* Where the spans of an exchange that was read live; reused from one to the next. */
 struct read_room {
-	struct buf texts, messages, request_body, response_body;
+	struct buf texts, messages, packed, request_body, response_body;
 };
 void read_room_fini(struct read_room *room);
 /**

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "schema/settings.h"
+#include "schema/sql.h"
 #include "store/directory.h"
 #include "store/jobs.h"
 #include "store/keeper.h"
@@ -123,7 +124,7 @@ static int note_older(struct store *s, uint64_t number, struct err *e)
 	AUTO(tape) t = NULL;
 	AUTO_BUF path = {0};
 	struct tape_summary summary = {.is_sealed = true};
-	bool has_log;
+	bool has_log, is_old;
 	int r = tape_open(directory_path(&path, s->dir, number, false), TAPE_READ, &t, e);
 
 	if (r == -EPROTONOSUPPORT || r == -ENOMEM)
@@ -132,8 +133,9 @@ static int note_older(struct store *s, uint64_t number, struct err *e)
 	if (r < 0 || !t || tape_summary(t, &summary, NULL) < 0)
 		return r;
 	has_log = directory_has_log(buf_cstr(&path));
+	is_old = tape_version(t) < SQL_VERSION; /* is read as it is */
 	tape_close(TAKE(t));
-	if (!summary.is_sealed || has_log)
+	if (!is_old && (!summary.is_sealed || has_log))
 		(void)begin_sealing(s, number, false); /* no room or memory: at the next start */
 	return 0;
 }
@@ -160,22 +162,26 @@ static int use_tape(struct store *s, uint64_t number, bool is_part, struct err *
 	return 0;
 }
 
-/* The newest tape is gone on with, unless it is sealed or this is an import. */
+/* The newest tape is gone on with, unless it is sealed, of an older version, or this is an import.
+ */
 static int open_newest(struct store *s, uint64_t number, struct err *e)
 {
 	AUTO(tape) t = NULL;
 	AUTO_BUF path = {0};
 	struct tape_summary summary;
+	bool is_old = false;
 	int r = tape_open(directory_path(&path, s->dir, number, false), TAPE_READ, &t, e);
 
 	if (r == 0)
 		r = tape_summary(t, &summary, e);
+	if (r == 0)
+		is_old = tape_version(t) < SQL_VERSION;
 	tape_close(TAKE(t));
 	if (r == -ENOENT && !s->config.is_bulk) /* its writer ended before it made the tables */
 		return use_tape(s, number, false, e);
 	if (r < 0 && r != -ENOENT)
 		return r;
-	if (r == -ENOENT || summary.is_sealed || s->config.is_bulk)
+	if (r == -ENOENT || summary.is_sealed || is_old || s->config.is_bulk)
 		return note_older(s, number, e);
 	return use_tape(s, number, false, e);
 }

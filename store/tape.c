@@ -40,6 +40,7 @@ struct tape {
 	sqlite3 *db;
 	char *path;
 	enum tape_mode mode;
+	int version;
 };
 
 struct sqlite3 *tape_db(const struct tape *t)
@@ -50,6 +51,11 @@ struct sqlite3 *tape_db(const struct tape *t)
 const char *tape_path(const struct tape *t)
 {
 	return t->path;
+}
+
+int tape_version(const struct tape *t)
+{
+	return t->version;
 }
 
 int tape_failed(const struct tape *t, struct err *e)
@@ -130,6 +136,9 @@ static int check_version(struct tape *t, struct err *e)
 	struct err why = {0};
 	int r = sql_check_version(t->db, &why);
 
+	t->version = r;
+	if (r > 0)
+		r = sql_view_older(t->db, r, &why);
 	return r < 0 ? err_set(e, r, "tape %s: %s", t->path, why.why) : 0;
 }
 
@@ -163,6 +172,7 @@ static int open_write(struct tape *t, struct err *e)
 	if (r < 0)
 		return r;
 	r = sql_migrate(t->db, &why);
+	t->version = SQL_VERSION;
 	return r < 0 ? err_set(e, r, "tape %s: %s", t->path, why.why) : 0;
 }
 
@@ -227,7 +237,7 @@ int tape_seal(struct tape *t, struct err *e)
 
 	if (r < 0)
 		return r;
-	r = sql_index(t->db, &why);
+	r = sql_index(t->db, "", &why);
 	if (r < 0)
 		r = err_set(e, r, "tape %s: %s", t->path, why.why);
 	if (r == 0)

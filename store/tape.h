@@ -10,6 +10,8 @@ struct sqlite3;
 struct sqlite3_stmt;
 struct tape;
 
+#define TAPE_PAGE_BYTES 16384 /* of a tape that we make */
+
 enum tape_mode {
 	TAPE_READ,   /* beside a writer; never changes the file */
 	TAPE_APPEND, /* write-ahead log: readers see each commit; made if it is not there */
@@ -27,6 +29,7 @@ AUTO_DEFINE(tape, tape_close)
 
 struct sqlite3 *tape_db(const struct tape *t); /* borrowed */
 const char *tape_path(const struct tape *t);
+int tape_version(const struct tape *t); /* of its schema; an older one is seen as today's */
 /* tape_prepare() - a statement that stays prepared; NULL with @e set */
 struct sqlite3_stmt *tape_prepare(struct tape *t, const char *sql, struct err *e) MUST_USE;
 /* tape_failed() - SQLite's last complaint, with the file's name. Return: a negative errno. */

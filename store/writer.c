@@ -8,17 +8,20 @@
 #include "schema/sql.h"
 #include "store/batch.h"
 #include "store/bodies.h"
+#include "store/chunk.h"
 #include "store/common.h"
 #include "store/dictionary.h"
+#include "store/inserts.h"
 #include "store/intern.h"
-#include "store/pack.h"
 #include "store/tape.h"
 
 /*
- * Theory of operation. An exchange is packed at once, so the batch holds its few hundred bytes and
- * not the exchange. The batch is written in one transaction, in the order of ids, so the tape's
- * tree grows at its end and its pages are full. It is kept until the commit has succeeded: SQLite
- * may take a whole transaction back when the disk is full, and then it is simply written again.
+ * Theory of operation. The messages of an exchange go into the block that its class has open; a
+ * block that is full is compressed at once, the others when the batch is written. So where much
+ * comes, many share a block, and where little comes, nothing waits. The batch is written in one
+ * transaction, in the order of ids, so the tape's trees grow at their ends and their pages are
+ * full. It is kept until the commit has succeeded: SQLite may take a whole transaction back when
+ * the disk is full, and then it is simply written again.
  *
  * Numbers of kinds and peers are given when an exchange is added; their rows are part of the same
  * batch. A batch that is given up takes with it everything that was learnt from it.
@@ -28,31 +31,30 @@
 #define KEY_BYTES    (1 << 20)
 #define IDS	     16384 /* slots of the set of ids; twice what a batch holds, a power of two */
 
-static const char insert_sql[] =
-	"INSERT INTO exchange (id, moved, kind, outcome, src, src_port, connection, sequence, "
-	"latency,"
-	" path, query, target, request_size, response_size, trace_id, replay, stream, sent,"
-	" received, deadline, dictionary, pack) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)";
-static const char tape_sql[] =
-	"UPDATE tape SET rows = rows + ?1, raw_bytes = raw_bytes + ?2, packed_bytes = packed_bytes "
-	"+ ?3,"
-	" first_id = iif(rows = 0, ?4, min(first_id, ?4)), last_id = max(last_id, ?5),"
-	" moved_max = max(moved_max, ?6) WHERE id = 1";
+#define DRAFTS	 (DICTIONARY_CLASSES + 1) /* the last: of all that have no class */
+#define CLASS_OF 1024			  /* kinds whose class is remembered, a power of two */
 
-/* the first ones in the order of enum common_table */
-enum statement { ST_PEER, ST_KIND, ST_DICTIONARY, ST_EXCHANGE, ST_TAPE, ST_HAS, ST_COUNT };
+/* A kind's class follows from the kind. */
+struct class_of {
+	uint64_t kind; /* 0: free */
+	struct dictionary *class;
+};
 
 struct writer {
-	struct packer *packer;
+	struct block_packer *packer;
 	struct intern *peers, *kinds;
 	struct dictionaries *dictionaries;
 	uint32_t next_dictionary; /* number on the tape */
+	uint64_t next_block;	  /* likewise */
+	struct class_of class_of[CLASS_OF];
+	struct block_draft drafts[DRAFTS];
+	struct chunk_end end; /* of what is committed */
 	struct bodies *bodies;
 	struct buf key; /* scratch */
 	struct batch batch;
 	uint64_t *ids; /* of the batch: a set by open addressing, 0 free */
 	struct tape *tape;
-	sqlite3_stmt *st[ST_COUNT];
+	struct inserts *inserts;
 	struct writer_totals totals;
 };
 
@@ -62,7 +64,7 @@ struct writer *writer_new(struct jobs *jobs, int level)
 
 	if (!w)
 		return NULL;
-	w->packer = packer_new(level);
+	w->packer = block_packer_new(level);
 	w->peers = intern_new(PEER_ENTRIES, KEY_BYTES / 2);
 	w->kinds = intern_new(KIND_ENTRIES, KEY_BYTES);
 	w->dictionaries = dictionaries_new(jobs, level);
@@ -73,20 +75,14 @@ struct writer *writer_new(struct jobs *jobs, int level)
 	return TAKE(w);
 }
 
-static void finalize(struct writer *w)
-{
-	for (size_t i = 0; i < ST_COUNT; i++) {
-		(void)sqlite3_finalize(w->st[i]);
-		w->st[i] = NULL;
-	}
-}
-
 void writer_free(struct writer *w)
 {
 	if (!w)
 		return;
-	finalize(w);
-	packer_free(w->packer);
+	inserts_free(w->inserts);
+	block_packer_free(w->packer);
+	for (size_t i = 0; i < DRAFTS; i++)
+		block_draft_fini(&w->drafts[i]);
 	intern_free(w->peers);
 	intern_free(w->kinds);
 	dictionaries_free(w->dictionaries);
@@ -99,14 +95,19 @@ void writer_free(struct writer *w)
 
 void writer_set_level(struct writer *w, int level)
 {
-	packer_set_level(w->packer, level);
+	block_packer_set_level(w->packer, level);
 	dictionaries_set_level(w->dictionaries, level);
 }
 
-static int highest(struct tape *t, const char *sql, uint64_t *out, struct err *e)
+/* The highest id of a table; 0 when it is empty. */
+static int highest(struct tape *t, const char *table, uint64_t *out, struct err *e)
 {
-	sqlite3_stmt *st = tape_prepare(t, sql, e);
+	char sql[64];
+	sqlite3_stmt *st;
 	int r = 0;
+
+	(void)sqlite3_snprintf((int)sizeof(sql), sql, "SELECT ifnull(max(id), 0) FROM %s", table);
+	st = tape_prepare(t, sql, e);
 
 	if (st && sqlite3_step(st) == SQLITE_ROW)
 		*out = (uint64_t)sqlite3_column_int64(st, 0);
@@ -116,43 +117,30 @@ static int highest(struct tape *t, const char *sql, uint64_t *out, struct err *e
 	return r;
 }
 
-static int prepare(struct writer *w, struct err *e)
-{
-	const char *const sql[] = {
-		[ST_PEER] = common_insert_sql[COMMON_PEER],
-		[ST_KIND] = common_insert_sql[COMMON_KIND],
-		[ST_DICTIONARY] = common_insert_sql[COMMON_DICTIONARY],
-		[ST_EXCHANGE] = insert_sql,
-		[ST_TAPE] = tape_sql,
-		[ST_HAS] = "SELECT 1 FROM exchange WHERE id = ?",
-	};
-	int r = 0;
-
-	for (size_t i = 0; i < ST_COUNT && r == 0; i++) {
-		w->st[i] = tape_prepare(w->tape, sql[i], e);
-		if (!w->st[i])
-			r = tape_failed(w->tape, e);
-	}
-	return r;
-}
-
 /* What was learnt is about another tape, or about rows that never came onto one. */
 static int forget(struct writer *w, struct err *e)
 {
-	uint64_t peer = 0, kind = 0, dictionary = 0;
+	uint64_t peer = 0, kind = 0, dictionary = 0, block = 0;
 	int r = 0;
 
 	bodies_forget(w->bodies);
 	dictionaries_leave_tape(w->dictionaries);
+	memset(w->class_of, 0, sizeof(w->class_of));
+	w->end = (struct chunk_end){0};
 	if (w->tape)
-		r = highest(w->tape, "SELECT ifnull(max(id), 0) FROM peer", &peer, e);
+		r = highest(w->tape, "peer", &peer, e);
 	if (w->tape && r == 0)
-		r = highest(w->tape, "SELECT ifnull(max(id), 0) FROM kind", &kind, e);
+		r = highest(w->tape, "kind", &kind, e);
 	if (w->tape && r == 0)
-		r = highest(w->tape, "SELECT ifnull(max(id), 0) FROM dictionary", &dictionary, e);
+		r = highest(w->tape, "dictionary", &dictionary, e);
+	if (w->tape && r == 0)
+		r = highest(w->tape, "block", &block, e);
+	if (w->tape && r == 0)
+		r = chunk_find_end(w->tape, &w->end, e);
 	intern_restart(w->peers, peer + 1);
 	intern_restart(w->kinds, kind + 1);
 	w->next_dictionary = (uint32_t)dictionary + 1;
+	w->next_block = block + 1;
 	return r;
 }
 
@@ -160,15 +148,13 @@ int writer_begin_tape(struct writer *w, struct tape *t, struct err *e)
 {
 	int r;
 
-	finalize(w);
+	inserts_free(TAKE(w->inserts));
 	w->tape = t;
 	r = forget(w, e);
 	if (r == 0 && t)
-		r = prepare(w, e);
-	if (r < 0) {
-		finalize(w);
+		r = inserts_new(t, &w->inserts, e);
+	if (r < 0)
 		w->tape = NULL;
-	}
 	return r;
 }
 
@@ -191,12 +177,7 @@ bool writer_has_id(const struct writer *w, uint64_t id)
 
 bool writer_tape_has_id(struct writer *w, uint64_t id)
 {
-	bool has;
-
-	(void)sqlite3_bind_int64(w->st[ST_HAS], 1, (int64_t)id);
-	has = sqlite3_step(w->st[ST_HAS]) == SQLITE_ROW;
-	(void)sqlite3_reset(w->st[ST_HAS]);
-	return has;
+	return inserts_has_id(w->inserts, id);
 }
 
 static void forget_ids(struct writer *w)
@@ -330,33 +311,82 @@ static uint32_t use_dictionary(struct writer *w, struct dictionary *d)
 	return *number;
 }
 
+/* --- blocks --- */
+
+static struct dictionary *class_of(struct writer *w, const struct exchange *x, uint64_t kind)
+{
+	struct class_of *known = &w->class_of[kind % CLASS_OF];
+
+	if (known->kind != kind)
+		*known = (struct class_of){kind, dictionary_of(w->dictionaries, x)};
+	return known->class;
+}
+
+/* The block of a class is full, or the batch is to be written. */
+static int close_draft(struct writer *w, size_t class, struct err *e)
+{
+	struct block_draft *d = &w->drafts[class];
+	struct dictionary *c =
+		class < DICTIONARY_CLASSES ? dictionary_at(w->dictionaries, class) : NULL;
+	const struct ZSTD_CDict_s *ready = c ? dictionary_ready(w->dictionaries, c) : NULL;
+	struct block_info *info = batch_block(&w->batch);
+	uint64_t at = w->batch.packed.len;
+	uint32_t number = ready ? use_dictionary(w, c) : 0;
+
+	if (!info || block_pack(w->packer, d, number ? ready : NULL, &w->batch.packed, info) < 0)
+		return err_set(e, -ENOMEM, "store: no memory for a block");
+	info->at = at;
+	info->dictionary = number;
+	w->batch.block_count++;
+	return 0;
+}
+
+static int close_drafts(struct writer *w, struct err *e)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < DRAFTS && r == 0; i++)
+		if (w->drafts[i].exchanges)
+			r = close_draft(w, i, e);
+	return r;
+}
+
 static size_t message_bytes(const struct message *m)
 {
 	return m->head.len + m->framing.len + m->body.len + m->trailers.len;
 }
 
+/* The messages into the block of their class. The last that may fail, so that nothing is left
+ * there. */
 static int fill_pack(struct writer *w, const struct exchange *x, struct row *row, struct err *e)
 {
-	struct batch *b = &w->batch;
 	struct pack_elsewhere elsewhere = find_bodies(w, x);
-	struct dictionary *class = dictionary_of(w->dictionaries, x);
-	const struct ZSTD_CDict_s *ready = class ? dictionary_ready(w->dictionaries, class) : NULL;
-	uint32_t at;
-	int r;
+	struct dictionary *class = class_of(w, x, row->kind);
+	size_t at = class ? dictionary_index(w->dictionaries, class) : DICTIONARY_CLASSES, was;
+	struct block_draft *d = &w->drafts[at];
+	int r = 0;
 
-	row->dictionary = ready ? use_dictionary(w, class) : 0;
-	at = (uint32_t)b->bytes.len;
-	r = packer_pack(w->packer, x, &elsewhere, row->dictionary ? ready : NULL, &b->bytes, e);
-	row->pack = (struct piece){at, (uint32_t)b->bytes.len - at};
 	row->raw_bytes = (uint32_t)(message_bytes(&x->request) + message_bytes(&x->response));
+	if (!block_draft_has_room(d, row->raw_bytes))
+		r = close_draft(w, at, e);
+	if (r < 0)
+		return r;
+	if (d->exchanges == 0)
+		d->number = w->next_block++;
+	was = d->raw.len;
+	r = pack_add(x, &elsewhere, &d->prefixes, &d->raw, e);
+	if (r < 0)
+		return r;
+	row->place = (int64_t)(d->number * BLOCK_PLACES + d->exchanges++);
 	if (class)
-		dictionary_learn(w->dictionaries, class, packer_raw(w->packer));
-	return r;
+		dictionary_learn(w->dictionaries, class, span_from(buf_span(&d->raw), was));
+	return 0;
 }
 
 static int fill(struct writer *w, const struct exchange *x, struct row *row, struct err *e)
 {
 	struct batch *b = &w->batch;
+	size_t at;
 
 	fill_numbers(x, row);
 	if (!fill_commons(w, x, row))
@@ -364,7 +394,10 @@ static int fill(struct writer *w, const struct exchange *x, struct row *row, str
 	fill_target(b, x, row);
 	fill_trace(b, x, row);
 	row->replay = batch_add(b, x->replay_of);
-	return fill_pack(w, x, row, e);
+	at = b->bytes.len;
+	pack_add_times(&b->bytes, x);
+	row->times = (struct piece){(uint32_t)at, (uint32_t)(b->bytes.len - at)};
+	return b->bytes.is_failed ? -ENOMEM : fill_pack(w, x, row, e);
 }
 
 int writer_add(struct writer *w, const struct exchange *x, struct err *e)
@@ -374,8 +407,6 @@ int writer_add(struct writer *w, const struct exchange *x, struct err *e)
 	struct row *row = batch_row(b);
 	int r = row ? fill(w, x, row, e) : -ENOMEM;
 
-	if (r == 0 && b->bytes.is_failed)
-		r = -ENOMEM;
 	if (r < 0) {
 		/* kinds that were new stay in the batch; bodies are not where we noted them */
 		if (r == -ENOMEM)
@@ -391,138 +422,25 @@ int writer_add(struct writer *w, const struct exchange *x, struct err *e)
 
 /* --- the batch onto the tape --- */
 
-static int step(struct writer *w, enum statement which, struct err *e)
-{
-	int r = sqlite3_step(w->st[which]) == SQLITE_DONE ? 0 : tape_failed(w->tape, e);
-
-	(void)sqlite3_reset(w->st[which]);
-	return r;
-}
-
-static void bind_text(sqlite3_stmt *st, int at, struct span s)
-{
-	(void)sqlite3_bind_text(st, at, (const char *)s.ptr, (int)s.len, SQLITE_STATIC);
-}
-
-static void bind_text_or_0(sqlite3_stmt *st, int at, bool is_0, struct span s)
-{
-	if (is_0)
-		(void)sqlite3_bind_int(st, at, 0);
-	else
-		bind_text(st, at, s);
-}
-
-static void bind_row(sqlite3_stmt *st, const struct batch *b, const struct row *row)
-{
-	struct span trace = batch_span(b, row->trace), pack = batch_span(b, row->pack);
-
-	(void)sqlite3_bind_int64(st, 1, (int64_t)row->id);
-	(void)sqlite3_bind_int64(st, 2, (int64_t)row->moved);
-	(void)sqlite3_bind_int64(st, 3, (int64_t)row->kind);
-	(void)sqlite3_bind_int(st, 4, row->outcome);
-	(void)sqlite3_bind_int64(st, 5, (int64_t)row->src);
-	(void)sqlite3_bind_int(st, 6, row->src_port);
-	(void)sqlite3_bind_int64(st, 7, (int64_t)row->connection);
-	(void)sqlite3_bind_int64(st, 8, row->sequence);
-	(void)sqlite3_bind_int64(st, 9, (int64_t)row->latency_ns);
-	if (row->is_path_part)
-		(void)sqlite3_bind_blob(st, 10, batch_span(b, row->path).ptr, (int)row->path.len,
-					SQLITE_STATIC);
-	else
-		bind_text_or_0(st, 10, row->is_path_route, batch_span(b, row->path));
-	bind_text(st, 11, batch_span(b, row->query));
-	bind_text_or_0(st, 12, !row->has_target, batch_span(b, row->target));
-	(void)sqlite3_bind_int64(st, 13, (int64_t)row->request_bytes);
-	(void)sqlite3_bind_int64(st, 14, (int64_t)row->response_bytes);
-	if (row->is_trace_packed)
-		(void)sqlite3_bind_blob(st, 15, trace.ptr, (int)trace.len, SQLITE_STATIC);
-	else
-		bind_text(st, 15, trace);
-	bind_text(st, 16, batch_span(b, row->replay));
-	(void)sqlite3_bind_int64(st, 17, row->stream);
-	(void)sqlite3_bind_int64(st, 18, (int64_t)row->sent);
-	(void)sqlite3_bind_int64(st, 19, (int64_t)row->received);
-	(void)sqlite3_bind_int64(st, 20, (int64_t)row->deadline_ns);
-	(void)sqlite3_bind_int64(st, 21, row->dictionary);
-	(void)sqlite3_bind_blob(st, 22, pack.ptr, (int)pack.len, SQLITE_STATIC);
-}
-
-static int write_commons(struct writer *w, struct err *e)
-{
-	const struct batch *b = &w->batch;
-	int r = 0;
-
-	for (size_t i = 0; i < b->common_count && r == 0; i++) {
-		const struct common_row *row = &b->commons[i];
-		enum statement which = (enum statement)row->table;
-
-		common_bind(w->st[which], row->number, batch_span(b, row->key));
-		r = step(w, which, e);
-	}
-	return r;
-}
-
-static int write_rows(struct writer *w, struct writer_totals *sum, struct err *e)
-{
-	const struct batch *b = &w->batch;
-	int r = 0;
-
-	for (size_t i = 0; i < b->row_count && r == 0; i++) {
-		bind_row(w->st[ST_EXCHANGE], b, &b->rows[i]);
-		r = step(w, ST_EXCHANGE, e);
-		sum->raw_bytes += b->rows[i].raw_bytes;
-		sum->packed_bytes += b->rows[i].pack.len;
-	}
-	sum->exchanges = b->row_count;
-	return r;
-}
-
-static int write_summary(struct writer *w, const struct writer_totals *sum, struct err *e)
-{
-	const struct batch *b = &w->batch;
-	uint64_t first = UINT64_MAX, last = 0;
-	int64_t moved = 0;
-
-	for (size_t i = 0; i < b->row_count; i++) {
-		first = MIN(first, b->rows[i].id);
-		last = MAX(last, b->rows[i].id);
-		moved = MAX(moved, (int64_t)b->rows[i].moved);
-	}
-	(void)sqlite3_bind_int64(w->st[ST_TAPE], 1, (int64_t)sum->exchanges);
-	(void)sqlite3_bind_int64(w->st[ST_TAPE], 2, (int64_t)sum->raw_bytes);
-	(void)sqlite3_bind_int64(w->st[ST_TAPE], 3, (int64_t)sum->packed_bytes);
-	(void)sqlite3_bind_int64(w->st[ST_TAPE], 4, (int64_t)first);
-	(void)sqlite3_bind_int64(w->st[ST_TAPE], 5, (int64_t)last);
-	(void)sqlite3_bind_int64(w->st[ST_TAPE], 6, moved);
-	return step(w, ST_TAPE, e);
-}
-
 int writer_write(struct writer *w, struct err *e)
 {
-	struct writer_totals sum = {0};
+	struct batch *b = &w->batch;
 	int r;
 
-	if (w->batch.row_count == 0)
+	if (b->row_count == 0)
 		return 0;
-	batch_sort(&w->batch);
-	r = tape_run(w->tape, "BEGIN IMMEDIATE", e);
-	if (r == 0)
-		r = write_commons(w, e);
-	if (r == 0)
-		r = write_rows(w, &sum, e);
-	if (r == 0)
-		r = write_summary(w, &sum, e);
-	if (r == 0)
-		r = tape_run(w->tape, "COMMIT", e);
-	if (r < 0) {
-		(void)sqlite3_exec(tape_db(w->tape), "ROLLBACK", NULL, NULL, NULL);
+	r = close_drafts(w, e);
+	if (r < 0)
 		return r;
-	}
+	batch_sort(b);
+	r = inserts_write(w->inserts, b, &w->end, e);
+	if (r < 0)
+		return r;
+	w->totals.exchanges += b->row_count;
+	w->totals.raw_bytes += batch_raw_bytes(b);
+	w->totals.packed_bytes += b->packed.len;
 	forget_ids(w);
-	batch_clear(&w->batch);
-	w->totals.exchanges += sum.exchanges;
-	w->totals.raw_bytes += sum.raw_bytes;
-	w->totals.packed_bytes += sum.packed_bytes;
+	batch_clear(b);
 	return 0;
 }
 
@@ -536,6 +454,8 @@ uint64_t writer_discard(struct writer *w)
 	uint64_t n = w->batch.row_count;
 
 	forget_ids(w);
+	for (size_t i = 0; i < DRAFTS; i++)
+		block_draft_clear(&w->drafts[i]);
 	batch_clear(&w->batch);
 	bodies_forget(w->bodies);
 	dictionaries_leave_tape(w->dictionaries);
@@ -546,7 +466,11 @@ uint64_t writer_discard(struct writer *w)
 
 size_t writer_batch_bytes(const struct writer *w)
 {
-	return batch_memory(&w->batch);
+	size_t bytes = batch_memory(&w->batch);
+
+	for (size_t i = 0; i < DRAFTS; i++)
+		bytes += block_draft_bytes(&w->drafts[i]);
+	return bytes;
 }
 
 size_t writer_batch_rows(const struct writer *w)

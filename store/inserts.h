@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+/* inserts.h - a batch onto a tape, in one transaction. Thread: writer. */
+#pragma once
+
+#include "store/batch.h"
+#include "store/chunk.h"
+
+struct inserts;
+
+/* inserts_new() - @t: borrowed; the statements for it are prepared */
+int inserts_new(struct tape *t, struct inserts **out, struct err *e) MUST_USE;
+void inserts_free(struct inserts *n);		     /* accepts NULL */
+bool inserts_has_id(struct inserts *n, uint64_t id); /* on the tape */
+/**
+ * inserts_write() - all rows of a batch, and what the tape says about itself
+ * @b:   sorted
+ * @end: of the tape's chunks: moved on when it is committed
+ *
+ * Return: 0; on failure the tape is as before.
+ */
+int inserts_write(struct inserts *n, const struct batch *b, struct chunk_end *end,
+		  struct err *e) MUST_USE;
