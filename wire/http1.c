@@ -597,6 +597,12 @@ static void begin_found(struct http1 *p, enum http1_kind kind)
 	p->head_bytes = 0;
 }
 
+void http1_join(struct http1 *p)
+{
+	http1_search(p);
+	begin_found(p, HTTP1_REQUEST);
+}
+
 static size_t take_search(struct http1 *p, struct span in, struct http1_step *step)
 {
 	struct http1_found f;

@@ -84,6 +84,11 @@ void http1_init(struct http1 *p, enum http1_kind kind, const struct http1_watch 
 void http1_expect(struct http1 *p, enum http1_kind kind);
 /* http1_search() - what comes next may begin in the middle of a message: find the next start line */
 void http1_search(struct http1 *p);
+/*
+ * http1_join() - the first bytes seen of a connection: a request line of any method may come at once,
+ * otherwise as http1_search()
+ */
+void http1_join(struct http1 *p);
 /**
  * http1_next() - take one step
  * @in:   the bytes that follow those taken so far; may be empty

@@ -67,7 +67,7 @@ static void http1_conn_open(struct conn *c)
 	for (unsigned d = 0; d < 2; d++) {
 		http1_init(&h->dirs[d].parser, HTTP1_ANY, NULL);
 		if (c->is_midstream)
-			http1_search(&h->dirs[d].parser);
+			http1_join(&h->dirs[d].parser);
 	}
 }
 
@@ -151,13 +151,27 @@ static bool is_answer_to_nonsense(const struct conn *c, unsigned dir)
 	return !is_request(&h->dirs[dir]) && !c->is_midstream && h->dirs[!dir].searched > 0;
 }
 
+/* RFC 9113 3.4: looks like a request; joined midstream, it may come after the server's first frames */
+static bool is_http2_preface(const struct http1 *p, struct span head)
+{
+	static const struct span line = {(const uint8_t *)"PRI * HTTP/2.0\r\n", HTTP1_TAIL_MAX};
+
+	return p->start_version == 20 &&
+	       (span_istarts(head, line) || span_eq(span_of(p->tail, p->tail_len), line));
+}
+
 /* the start line is certain: the draft becomes part of a pair. Return: false when it is of no use. */
-static bool open_message(const struct feed *f, bool is_resynced)
+static bool open_message(const struct feed *f, struct span head, bool is_resynced)
 {
 	struct http1_conn *h = state_of(f->c);
 	struct direction *d = &h->dirs[f->dir];
 	struct pair *p;
 
+	if (is_http2_preface(&d->parser, head)) {
+		drop_draft(f->c, d);
+		http1_search(&d->parser);
+		return false;
+	}
 	if (!h->has_spoken && !is_answer_to_nonsense(f->c, f->dir))
 		become_client_and_server(f->c, is_request(d) ? f->dir : !f->dir);
 	if (d->parser.kind != d->parser.wanted) {
@@ -342,7 +356,8 @@ static void take_head_step(const struct feed *f, const struct http1_step *step)
 		draft_add_head(draft, f->c, step->bytes);
 		draft->last_ns = f->ts_ns;
 	}
-	if (!d->is_open && http1_has_start_line(&d->parser) && !open_message(f, step->is_resynced))
+	if (!d->is_open && http1_has_start_line(&d->parser) && 
+	    !open_message(f, step->bytes, step->is_resynced))
 		return;
 	if (step->kind == HTTP1_HEAD)
 		end_head(f, step);

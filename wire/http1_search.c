@@ -152,10 +152,10 @@ bool http1_search_goes_on(uint8_t *phase, uint8_t c)
 	switch (*phase) {
 	case METHOD:
 		*phase = c == ' ' ? FIRST : METHOD;
-		return true;
+		return c == ' ' || c == '-' || c == '_' || (c >= 'A' && c <= 'Z');
 	case FIRST:
 		*phase = TARGET;
-		return true;
+		return may_begin_target(c);
 	case TARGET:
 		*phase = c == ' ' ? VERSION : TARGET;
 		return c >= ' ';

@@ -28,7 +28,7 @@ struct http1_found {
  */
 struct http1_found http1_search_in(enum http1_kind kind, struct span before, struct span in);
 /*
- * http1_search_goes_on() - a request line that was found: may @c come next?
+ * http1_search_goes_on() - a request line that was found, or begins a stream: may @c come next?
  * @phase: 0 at the line's first byte; kept by the caller
  */
 bool http1_search_goes_on(uint8_t *phase, uint8_t c);
