@@ -10,6 +10,7 @@
 #define MUST_USE          __attribute__((warn_unused_result))
 #define PRINTF_LIKE(f, a) __attribute__((format(printf, f, a)))
 #define UNUSED            __attribute__((unused))
+#define ALWAYS_INLINE     inline __attribute__((always_inline))
 #define HOT               __attribute__((hot))
 #define COLD              __attribute__((cold))
 #define LIKELY(x)         __builtin_expect(!!(x), 1)

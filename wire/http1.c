@@ -2,6 +2,7 @@
 #include "wire/http1.h"
 
 #include "wire/http1_search.h"
+#include "wire/http1_start.h"
 
 #include <assert.h>
 

@@ -1,19 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "wire/http1_head.h"
 
+#include "lib/scan.h"
+#include "wire/http1_start.h"
 #include "wire/noted.h"
-
-#include <endian.h>
 
 /*
  * Theory of operation
  *
- * One pass over the lines of a head, found with memchr(). A line whose name means something is read by
- * wire/noted.h; all others cost a length and a letter. Only positions are noted, so the head may be
- * copied afterwards and the notes still hold.
+ * One pass: line ends and colons are looked for together, 64 bytes at once (lib/scan.h), and a line costs a
+ * few bits of the words that come of it. Its name is looked up once (wire/http1_watch.h), and nearly always
+ * means nothing; else wire/noted.h reads it, or the rule by which its value is a secret is kept with the value's
+ * place. Only places are noted, so the head may be copied afterwards and the notes still hold.
  *
  * A line that begins with a blank continues the one before it (obs-fold, RFC 9112 5.2); the value
- * of a header in the table is taken with its continuation, line ends included, and those count as
+ * of a header that is noted is taken with its continuation, line ends included, and those count as
  * blanks when it is read. LF alone ends a line (2.2). Names are read although a blank stands before
  * the colon: many servers do, and what they took to be the framing is what the wire shows.
  */
@@ -28,11 +29,6 @@ static bool is_space(uint8_t c)
 	return is_blank(c) || c == '\r' || c == '\n';
 }
 
-static bool is_digit(uint8_t c)
-{
-	return c >= '0' && c <= '9';
-}
-
 static struct span trim(struct span s)
 {
 	while (s.len && is_space(s.ptr[0]))
@@ -42,262 +38,184 @@ static struct span trim(struct span s)
 	return s;
 }
 
-/* first, middle and last letter, in any case */
-static inline uint64_t watch_bit(const uint8_t *name, size_t len)
-{
-	unsigned a = name[0] & 31u, b = name[len / 2] & 31u, c = name[len - 1] & 31u;
+/* --- lines --- */
 
-	return UINT64_C(1) << ((a + b * 5 + c * 11) & 63);
+/* A head on its way from line to line. */
+struct reader {
+	struct span in;
+	size_t at;         /* where the next line begins */
+	size_t base;       /* of the bytes that were scanned last */
+	struct scan ahead; /* line ends and colons in them that were not passed yet */
+};
+
+struct line {
+	struct span text; /* without its line end */
+	size_t colon;     /* how far into text the first one is; text.len or more: there is none */
+	bool has_end;
+	bool is_bare;     /* it ends in LF alone */
+};
+
+static ALWAYS_INLINE void scan_from(struct reader *r, size_t base)
+{
+	size_t left = r->in.len - base;
+
+	r->base = base;
+	r->ahead = LIKELY(left >= SCAN_BYTES) ? scan_two(r->in.ptr + base, '\n', ':')
+					      : scan_tail(r->in, left, '\n', ':');
 }
 
-void http1_watch_add(struct http1_watch *w, struct span name)
+/* the line that begins at r->at */
+static ALWAYS_INLINE struct line next_line(struct reader *r)
 {
-	if (name.len && name.len < COUNT_OF(w->bits))
-		w->bits[name.len] |= watch_bit(name.ptr, name.len);
+	struct line l = {.text = {r->in.ptr + r->at, 0}, .colon = SIZE_MAX, .has_end = true};
+	uint64_t end, colon;
+
+	while (UNLIKELY(r->ahead.first == 0)) {
+		if (r->ahead.second && l.colon == SIZE_MAX)
+			l.colon = r->base + (size_t)__builtin_ctzll(r->ahead.second) - r->at;
+		if (UNLIKELY(r->in.len - r->base <= SCAN_BYTES)) {
+			l.has_end = false;
+			l.text.len = r->in.len - r->at;
+			l.text.len -= l.text.len && l.text.ptr[l.text.len - 1] == '\r';
+			return l;
+		}
+		scan_from(r, r->base + SCAN_BYTES);
+	}
+	end = r->ahead.first & (0 - r->ahead.first); /* its lowest bit */
+	colon = r->ahead.second & (end - 1);
+	if (colon && l.colon == SIZE_MAX)
+		l.colon = r->base + (size_t)__builtin_ctzll(colon) - r->at;
+	r->ahead.first ^= end;
+	r->ahead.second &= 0 - end;
+	l.text.len = r->base + (size_t)__builtin_ctzll(end) - r->at;
+	r->at += l.text.len + 1;
+	l.is_bare = l.text.len == 0 || l.text.ptr[l.text.len - 1] != '\r';
+	l.text.len -= !l.is_bare;
+	return l;
 }
 
-bool http1_is_watched(const struct http1_watch *w, struct span name)
-{
-	if (!w || name.len == 0)
-		return false;
-	if (LIKELY(name.len < COUNT_OF(w->bits) && !(w->bits[name.len] & watch_bit(name.ptr, name.len))))
-		return false;
-	return w->matches(w, name);
-}
-
-uint8_t http1_version_at(const uint8_t *s)
-{
-	static const uint8_t form[8] = "HTTP/\0.", matters[8] = {0xdf, 0xdf, 0xdf, 0xdf, 0xff, 0, 0xff, 0};
-	uint64_t text, want, mask;
-
-	memcpy(&text, s, 8);
-	memcpy(&want, form, 8);
-	memcpy(&mask, matters, 8);
-	if ((text & mask) != want || !is_digit(s[5]) || !is_digit(s[7]))
-		return 0;
-	return (uint8_t)((s[5] - '0') * 10 + (s[7] - '0'));
-}
-
-bool http1_is_method_char(uint8_t c)
-{
-	uint8_t letter = c | 0x20;
-
-	return (letter >= 'a' && letter <= 'z') || is_digit(c) ||
-	       (c && memchr("!#$%&'*+-.^_`|~", c, 15));
-}
-
-/* the length of the method that @line begins with and that a blank ends; 0 when there is none */
-static size_t method_length(struct span line)
-{
-	size_t n = 0;
-
-	while (n < line.len && http1_is_method_char(line.ptr[n]))
-		n++;
-	return n < line.len && n <= HTTP1_METHOD_MAX && is_blank(line.ptr[n]) ? n : 0;
-}
-
-static void note_method(struct http1_head *h, struct span method)
-{
-	h->method_len = (uint32_t)method.len;
-	h->is_head = span_eq(method, SPAN_LIT("HEAD"));
-	h->is_connect = span_eq(method, SPAN_LIT("CONNECT"));
-}
-
-static struct http1_at place_trimmed(struct span head, size_t from, size_t to)
-{
-	while (from < to && is_blank(head.ptr[from]))
-		from++;
-	while (to > from && is_blank(head.ptr[to - 1]))
-		to--;
-	return (struct http1_at){(uint32_t)from, (uint32_t)(to - from)};
-}
-
-/* method SP target SP HTTP/d.d: everything between the first and the last blank is the target */
-static bool parse_request_line(struct span line, struct http1_head *h)
-{
-	size_t method = method_length(line), to;
-
-	for (int i = 0; i < HTTP1_BLANKS_MAX && line.len && is_blank(line.ptr[line.len - 1]); i++)
-		line.len--;
-	if (method == 0 || line.len < method + 9)
-		return false;
-	to = line.len - 8;
-	h->version = http1_version_at(line.ptr + to);
-	if (!h->version || !is_blank(line.ptr[to - 1]))
-		return false;
-	note_method(h, span_of(line.ptr, method));
-	h->target = place_trimmed(line, method, to);
-	return true;
-}
-
-/* a request line longer than what was kept of it: the version is out of sight */
-static bool parse_cut_line(struct span line, struct http1_head *h)
-{
-	size_t method = method_length(line);
-
-	if (method == 0)
-		return false;
-	note_method(h, span_of(line.ptr, method));
-	h->target = place_trimmed(line, method, line.len);
-	return true;
-}
-
-/* HTTP/d.d blank digit digit digit; the reason phrase may be missing */
-static bool parse_status_line(struct span line, struct http1_head *h)
-{
-	const uint8_t *s = line.ptr;
-	size_t at = 8;
-
-	if (line.len < 12 || !(h->version = http1_version_at(s)) || !is_blank(s[8]))
-		return false;
-	while (at < line.len && is_blank(s[at]))
-		at++;
-	if (line.len - at < 3 || !is_digit(s[at]) || !is_digit(s[at + 1]) || !is_digit(s[at + 2]))
-		return false;
-	h->status = (uint16_t)((s[at] - '0') * 100 + (s[at + 1] - '0') * 10 + (s[at + 2] - '0'));
-	return true;
-}
-
-/* the line at @at, without its line end; *next_out is where the following one begins, 0: no LF */
-static inline struct span line_at(struct span in, size_t at, size_t *next_out, uint64_t *anomalies)
-{
-	const uint8_t *lf = at < in.len ? memchr(in.ptr + at, '\n', in.len - at) : NULL;
-	size_t end = lf ? (size_t)(lf - in.ptr) : in.len;
-
-	*next_out = lf ? end + 1 : 0;
-	if (end > at && in.ptr[end - 1] == '\r')
-		end--;
-	else if (lf)
-		*anomalies |= ANOMALY_BIT(BARE_LF);
-	return (struct span){in.ptr + at, end - at};
-}
-
-static struct http1_at place(struct span head, struct span value)
-{
-	return (struct http1_at){(uint32_t)(value.ptr - head.ptr), (uint32_t)value.len};
-}
-
-/* the value that starts in @line and goes on in the folded lines from @next on */
+/* the value that starts in its line and goes on in the folded lines from @next on */
 static struct span whole_value(struct span in, struct span value, size_t next)
 {
-	while (next && next < in.len && is_blank(in.ptr[next])) {
-		uint64_t ignored = 0;
-		struct span more = line_at(in, next, &next, &ignored);
+	while (next < in.len && is_blank(in.ptr[next])) {
+		const uint8_t *lf = memchr(in.ptr + next, '\n', in.len - next);
 
-		value.len = (size_t)(more.ptr + more.len - value.ptr);
+		next = lf ? (size_t)(lf - in.ptr) + 1 : in.len;
+		value.len = (size_t)(in.ptr + next - value.ptr);
 	}
 	return trim(value);
 }
 
-static void note_watched(struct http1_head *h, struct span in, struct span line, size_t next)
+static void note_rule(struct http1_head *h, struct http1_at at, uint8_t rule)
 {
-	size_t from = (size_t)(line.ptr - in.ptr);
-
 	h->is_watched = true;
-	if (h->watched_count < HTTP1_WATCHED_MAX)
-		h->watched[h->watched_count] =
-			(struct http1_at){(uint32_t)from, (uint32_t)(next - from)};
+	if (h->watched_count < HTTP1_WATCHED_MAX) {
+		h->watched[h->watched_count] = at;
+		h->rules[h->watched_count] = rule;
+	}
 	if (h->watched_count <= HTTP1_WATCHED_MAX)
 		h->watched_count++;
 }
 
-/* where the first colon of @line is, or its length; @in goes on behind it */
-static inline size_t colon_in(struct span line, const uint8_t *in_end)
+/* a header whose name means something, with the value as far as it stands in its line */
+static void read_header(struct http1_head *h, struct span in, const struct http1_name *name,
+			struct span value, size_t next)
 {
-	size_t i = 0;
-
-	/* eight at once, as names are short: cheaper than a call; what lies behind the line does no harm */
-	for (; i < line.len && in_end - (line.ptr + i) >= 8; i += 8) {
-		uint64_t eight, low = UINT64_C(0x0101010101010101), found;
-
-		memcpy(&eight, line.ptr + i, 8);
-		eight = le64toh(eight) ^ ':' * low;
-		found = (eight - low) & ~eight & low << 7; /* its lowest bit is that of the first colon */
-		if (found)
-			return MIN(i + ((size_t)__builtin_ctzll(found) >> 3), line.len);
-	}
-	while (i < line.len && line.ptr[i] != ':')
-		i++;
-	return MIN(i, line.len);
+	if (UNLIKELY(next < in.len && is_blank(in.ptr[next])))
+		value = whole_value(in, value, next);
+	if (LIKELY(value.len && value.ptr[0] == ' '))
+		value = (struct span){value.ptr + 1, value.len - 1};
+	if (UNLIKELY(value.len && (value.ptr[0] <= ' ' || value.ptr[value.len - 1] <= ' ')))
+		value = trim(value);
+	if (name->noted != NOTED_NONE)
+		noted_read(h, (enum noted)name->noted, http1_place(in, value), value);
+	if (name->rule)
+		note_rule(h, http1_place(in, value), name->rule);
 }
 
-static inline void parse_header_line(struct http1_head *h, const struct http1_watch *watch, struct span in,
-				     struct span line, size_t next)
+/* the same without a watch list */
+static void read_noted(struct http1_head *h, struct span in, struct span name, struct span value, size_t next)
 {
-	size_t len = colon_in(line, in.ptr + in.len);
-	const uint8_t *colon;
-	enum noted which;
-	struct span value;
+	struct http1_name row = {.noted = (uint8_t)noted_find(name)};
 
-	colon = line.ptr + len;
-	if (len == 0 || len == line.len) {
+	if (row.noted != NOTED_NONE)
+		read_header(h, in, &row, value, next);
+}
+
+static ALWAYS_INLINE void take_line(struct http1_head *h, const struct http1_watch *watch,
+				    const struct reader *r, const struct line *l)
+{
+	struct span name = {l->text.ptr, l->colon};
+	struct span value = {name.ptr + l->colon + 1, l->text.len - l->colon - 1}; /* if there is a colon */
+	const struct http1_name *found;
+
+	if (UNLIKELY(is_blank(l->text.ptr[0]))) {
+		h->anomalies |= ANOMALY_BIT(OBS_FOLD);
+		return;
+	}
+	if (UNLIKELY(l->colon == 0 || l->colon >= l->text.len)) {
 		h->anomalies |= ANOMALY_BIT(BAD_HEADER);
 		return;
 	}
-	if (UNLIKELY(is_blank(line.ptr[len - 1]))) {
+	if (UNLIKELY(is_blank(name.ptr[name.len - 1]))) {
 		h->anomalies |= ANOMALY_BIT(BAD_HEADER);
-		len = trim(span_of(line.ptr, len)).len;
+		name = trim(name);
+		if (name.len == 0)
+			return;
 	}
-	if (UNLIKELY(http1_is_watched(watch, span_of(line.ptr, len))))
-		note_watched(h, in, line, next);
-	which = noted_find(span_of(line.ptr, len));
-	if (which == NOTED_NONE)
-		return;
-	value = whole_value(in, span_of(colon + 1, (size_t)(line.ptr + line.len - colon - 1)), next);
-	noted_read(h, which, place(in, value), value);
+	if (UNLIKELY(!watch))
+		read_noted(h, r->in, name, value, r->at);
+	else if ((found = http1_watch_find(watch, name)))
+		read_header(h, r->in, found, value, r->at);
 }
 
 /* a line whose end is missing: its value cannot be relied on, but it may hold a secret */
-static bool is_line_watched(const struct http1_watch *watch, struct span line)
+static bool is_line_watched(const struct http1_watch *watch, const struct line *l)
 {
-	const uint8_t *colon = line.len ? memchr(line.ptr, ':', line.len) : NULL;
-
-	return colon && http1_is_watched(watch, trim(span_of(line.ptr, (size_t)(colon - line.ptr))));
+	return l->colon < l->text.len && http1_is_watched(watch, trim(span_of(l->text.ptr, l->colon)));
 }
 
-static bool parse_start_line(enum http1_kind kind, struct span line, bool is_cut,
-			     struct http1_head *h)
+/* the lines behind the start line. Return: whether the empty one was found */
+static bool take_lines(struct http1_head *h, const struct http1_watch *watch, struct reader r, size_t *end_out)
 {
-	if (kind == HTTP1_RESPONSE)
-		return parse_status_line(line, h);
-	return is_cut ? parse_cut_line(line, h) : parse_request_line(line, h);
+	for (;;) {
+		struct line l = next_line(&r);
+
+		if (UNLIKELY(!l.has_end)) {
+			h->is_watched |= h->is_cut && is_line_watched(watch, &l);
+			return false;
+		}
+		if (UNLIKELY(l.is_bare))
+			h->anomalies |= ANOMALY_BIT(BARE_LF);
+		if (UNLIKELY(l.text.len == 0)) {
+			*end_out = r.at;
+			return true;
+		}
+		take_line(h, watch, &r, &l);
+	}
 }
 
 size_t http1_head_parse(enum http1_kind kind, struct span in, bool is_cut,
 			const struct http1_watch *watch, struct http1_head *out)
 {
-	struct span line;
-	size_t at;
+	struct reader r = {.in = in};
+	struct line start;
+	size_t end = in.len;
+	bool is_whole;
 
 	*out = (struct http1_head){.is_cut = is_cut};
-	line = line_at(in, 0, &at, &out->anomalies);
-	if (at == 0 && !is_cut)
+	scan_from(&r, 0);
+	start = next_line(&r);
+	if ((!start.has_end && !is_cut) || !http1_start_parse(kind, start.text, !start.has_end, out))
 		return 0;
-	if (!parse_start_line(kind, line, at == 0, out))
-		return 0;
-	while (at) {
-		size_t next;
-
-		line = line_at(in, at, &next, &out->anomalies);
-		if (!next) {
-			out->is_watched |= is_cut && is_line_watched(watch, line);
-			break;
-		}
-		if (line.len == 0) {
-			noted_settle(out);
-			out->bytes = (uint32_t)next;
-			return next;
-		}
-		if (is_blank(line.ptr[0]))
-			out->anomalies |= ANOMALY_BIT(OBS_FOLD);
-		else
-			parse_header_line(out, watch, in, line, next);
-		at = next;
-	}
-	if (!is_cut)
+	if (start.is_bare)
+		out->anomalies |= ANOMALY_BIT(BARE_LF);
+	is_whole = start.has_end && take_lines(out, watch, r, &end);
+	if (!is_whole && !is_cut)
 		return 0;
 	noted_settle(out);
-	out->anomalies |= ANOMALY_BIT(HEAD_CUT);
-	out->bytes = (uint32_t)in.len;
-	return in.len;
+	if (!is_whole)
+		out->anomalies |= ANOMALY_BIT(HEAD_CUT);
+	out->bytes = (uint32_t)end;
+	return end;
 }

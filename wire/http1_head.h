@@ -7,13 +7,11 @@
 #pragma once
 
 #include "schema/exchange.h"
+#include "wire/http1_watch.h"
 
 enum http1_kind { HTTP1_REQUEST, HTTP1_RESPONSE, HTTP1_ANY };
 
-#define HTTP1_BLANKS_MAX 4  /* behind the version of a request line */
-#define HTTP1_METHOD_MAX 32 /* letters; longer words begin no request */
-
-#define HTTP1_WATCHED_MAX 4 /* lines noted of those on the watch list */
+#define HTTP1_WATCHED_MAX 4 /* values noted of headers that a rule calls secret */
 
 /* Where a value lies in its head [bytes]; from 0: it is not there (a head begins with its start line) */
 struct http1_at {
@@ -37,7 +35,8 @@ struct http1_head {
 	uint32_t method_len;     /* the method lies at the head's beginning; requests only */
 	struct http1_at target;  /* requests only */
 	struct http1_at host, content_type, trace_id, replay_of;
-	struct http1_at watched[HTTP1_WATCHED_MAX]; /* their lines, with line ends */
+	struct http1_at watched[HTTP1_WATCHED_MAX]; /* values of headers with a rule ... */
+	uint8_t rules[HTTP1_WATCHED_MAX];           /* ... and which one it is */
 	uint16_t status;         /* responses: 0 when the status line has no number */
 	uint8_t version;         /* 9, 10, 11; as struct message has it */
 	uint8_t framing;         /* enum http1_framing */
@@ -49,22 +48,16 @@ struct http1_head {
 	bool is_chunked;         /* ... whose last one is chunked */
 	bool is_head;            /* the method is HEAD */
 	bool is_connect;         /* the method is CONNECT */
-	uint8_t watched_count;   /* headers of the watch list; one more than fit into watched: or more of them */
-	bool is_watched;         /* a header of the watch list may be among them */
+	uint8_t watched_count;   /* headers with a rule; one more than fit into watched: or more of them */
+	bool is_watched;         /* there is a header with a rule */
 	bool is_cut;             /* only its beginning was parsed: what follows is unknown */
 };
 
-/*
- * Header names to look out for: a head in which none of them stands needs no second look. Nearly all
- * names fail a test of three letters; those that pass are asked about by matches().
- */
-struct http1_watch {
-	uint64_t bits[64]; /* [name length]: http1_watch_bit(); names of 64 bytes and more are always asked about */
-	bool (*matches)(const struct http1_watch *w, struct span name);
-};
-void http1_watch_add(struct http1_watch *w, struct span name);
-/* http1_is_watched() - @name is on the list; @w may be NULL */
-bool http1_is_watched(const struct http1_watch *w, struct span name);
+/* http1_place() - where @part of @head lies */
+static inline struct http1_at http1_place(struct span head, struct span part)
+{
+	return (struct http1_at){(uint32_t)(part.ptr - head.ptr), (uint32_t)part.len};
+}
 
 /* http1_span() - the value at @at of a head; ptr NULL when it is not there */
 static inline struct span http1_span(struct span head, struct http1_at at)
@@ -83,7 +76,3 @@ static inline struct span http1_span(struct span head, struct http1_at at)
  */
 size_t http1_head_parse(enum http1_kind kind, struct span in, bool is_cut,
 			const struct http1_watch *watch, struct http1_head *out) MUST_USE HOT;
-/* http1_version_at() - "HTTP/1.1" in the 8 bytes at @s, in any case: 11; 0 when it is not that */
-uint8_t http1_version_at(const uint8_t *s);
-/* http1_is_method_char() - may stand in a method (token of RFC 9110 5.6.2) */
-bool http1_is_method_char(uint8_t c);

@@ -16,7 +16,7 @@
 #define NAMES_MAX    3 /* of one length */
 
 struct name_row {
-	const char *name; /* lower case */
+	const char *name; /* as http1_name_eq() wants it */
 	enum noted which;
 };
 
@@ -50,42 +50,23 @@ static struct span trim(struct span s)
 	return s;
 }
 
-/* eight letters at once: of the characters that names are made of, only letters have bit 6 */
-static inline bool equals_lower_8(const uint8_t *s, const char *lower)
-{
-	uint64_t a, b;
-
-	memcpy(&a, s, 8);
-	memcpy(&b, lower, 8);
-	return (a | (b & UINT64_C(0x4040404040404040)) >> 1) == b;
-}
-
-/* @lower: lower-case letters, digits, : - and / */
-static inline bool equals_lower(const uint8_t *s, const char *lower, size_t len)
-{
-	size_t i = 0;
-
-	for (; i + 8 <= len; i += 8)
-		if (!equals_lower_8(s + i, lower + i))
-			return false;
-	if (i == len)
-		return true;
-	if (i)
-		return equals_lower_8(s + len - 8, lower + len - 8); /* the rest, some of it again */
-	for (; i < len; i++)
-		if ((s[i] | (lower[i] & 0x40) >> 1) != lower[i])
-			return false;
-	return true;
-}
-
 enum noted noted_find(struct span name)
 {
 	if (name.len > NAME_LEN_MAX)
 		return NOTED_NONE;
 	for (size_t i = 0; i < NAMES_MAX && names[name.len][i].name; i++)
-		if (equals_lower(name.ptr, names[name.len][i].name, name.len))
+		if (http1_name_eq(name.ptr, (const uint8_t *)names[name.len][i].name, name.len))
 			return names[name.len][i].which;
 	return NOTED_NONE;
+}
+
+struct span noted_name(enum noted which)
+{
+	for (size_t len = 0; len <= NAME_LEN_MAX; len++)
+		for (size_t i = 0; i < NAMES_MAX && names[len][i].name; i++)
+			if (names[len][i].which == which)
+				return span_str(names[len][i].name);
+	return (struct span){0};
 }
 
 /* --- lists (RFC 9110 5.6.1) --- */
@@ -103,7 +84,7 @@ static struct span next_token(struct span *list)
 
 static bool is_token(struct span s, const char *lower)
 {
-	return s.len == strlen(lower) && equals_lower(s.ptr, lower, s.len);
+	return s.len == strlen(lower) && http1_name_eq(s.ptr, (const uint8_t *)lower, s.len);
 }
 
 bool noted_has_token(struct span list, const char *token)

@@ -24,6 +24,8 @@ enum noted {
 	NOTED_COUNT
 };
 
+/* noted_name() - in lower case */
+struct span noted_name(enum noted which);
 /* noted_find() - which one a name is, in any case; NOTED_NONE for all others */
 enum noted noted_find(struct span name);
 /**
