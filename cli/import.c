@@ -148,6 +148,7 @@ static int configure(struct import *im, struct record_config *c, struct err *e)
 		.is_stopped = cli_is_interrupted,
 	};
 	c->wire.memory_max = IMPORT_MEMORY;
+	c->wire.part_interval_ns = 0; /* a file is read to its end: nothing under way can be lost */
 	c->wire.is_redacting = !im->args->is_raw;
 	c->store.is_bulk = true;
 	return key_load(c->store_dir, c->wire.redact_key, e);

@@ -72,7 +72,7 @@ void show_children_facts(struct show *s, const struct exchange *x)
 		buf_add_str(&s->out, "closed ");
 		add_close(&s->out, x->close_code, (struct span){0});
 	} else {
-		buf_add_str(&s->out, "its end was not seen");
+		buf_add_str(&s->out, x->reason == REASON_ONGOING ? "it goes on" : "its end was not seen");
 	}
 	buf_add_char(&s->out, '\n');
 }

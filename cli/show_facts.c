@@ -74,6 +74,22 @@ static void show_anomalies(struct show *s, const struct exchange *x)
 	}
 }
 
+/* a conversation that was recorded in parts: where the others are */
+static void show_part(struct show *s, const struct exchange *x)
+{
+	bool is_later = x->anomalies & ANOMALY_BIT(CONTINUATION), goes_on = x->reason == REASON_ONGOING;
+	char id[ID_TEXT_LEN + 1];
+
+	if (!is_later && !goes_on)
+		return;
+	show_key(s, "part");
+	buf_add_fmt(&s->out, "%s; all: tapeloop ls 'connection == \"%s\" && sequence == %u'\n",
+		    !is_later  ? "the first of a conversation"
+		    : goes_on ? "a later one of a conversation"
+			      : "the last of a conversation",
+		    id_format(x->connection, id), x->sequence);
+}
+
 static void show_stream(struct show *s, const struct exchange *x)
 {
 	const char *name = h2_error_name(x->h2_error);
@@ -119,6 +135,7 @@ void show_facts(struct show *s, const struct exchange *x)
 	show_key(s, "connection");
 	buf_add_fmt(&s->out, "%s, exchange %u of it\n", id_format(x->connection, id),
 		    x->sequence + 1);
+	show_part(s, x);
 	show_stream(s, x);
 	if (x->replay_of.len) {
 		show_key(s, "replay of");

@@ -164,6 +164,8 @@ static struct record_config config_of(struct service *s, const struct settings *
 	c.wire.head_max = v->head_max;
 	c.wire.exchange_timeout_ns = v->exchange_timeout;
 	c.wire.flow_timeout_ns = v->flow_timeout;
+	c.wire.part_interval_ns = v->part_interval;
+	c.wire.part_messages = v->part_messages;
 	c.wire.is_redacting = v->redact;
 	c.wire.redact_headers = (const char *const *)v->redact_headers.items;
 	c.wire.redact_params = (const char *const *)v->redact_params.items;

@@ -29,6 +29,7 @@ SKIP(MALFORMED,   "malformed",   "an HTTP/2 request whose fields cannot be sent 
 SKIP(WEBSOCKET,   "websocket",   "not replayable: a WebSocket is a conversation, not one request")
 SKIP(UNKNOWN_FIELDS, "unknown_fields", "recorded from the middle of a connection: some header fields are not known")
 SKIP(PUSHED,      "pushed",      "the server sent it unasked: there was no request")
+SKIP(CONTINUATION, "continuation", "a later part of a conversation: its first part has the request")
 SKIP(TUNNEL,      "tunnel",      "CONNECT or an accepted Upgrade: what follows is not HTTP")
 SKIP(NO_TARGET,   "no_target",   "no --map names its service and there is no --to")
 SKIP(GONE,        "gone",        "it left the tape between planning and sending")

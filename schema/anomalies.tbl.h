@@ -34,4 +34,5 @@ ANOMALY(H2_PARTIAL,        "h2_partial",        "joined late: some header fields
 ANOMALY(PUSHED,            "pushed",            "the server sent it unasked (HTTP/2 PUSH_PROMISE)")
 ANOMALY(GRPC_DERIVED,      "grpc_derived",      "the gRPC status was derived from how the stream was reset")
 ANOMALY(CHILDREN_CUT,      "children_cut",      "more WebSocket messages, events or messages of a gRPC stream than body_max has room for; the first are kept")
+ANOMALY(CONTINUATION,      "continuation",      "goes on with an earlier exchange of the same connection and sequence, which was recorded while it was under way")
 // clang-format on

@@ -61,6 +61,7 @@ COUNTER(TUNNELS,             CONNECTIONS, NOTE, "tunnels",           "",        
 /* requests: each request that was seen becomes an exchange or is counted here */
 COUNTER(REQUESTS_IN,         REQUESTS, IN,   "requests_seen",  "",            "requests recognised on the wire")
 COUNTER(RESPONSES_ALONE,     REQUESTS, IN,   "responses_alone", "",           "responses without a request that became an exchange")
+COUNTER(PARTS,               REQUESTS, IN,   "parts",          "",            "exchanges recorded of conversations and responses that were under way")
 COUNTER(REQUESTS_EXCHANGED,  REQUESTS, OUT,  "requests",       "exchanged",   "requests that became an exchange, answered or with the reason why not")
 COUNTER(REQUESTS_QUEUE_FULL, REQUESTS, OUT,  "requests",       "queue_full",  "exchanges dropped because the recorder could not keep up: raise queue_size")
 COUNTER(REQUESTS_EVICTED,    REQUESTS, OUT,  "requests",       "memory",      "requests given up to keep memory_max")

@@ -31,5 +31,6 @@ REASON(EVICTED,       "evicted",       "given up to keep memory_max")
 REASON(PARSE_ERROR,   "parse_error",   "the answer could not be understood")
 REASON(UNKNOWN_STATUS, "unknown_status", "joined late: its status is among the header fields that are not known")
 REASON(GOAWAY,        "goaway",        "the server said that it would not answer it (HTTP/2 GOAWAY)")
+REASON(ONGOING,       "ongoing",       "still under way when this part of it was recorded; later exchanges of its connection and sequence go on with it")
 #endif
 // clang-format on

@@ -23,6 +23,8 @@ SETTING(queue_size,       "queue_size",           BYTES,    16 << 20,          1
 SETTING(body_max,         "body_max",             BYTES,    256 << 10,         0, 64 << 20,            START, "bytes kept of each body; the rest is counted and flagged")
 SETTING(head_max,         "head_max",             BYTES,    64 << 10,          1024, 1 << 20,          START, "bytes kept of each head")
 SETTING(exchange_timeout, "exchange_timeout",     DURATION, 60 * NS_PER_S,     NS_PER_MS, 86400 * NS_PER_S, START, "a request without an answer for so long is recorded as a timeout")
+SETTING(part_interval,    "part_interval",        DURATION, 60 * NS_PER_S,     NS_PER_S, 86400 * NS_PER_S, START, "a response or WebSocket under way is recorded so often, in parts; what a kill -9 may cost of it")
+SETTING(part_messages,    "part_messages",        COUNT,    10000,             1, 1000000,            START, "WebSocket messages, events or gRPC messages in one part; it ends sooner when body_max has no room for the next")
 SETTING(flow_timeout,     "flow_timeout",         DURATION, 600 * NS_PER_S,    NS_PER_S, 86400 * NS_PER_S, START, "a silent connection is forgotten after so long")
 SETTING(redact,           "redact.enabled",       BOOL,     1,                 0, 1,                   LIVE,  "replace credentials by their tag before anything leaves the decoder")
 SETTING(redact_headers,   "redact.headers",       LIST,     "",                0, 64,                  LIVE,  "header names whose values are credentials, beside the built-in table")

@@ -38,8 +38,19 @@ static bool append_chain(struct children *all, struct conn *c, const struct chai
 	return true;
 }
 
-void children_add(struct children *all, struct conn *c, const struct child *child,
-		  const struct chain *payload)
+/* What is kept of a payload, wherever it stands. */
+struct kept {
+	const struct chain *chain; /* NULL: bytes */
+	struct span bytes;
+	size_t len;
+};
+
+static bool append_kept(struct children *all, struct conn *c, const struct kept *k, size_t len)
+{
+	return k->chain ? append_chain(all, c, k->chain, len) : append(all, c, span_of(k->bytes.ptr, len));
+}
+
+static void add(struct children *all, struct conn *c, const struct child *child, const struct kept *payload)
 {
 	size_t before = all->row.len, max = c->wire->config.body_max, room;
 	struct child record = *child;
@@ -56,13 +67,27 @@ void children_add(struct children *all, struct conn *c, const struct child *chil
 	record.payload = span_of(NULL, MIN(payload->len, room));
 	record.is_cut |= record.payload.len < payload->len;
 	child_encode_head(&record, head);
-	if (!append(all, c, span_of(head, sizeof(head))) ||
-	    !append_chain(all, c, payload, record.payload.len)) {
+	if (!append(all, c, span_of(head, sizeof(head))) || !append_kept(all, c, payload, record.payload.len)) {
 		chain_cut(&all->row, c->wire->pool, before);
 		cut(all, c);
 	}
 	if (record.is_cut)
 		cut(all, c);
+}
+
+void children_add(struct children *all, struct conn *c, const struct child *child, const struct chain *payload)
+{
+	add(all, c, child, &(struct kept){.chain = payload, .len = payload->len});
+}
+
+void children_add_bytes(struct children *all, struct conn *c, const struct child *child, struct span payload)
+{
+	add(all, c, child, &(struct kept){.bytes = payload, .len = payload.len});
+}
+
+bool children_have_room(const struct children *all, const struct conn *c, size_t len)
+{
+	return all->row.len + CHILD_HEAD_BYTES + len <= c->wire->config.body_max;
 }
 
 void children_free(struct children *all, struct pool *p)
@@ -73,23 +98,4 @@ void children_free(struct children *all, struct pool *p)
 bool is_event_stream(struct span content_type)
 {
 	return span_istarts(content_type, SPAN_LIT("text/event-stream"));
-}
-
-void events_note(struct events *e, struct children *all, struct conn *c, struct span bytes,
-		 uint64_t ts_ns)
-{
-	static const struct chain none;
-	struct span piece;
-
-	while (e->is_on && bytes.len) {
-		bool is_end = sse_walk(&e->walker, &bytes, &piece);
-		struct child event = {.kind = CHILD_SSE, .is_from_server = true, .time_ns = ts_ns};
-
-		e->bytes += piece.len;
-		if (!is_end)
-			return;
-		event.bytes = e->bytes;
-		children_add(all, c, &event, &none);
-		e->bytes = 0;
-	}
 }

@@ -23,16 +23,16 @@ struct children {
  */
 void children_add(struct children *all, struct conn *c, const struct child *child,
 		  const struct chain *payload);
+/* children_add_bytes() - the same, with the payload in one piece; borrowed */
+void children_add_bytes(struct children *all, struct conn *c, const struct child *child, struct span payload);
+/* children_have_room() - one more with a payload of @len bytes is kept whole */
+bool children_have_room(const struct children *all, const struct conn *c, size_t len);
 void children_free(struct children *all, struct pool *p);
 
 /* The events of a response that is a text/event-stream: times and sizes; their bytes stand in its body. */
 struct events {
 	struct sse_walker walker;
-	uint64_t bytes; /* of the event being read */
 	bool is_on;
 };
 /* is_event_stream() - the media type whose body is events */
 bool is_event_stream(struct span content_type);
-/* events_note() - the next bytes of the body */
-void events_note(struct events *e, struct children *all, struct conn *c, struct span bytes,
-		 uint64_t ts_ns);

@@ -6,6 +6,7 @@
 #include "wire/http2.h"
 #include "wire/internal.h"
 #include "wire/pair.h"
+#include "wire/part.h"
 
 /*
  * Theory of operation
@@ -282,6 +283,7 @@ void conn_overlap(struct conn *c, unsigned dir)
 void conn_tick(struct wire *w, uint64_t now_ns)
 {
 	pairs_tick(w, now_ns);
+	parts_tick(w, now_ns);
 }
 
 bool conn_wants_data(const struct conn *c, unsigned dir)

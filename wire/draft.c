@@ -56,7 +56,7 @@ void draft_add_body(struct draft *d, struct conn *c, struct span bytes)
 
 void draft_add_framing(struct draft *d, struct conn *c, struct span bytes)
 {
-	if (d->flags & (MESSAGE_BODY_CUT | MESSAGE_HAS_GAP))
+	if (d->is_part || (d->flags & (MESSAGE_BODY_CUT | MESSAGE_HAS_GAP)))
 		return;
 	if (!keep(&d->framing, c, bytes, c->wire->config.body_max))
 		note_cut(d, c);

@@ -18,6 +18,7 @@ struct draft {
 	uint64_t body_bytes;     /* seen, kept or not */
 	uint32_t flags;          /* enum message_flag; MESSAGE_PRESENT once its start line was read */
 	bool is_over;            /* nothing more comes of it */
+	bool is_part;            /* what came before was handed out already: wire/part.h */
 };
 
 void draft_begin(struct draft *d, uint64_t offset, uint64_t acked, uint64_t ts_ns);

@@ -157,7 +157,7 @@ static void note_length(struct message *m, const struct draft *d)
 	m->body_bytes = d->body_bytes;
 	if (m->flags & MESSAGE_COMPLETE) {
 		m->flags |= MESSAGE_LENGTH_KNOWN;
-	} else if (d->info.framing == HTTP1_LENGTH && d->info.content_length >= d->body_bytes) {
+	} else if (!d->is_part && d->info.framing == HTTP1_LENGTH && d->info.content_length >= d->body_bytes) {
 		m->flags |= MESSAGE_LENGTH_KNOWN;
 		m->body_bytes = d->info.content_length;
 	}
@@ -194,6 +194,7 @@ static uint64_t anomalies_of(const struct pair *p)
 	bits |= asked & MESSAGE_BODY_CUT ? ANOMALY_BIT(BODY_CUT_REQUEST) : 0;
 	bits |= answered & MESSAGE_BODY_CUT ? ANOMALY_BIT(BODY_CUT_RESPONSE) : 0;
 	bits |= (asked | answered) & MESSAGE_HEAD_CUT ? ANOMALY_BIT(HEAD_CUT) : 0;
+	bits |= p->is_continuation ? ANOMALY_BIT(CONTINUATION) : 0;
 	bits |= p->children.is_cut ? ANOMALY_BIT(CHILDREN_CUT) : 0;
 	bits |= p->request.info.replay_of.from ? ANOMALY_BIT(REPLAYED) : 0;
 	return bits;
@@ -217,7 +218,7 @@ static void fill_exchange(struct exchange *x, const struct pair *p, const struct
 	if (draft_has_begun(&p->response))
 		x->status = p->response.info.status;
 	for (unsigned side = 0; side < 2; side++)
-		x->messages[side] = p->protocol == PROTOCOL_GRPC ? p->grpc_messages[side]
+		x->messages[side] = p->protocol == PROTOCOL_GRPC ? p->grpc[side].messages
 								 : p->children.count[side];
 	x->stream = p->stream;
 	x->h2_error = p->h2_error;

@@ -6,6 +6,7 @@
 #include "wire/internal.h"
 #include "wire/noted.h"
 #include "wire/pair.h"
+#include "wire/part.h"
 #include "wire/redact.h"
 #include "wire/websocket.h"
 
@@ -242,7 +243,7 @@ static void become_websocket(const struct feed *f)
 	p = pair_take(&h->pairs);
 	conn_become(f->c, &websocket_conn_protocol);
 	if (f->c->state) {
-		websocket_opened(f->c, p);
+		websocket_opened(f->c, p, f->ts_ns);
 	} else {
 		struct pairs none;
 
@@ -313,6 +314,8 @@ static void end_response_head(const struct feed *f, struct direction *d, struct 
 		break;
 	case HTTP1_FOLLOWS_BODY:
 	case HTTP1_FOLLOWS_CLOSE:
+		if (h->pairs.answering)
+			part_watch(h->pairs.answering, f->ts_ns);
 		if (draft && h->pairs.answering && draft->info.content_type.len)
 			h->pairs.answering->events.is_on = is_event_stream(
 				http1_span(draft_head(draft, f->c->wire), draft->info.content_type));
@@ -376,9 +379,10 @@ static void take_body_step(const struct feed *f, const struct http1_step *step)
 	if (step->kind == HTTP1_BODY) {
 		struct pair *p = open_pair(h, &h->dirs[f->dir]);
 
-		draft_add_body(draft, f->c, step->bytes);
 		if (p && p->events.is_on && draft == &p->response)
-			events_note(&p->events, &p->children, f->c, step->bytes, f->ts_ns);
+			part_take_body(p, true, step->bytes, f->ts_ns);
+		else
+			draft_add_body(draft, f->c, step->bytes);
 	} else if (step->kind == HTTP1_FRAMING)
 		draft_add_framing(draft, f->c, step->bytes);
 	else

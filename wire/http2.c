@@ -29,7 +29,7 @@
  * inside one DATA frame: the direction joins again, with every entry unknown. Which side is the client
  * is known from the preface or SYN; else from the first block with :method or :status in it.
  *
- * What the inflaters take from malloc is bounded for each, and together by WIRE_HPACK_SHARE.
+ * What the inflaters take from malloc is bounded for each, and together by WIRE_DECODER_SHARE.
  */
 
 #define HPACK_MEMORY_MAX  (256 << 10)
@@ -72,7 +72,7 @@ static struct http2 *http2_of(const struct conn *c)
 
 static void hpack_account(struct conn *c, struct direction *d, size_t before)
 {
-	c->wire->hpack_bytes += (d->hpack ? hpack_memory_bytes(d->hpack) : 0) - before;
+	c->wire->decoder_bytes += (d->hpack ? hpack_memory_bytes(d->hpack) : 0) - before;
 }
 
 static void hpack_drop(struct conn *c, struct direction *d)
@@ -87,15 +87,15 @@ static void hpack_drop(struct conn *c, struct direction *d)
 /* Return: false when there is no memory for it: blocks of this direction stay unread */
 static bool hpack_ready(struct conn *c, struct direction *d)
 {
-	size_t max = c->wire->config.memory_max / WIRE_HPACK_SHARE;
+	size_t max = c->wire->config.memory_max / WIRE_DECODER_SHARE;
 
 	if (d->hpack)
 		return true;
 	if (d->is_hpack_lost)
 		return false;
-	while (c->wire->hpack_bytes > max && wire_make_room(c->wire, c))
+	while (c->wire->decoder_bytes > max && wire_make_room(c->wire, c))
 		;
-	if (c->wire->hpack_bytes <= max)
+	if (c->wire->decoder_bytes <= max)
 		d->hpack = hpack_new(HPACK_MEMORY_MAX);
 	if (d->hpack && d->is_joined && hpack_join(d->hpack, d->join_level) < 0) {
 		hpack_free(d->hpack);
@@ -389,7 +389,7 @@ static bool take_payload(struct conn *c, unsigned dir, struct span piece, uint64
 	case H2_DATA:
 		x = c->client >= 0 ? h2_stream_find(&h->streams, f->stream) : NULL;
 		if (x)
-			h2_stream_data(&h->streams, x, is_server_side(c, dir), piece, ts_ns);
+			h2_stream_data(x, is_server_side(c, dir), piece, ts_ns);
 		return true;
 	case H2_PUSH_PROMISE:
 		piece = collect(d, piece, 4); /* the promised stream stands before the block (RFC 9113 6.6) */

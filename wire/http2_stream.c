@@ -3,6 +3,7 @@
 
 #include "wire/emit.h"
 #include "wire/internal.h"
+#include "wire/part.h"
 
 /*
  * Theory of operation
@@ -126,6 +127,7 @@ static enum outcome outcome_of(const struct h2_stream *x, enum reason reason)
 	case REASON_EVICTED:
 	case REASON_PARSE_ERROR:
 	case REASON_UNKNOWN_STATUS:
+	case REASON_ONGOING:
 	case REASON_COUNT: break;
 	}
 	if (!has_response(x) || is_status_unknown(x))
@@ -147,8 +149,6 @@ static enum reason why(const struct h2_stream *x, enum reason reason)
 static void tell(struct h2_streams *s, struct h2_stream *x, enum reason reason)
 {
 	reason = why(x, reason);
-	x->pair.grpc_messages[0] = x->grpc[0].messages;
-	x->pair.grpc_messages[1] = x->grpc[1].messages;
 	if (has_request(x) || has_response(x))
 		emit_pair(&x->pair, outcome_of(x, reason), reason);
 	if (has_request(x))
@@ -215,12 +215,13 @@ static void note_grpc_status(struct h2_stream *x, struct span status, bool is_tr
 static void note_grpc_reset(struct h2_stream *x, uint32_t code, uint64_t ts_ns)
 {
 	uint64_t deadline = x->pair.grpc_timeout_ns;
+	uint64_t begun_ns = x->pair.is_continuation ? x->pair.begun_ns : x->pair.request.first_ns;
 
 	if (x->pair.protocol != PROTOCOL_GRPC || x->pair.grpc_status >= 0)
 		return;
 	x->pair.grpc_status = code < sizeof(grpc_status_of_code) ? grpc_status_of_code[code] : GRPC_UNKNOWN;
 	if (x->pair.grpc_status == GRPC_CANCELLED && deadline &&
-	    ts_ns + deadline / DEADLINE_PART + DEADLINE_SLACK_NS >= x->pair.request.first_ns + deadline)
+	    ts_ns + deadline / DEADLINE_PART + DEADLINE_SLACK_NS >= begun_ns + deadline)
 		x->pair.grpc_status = GRPC_DEADLINE_EXCEEDED;
 	x->pair.anomalies |= ANOMALY_BIT(GRPC_DERIVED);
 }
@@ -263,7 +264,7 @@ void h2_stream_response(struct h2_streams *s, struct h2_stream *x, struct span h
 {
 	begin_message(s, x, true, head, info, ts_ns);
 	s->pairs.has_response_bytes = true;
-	list_remove(&x->pair.pending);
+	part_watch(&x->pair, ts_ns);
 	if (!has_request(x) && grpc_is_type(http1_span(head, info->content_type)))
 		x->pair.protocol = PROTOCOL_GRPC;
 	/* to gRPC, streaming both ways is no anomaly */
@@ -291,39 +292,14 @@ void h2_stream_trailers(struct h2_streams *s, struct h2_stream *x, bool is_respo
 	}
 }
 
-/*
- * In which order the messages of a stream came, and when: what a replay needs to send each in its turn.
- * A call with one message each way has no order worth a row, so the first of each side waits for a second.
- */
-static void note_grpc_message(struct h2_streams *s, struct h2_stream *x, bool is_response, uint64_t ts_ns)
-{
-	static const struct chain none;
-	struct child c = {.kind = CHILD_GRPC, .is_from_server = is_response, .time_ns = ts_ns,
-			  .bytes = x->grpc[is_response].length};
-
-	if (x->grpc[is_response].messages == 1 && x->grpc[!is_response].messages <= 1) {
-		x->first[x->first_count++] = c;
-		return;
-	}
-	for (unsigned i = 0; i < x->first_count; i++)
-		children_add(&x->pair.children, s->pairs.c, &x->first[i], &none);
-	x->first_count = 0;
-	children_add(&x->pair.children, s->pairs.c, &c, &none);
-}
-
-void h2_stream_data(struct h2_streams *s, struct h2_stream *x, bool is_response, struct span bytes,
-		    uint64_t ts_ns)
+void h2_stream_data(struct h2_stream *x, bool is_response, struct span bytes, uint64_t ts_ns)
 {
 	struct draft *d = draft_of(x, is_response);
 
 	if (!draft_has_begun(d) || d->is_over)
 		return;
 	d->last_ns = ts_ns;
-	draft_add_body(d, s->pairs.c, bytes);
-	if (is_response)
-		events_note(&x->pair.events, &x->pair.children, s->pairs.c, bytes, ts_ns);
-	while (x->pair.protocol == PROTOCOL_GRPC && grpc_walk(&x->grpc[is_response], &bytes))
-		note_grpc_message(s, x, is_response, ts_ns);
+	part_take_body(&x->pair, is_response, bytes, ts_ns);
 }
 
 void h2_stream_missing(struct h2_stream *x, bool is_response, uint64_t len)
@@ -332,7 +308,7 @@ void h2_stream_missing(struct h2_stream *x, bool is_response, uint64_t len)
 
 	d->body_bytes += len;
 	draft_note_gap(d);
-	grpc_skip(&x->grpc[is_response], len);
+	grpc_skip(&x->pair.grpc[is_response], len);
 }
 
 static void wait_for_response(struct h2_streams *s, struct h2_stream *x, uint64_t ts_ns)

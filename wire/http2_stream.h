@@ -6,7 +6,6 @@
  */
 #pragma once
 
-#include "schema/grpc.h"
 #include "wire/http2_head.h"
 #include "wire/pair.h"
 
@@ -17,9 +16,6 @@ struct h2_stream {
 	struct pair pair;       /* pair.owner: h2_streams::pairs; pair.link: open, by age */
 	struct h2_stream *next; /* in its slot */
 	uint32_t id;
-	struct grpc_walker grpc[2]; /* 0: of the request, 1: of the response */
-	struct child first[2];      /* first message of each side, until a second one makes it a stream */
-	uint8_t first_count;
 	bool has_unknown_status;    /* fields that are not known may hold the status */
 };
 
@@ -41,8 +37,7 @@ void h2_stream_response(struct h2_streams *s, struct h2_stream *x, struct span h
 			const struct http1_head *info, const struct http2_grpc *grpc, uint64_t ts_ns);
 void h2_stream_trailers(struct h2_streams *s, struct h2_stream *x, bool is_response,
 			struct span lines, uint64_t ts_ns);
-void h2_stream_data(struct h2_streams *s, struct h2_stream *x, bool is_response, struct span bytes,
-		    uint64_t ts_ns);
+void h2_stream_data(struct h2_stream *x, bool is_response, struct span bytes, uint64_t ts_ns);
 /* h2_stream_missing() - @len bytes of the body were not captured */
 void h2_stream_missing(struct h2_stream *x, bool is_response, uint64_t len);
 /* h2_stream_end() - END_STREAM of one side; the stream is handed out and forgotten with the second */

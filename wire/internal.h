@@ -8,8 +8,8 @@ struct flow_table;
 struct fragment_table;
 struct redactor;
 
-/* what inflaters may take of memory_max, all together: one part in so many */
-#define WIRE_HPACK_SHARE 8
+/* what decoders of headers, messages and events may take of memory_max, all together: one part in so many */
+#define WIRE_DECODER_SHARE 8
 
 #define WIRE_REDACTED_BYTES 4096 /* longer heads are walked twice */
 
@@ -23,13 +23,14 @@ struct wire {
 	struct redactor *redactor;        /* wire/redact.c; NULL: nothing is redacted */
 	uint32_t redaction_rules;         /* counts wire_set_redaction(): heads read by older rules are looked at again */
 	struct list pending;              /* requests that wait, oldest first; wire/conn.c */
+	struct list running;              /* responses under way, the one written longest ago first; wire/part.c */
 	uint64_t now_ns;                  /* newest time seen */
 	uint64_t tick_due_ns;             /* packets' time at which wire_packet() ticks by itself */
 	uint64_t connection_last;         /* last conn.id given */
 	uint8_t *scratch;                 /* head_max bytes: a head that spans blocks is parsed here */
 	uint8_t *block;                   /* head_max bytes: a header block of HTTP/2 is decoded here */
 	uint8_t redacted[2][WIRE_REDACTED_BYTES]; /* heads whose secrets were replaced; wire/emit.c */
-	size_t hpack_bytes;               /* that inflaters have from malloc, bounded by http2.c */
+	size_t decoder_bytes;             /* that decoders have from malloc: http2.c, wsdecode.c, events.c */
 };
 
 /**

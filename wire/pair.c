@@ -116,6 +116,7 @@ static enum outcome outcome_of_reason(enum reason reason, enum outcome otherwise
 	case REASON_PARSE_ERROR:
 	case REASON_GOAWAY:
 	case REASON_UNKNOWN_STATUS:
+	case REASON_ONGOING:
 	case REASON_COUNT:
 		break;
 	}

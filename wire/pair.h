@@ -7,20 +7,25 @@
  */
 #pragma once
 
+#include "schema/grpc.h"
 #include "wire/children.h"
 #include "wire/draft.h"
 
 struct pair {
-	struct list pending;  /* wire::pending while its request is whole and no response has begun */
+	struct list pending;  /* wire::pending while its request is whole and no response has begun; wire::running then */
 	struct list link;     /* pairs::open */
 	struct pairs *owner;
 	struct draft request, response;
 	uint64_t anomalies;
-	uint64_t waits_since_ns; /* orders wire::pending */
+	uint64_t waits_since_ns; /* orders wire::pending, and wire::running */
+	uint64_t begun_ns;       /* of a continuation: when its request began */
 	uint64_t grpc_timeout_ns;    /* from grpc-timeout; 0 = none */
-	uint64_t grpc_messages[2];   /* of the request, of the response */
+	struct grpc_walker grpc[2];  /* of the request, of the response */
+	struct child first[2];       /* gRPC: first message of each side, until a second one makes it a stream */
+	void (*on_part)(struct pair *p); /* a part of it is about to be written; may be NULL */
 	struct children children; /* WebSocket messages, server-sent events */
 	struct events events;    /* of a response that is an event stream */
+	uint64_t begun_bytes[2]; /* of each body: those of a gRPC message or an event that is not whole yet */
 	uint16_t close_code;     /* of a WebSocket; 0 otherwise */
 	uint32_t stream;         /* HTTP/2; 0 otherwise */
 	uint32_t h2_error;       /* code of RST_STREAM or GOAWAY */
@@ -28,6 +33,8 @@ struct pair {
 	uint8_t protocol;        /* enum protocol */
 	uint32_t sequence;
 	uint32_t rules;       /* wire->redaction_rules when it began */
+	uint8_t first_count;
+	bool is_continuation; /* parts of it were handed out before: wire/part.h */
 	bool is_told;         /* handed out already; its late response is read and left out */
 };
 

@@ -177,6 +177,22 @@ struct span chain_span(const struct chain *c)
 	return (struct span){c->first->bytes, c->len};
 }
 
+void chain_split(struct chain *c, struct pool *p, size_t len, struct chain *tail_out)
+{
+	size_t skip = len;
+
+	assert(len <= c->len);
+	*tail_out = (struct chain){0};
+	for (const struct chain_block *b = c->first; b; b = b->next) {
+		struct span rest = {b->bytes + MIN(skip, b->len), b->len - MIN(skip, b->len)};
+
+		skip -= MIN(skip, b->len);
+		if (chain_add(tail_out, p, rest) < rest.len)
+			break;
+	}
+	chain_cut(c, p, len);
+}
+
 void chain_cut(struct chain *c, struct pool *p, size_t len)
 {
 	struct chain_block *b = c->first;

@@ -38,4 +38,9 @@ void chain_free(struct chain *c, struct pool *p); /* afterwards empty */
 void chain_copy(const struct chain *c, size_t from, size_t len, uint8_t *to);
 /* chain_span() - all bytes if they lie in one block, else ptr NULL */
 struct span chain_span(const struct chain *c);
+/*
+ * chain_split() - keep the first @len bytes; *@tail_out is a new chain of the others, or of as many of them as the
+ * pool has room for. @len is at most c->len.
+ */
+void chain_split(struct chain *c, struct pool *p, size_t len, struct chain *tail_out);
 void chain_cut(struct chain *c, struct pool *p, size_t len); /* keep the first @len bytes */

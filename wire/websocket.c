@@ -2,8 +2,9 @@
 #include "wire/websocket.h"
 
 #include "wire/internal.h"
-#include "wire/pair.h"
+#include "wire/part.h"
 #include "wire/protocol.h"
+#include "wire/wsdecode.h"
 #include "wire/wsframe.h"
 
 /*
@@ -12,7 +13,8 @@
  * Each direction is a walker over frames (wire/wsframe.h). The frames of a message are put together in
  * a chain of the direction's own, for the other direction and control frames come in between; a whole
  * message becomes a child of the handshake. Payloads are unmasked and stay compressed
- * (schema/wsdeflate.h reads them). The handshake leaves as an exchange when the conversation ends:
+ * (schema/wsdeflate.h reads them), but for later parts (wire/wsdecode.h). The handshake leaves as an exchange,
+ * or the last part of one (wire/part.h), when the conversation ends:
  *
  *   close frame, then FIN   outcome by the code (RFC 6455 7.4.1)
  *   FIN without one         1006: reset by whoever was first
@@ -40,6 +42,7 @@ struct websocket {
 	struct pairs pairs;
 	struct pair *handshake; /* NULL once it was handed out */
 	struct direction dirs[2];
+	struct wsdecode decode;
 	bool was_closed;        /* by a close frame */
 	bool is_closed_by_server;
 	uint16_t code;
@@ -126,6 +129,22 @@ static void note_close(struct websocket *w, const struct direction *d, bool is_f
 	w->code = (uint16_t)(code[0] << 8 | code[1]);
 }
 
+static void add_message(struct conn *c, struct child *m, const struct chain *payload, uint64_t ts_ns)
+{
+	struct websocket *w = websocket_of(c);
+	struct children *all = &w->handshake->children;
+	AUTO_BUF text = {0};
+
+	if (all->row.len && !children_have_room(all, c, payload->len))
+		part_write(w->handshake, ts_ns);
+	if (m->is_compressed && w->decode.is_begun && wsdecode_message(&w->decode, c, m, payload, &text))
+		children_add_bytes(all, c, m, buf_span(&text));
+	else
+		children_add(all, c, m, payload);
+	if (!w->was_closed)
+		part_write_full(w->handshake, ts_ns);
+}
+
 static void end_control(struct conn *c, struct direction *d, unsigned dir, uint64_t ts_ns)
 {
 	struct websocket *w = websocket_of(c);
@@ -138,7 +157,7 @@ static void end_control(struct conn *c, struct direction *d, unsigned dir, uint6
 
 	if (control.kind == WS_CLOSE)
 		note_close(w, d, control.is_from_server);
-	children_add(&w->handshake->children, c, &control, &d->control);
+	add_message(c, &control, &d->control, ts_ns);
 	chain_free(&d->control, c->wire->pool);
 }
 
@@ -152,7 +171,7 @@ static void end_frame(struct conn *c, struct direction *d, unsigned dir, uint64_
 		return;
 	d->message.time_ns = ts_ns;
 	if (d->is_open)
-		children_add(&websocket_of(c)->handshake->children, c, &d->message, &d->payload);
+		add_message(c, &d->message, &d->payload, ts_ns);
 	chain_free(&d->payload, c->wire->pool);
 	d->is_open = false;
 }
@@ -262,6 +281,7 @@ static void websocket_close(struct conn *c)
 		chain_free(&w->dirs[dir].payload, c->wire->pool);
 		chain_free(&w->dirs[dir].control, c->wire->pool);
 	}
+	wsdecode_end(&w->decode, c->wire);
 }
 
 static bool websocket_wants_data(const struct conn *c, unsigned dir)
@@ -276,11 +296,19 @@ static void websocket_open(struct conn *c)
 	pairs_init(&websocket_of(c)->pairs, c);
 }
 
-void websocket_opened(struct conn *c, struct pair *handshake)
+static void begin_parts(struct pair *handshake)
+{
+	if (!handshake->is_continuation)
+		wsdecode_begin(&websocket_of(handshake->owner->c)->decode, handshake);
+}
+
+void websocket_opened(struct conn *c, struct pair *handshake, uint64_t ts_ns)
 {
 	handshake->owner = &websocket_of(c)->pairs;
 	handshake->protocol = PROTOCOL_WEBSOCKET;
 	websocket_of(c)->handshake = handshake;
+	handshake->on_part = begin_parts;
+	part_watch(handshake, ts_ns);
 }
 
 const struct conn_protocol websocket_conn_protocol = {

@@ -11,4 +11,4 @@ extern const struct conn_protocol websocket_conn_protocol;
  * websocket_opened() - a 101 has answered `Upgrade: websocket`; call after conn_become()
  * @handshake: both messages are over; taken: it is handed out when the conversation ends
  */
-void websocket_opened(struct conn *c, struct pair *handshake);
+void websocket_opened(struct conn *c, struct pair *handshake, uint64_t ts_ns);

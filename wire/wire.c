@@ -35,6 +35,8 @@ struct wire_config wire_config_default(void)
 		.head_max = 64 << 10,
 		.exchange_timeout_ns = 60 * NS_PER_S,
 		.flow_timeout_ns = 600 * NS_PER_S,
+		.part_interval_ns = 60 * NS_PER_S,
+		.part_messages = 10000,
 		.is_redacting = true,
 	};
 }
@@ -50,7 +52,7 @@ static void fit_flows(struct wire_config *c)
 static bool start(struct wire *w)
 {
 	size_t fixed = flow_bytes(w->config.flows_max) + 2 * w->config.head_max +
-		       w->config.memory_max / WIRE_HPACK_SHARE;
+		       w->config.memory_max / WIRE_DECODER_SHARE;
 
 	w->pool = pool_new(w->config.memory_max > fixed ? w->config.memory_max - fixed : 0);
 	if (!w->pool)
@@ -75,6 +77,7 @@ struct wire *wire_new(const struct wire_config *config, const struct wire_sink *
 	w->sink = *sink;
 	w->counters = counters;
 	list_init(&w->pending);
+	list_init(&w->running);
 	fit_flows(&w->config);
 	if (!start(w)) {
 		wire_free(w);

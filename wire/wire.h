@@ -21,6 +21,8 @@ struct wire_config {
 	size_t head_max;              /* bytes kept of a head */
 	uint64_t exchange_timeout_ns; /* since the request's last byte */
 	uint64_t flow_timeout_ns;     /* since the connection's last packet */
+	uint64_t part_interval_ns;    /* what is under way is written so often; 0: only for its size */
+	uint64_t part_messages;       /* WebSocket messages, events, gRPC messages in one part */
 	uint64_t hash_seed;           /* of the connection table: random, so that no peer can aim at one bucket */
 	bool is_redacting;
 	uint8_t redact_key[32];            /* keys the tags that stand for secrets */

@@ -183,6 +183,7 @@ int main(int argc, char **argv)
 	int c, r = 0;
 
 	config.is_redacting = false;
+	config.part_interval_ns = 0; /* the truth has one exchange for each request */
 	while ((c = getopt(argc, argv, "c:srq")) != -1) {
 		if (c == 'c') {
 			cut = strcmp(optarg, "bytes") == 0 ? CUT_BYTES : CUT_RANDOM;

@@ -4,6 +4,7 @@ import gzip
 import json
 import pathlib
 import re
+import signal
 import subprocess
 import sys
 
@@ -173,3 +174,30 @@ def test_a_grpc_request_becomes_a_command_that_speaks_http2(world):
     command = world.show('grpc.method == "Unary"', "--as", "curl")
     assert "--http2-prior-knowledge" in command and "-H 'te: trailers'" in command
     assert "-H 'Host: " in command and ":authority" not in command and ":scheme" not in command
+
+
+def test_a_websocket_is_recorded_while_it_goes_on(directory, node, daemon):
+    client, cart = node.pod("client"), node.pod("cart")
+    peer(cart, "websocket_peer.py", "serve", "0.0.0.0", "7000", wait=False)
+    d = daemon(settings={"capture.netns": [cart.name], "part_interval": "1s"})
+    talk = client.popen(sys.executable, HERE / "websocket_peer.py", "hold", cart.address, "7000", stdin=subprocess.PIPE,
+                        stdout=subprocess.PIPE, text=True)
+
+    def say(words):
+        talk.stdin.write(words + "\n")
+        talk.stdin.flush()
+        assert talk.stdout.readline() == words.upper() + "\n"
+
+    say("the first words are said")
+    d.wait_stored(1)
+    say("the first words are said again")
+    d.wait_stored(2)
+    d.stop(signal.SIGKILL)  # what was said is on the tape, although it goes on
+    rows = [json.loads(line) for line in programs.tapeloop("ls", "-r", "-o", "jsonl", "--store", d.store).stdout.splitlines()]
+    assert [row["reason"] for row in rows] == ["ongoing"] * len(rows) and len(rows) >= 2
+    assert len({(row["connection"], row["sequence"]) for row in rows}) == 1
+    assert rows[0]["anomalies"] == [] and all(row["anomalies"] == ["continuation"] for row in rows[1:])
+    text = programs.tapeloop("show", *(row["id"] for row in rows), "--store", d.store).stdout
+    for words in ("the first words are said", "the first words are said again"):
+        assert re.search(rf"> text +\d+  {words}\n", text) and re.search(rf"< text +\d+  {words.upper()}\n", text)
+    assert "it goes on" in text and "part        the first of a conversation; all: tapeloop ls" in re.sub(r"part +", "part        ", text)

@@ -5,6 +5,8 @@
     websocket_peer.py serve ADDRESS PORT          prints "ready" when it listens
     websocket_peer.py talk ADDRESS PORT [PLAIN]   one conversation; PLAIN: without compression; prints what came back as JSON lines
 
+    websocket_peer.py hold ADDRESS PORT           one that goes on: says each line of standard input, prints what came back
+
 The server answers each text with it in capitals and each binary with it reversed; "close N" closes with code N, "drop"
 ends the TCP connection without a close frame.
 """
@@ -51,10 +53,21 @@ async def talk(address, port, compression, messages):
             print(json.dumps({"bytes": len(back), "is_text": isinstance(back, str)}), flush=True)
 
 
+async def hold(address, port):
+    lines = asyncio.StreamReader()
+    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)
+    async with websockets.connect(f"ws://{address}:{port}/chat?room=8") as connection:
+        async for line in lines:
+            await connection.send(line.decode().rstrip("\n"))
+            print(await connection.recv(), flush=True)
+
+
 if __name__ == "__main__":
     what, address, port = sys.argv[1], sys.argv[2], int(sys.argv[3])
     if what == "serve":
         asyncio.run(serve(address, port))
+    elif what == "hold":
+        asyncio.run(hold(address, port))
     else:
         is_plain = "PLAIN" in sys.argv[4:]
         asyncio.run(talk(address, port, None if is_plain else "deflate", ["drop"] if "DROP" in sys.argv[4:] else TALK))

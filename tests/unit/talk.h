@@ -12,7 +12,7 @@
  *   @wait 61s                 time goes on, and wire ticks
  *   @ack N, @ack none         what the next segment acknowledges; else all that was sent or lost before it
  *   @midstream  @unknown      no SYN was seen; it is not known who opened the connection
- *   @set body_max N, @set head_max N, @redact
+ *   @set body_max N, @set head_max N, @set part_messages N, @redact
  */
 #pragma once
 
@@ -281,6 +281,18 @@ static inline void talk_end(struct talk *t, unsigned dir, enum conn_end how)
 	t->is_over |= how != CONN_END_FIN;
 }
 
+static inline void talk_set(struct wire_config *c, const char *what, uint64_t n)
+{
+	if (strcmp(what, "body_max") == 0)
+		c->body_max = n;
+	else if (strcmp(what, "head_max") == 0)
+		c->head_max = n;
+	else if (strcmp(what, "part_messages") == 0)
+		c->part_messages = n;
+	else
+		assert(!"a setting that talk.h knows");
+}
+
 static inline void talk_directive(struct talk *t, const char *line)
 {
 	char side = 0, word[32] = "";
@@ -317,7 +329,7 @@ static inline void talk_directive(struct talk *t, const char *line)
 	} else if (strcmp(line, "@unknown") == 0) {
 		t->conn.client = -1;
 	} else if (sscanf(line, "@set %31s %llu", word, &n) == 2) {
-		*(strcmp(word, "body_max") == 0 ? &t->wire->config.body_max : &t->wire->config.head_max) = n;
+		talk_set(&t->wire->config, word, n);
 	} else if (strcmp(line, "@redact") == 0) {
 		assert(wire_set_redaction(t->wire, true, NULL, NULL) == 0);
 	} else {

@@ -100,6 +100,7 @@ static void a_response_that_has_begun_is_no_timeout(void **state)
 
 	(void)state;
 	begin(&t, 8 << 20);
+	t.wire->config.part_interval_ns = 0;
 	say(&t, GET("/sse") "<<< HTTP/1.1 200 OK\n<<<\n<<| data: 1\\n\\n\n@wait 1h\n<<| data: 2\\n\\n\n@fin <\n");
 	assert_int_equal(t.exchange_count, 1);
 	assert_non_null(strstr(buf_cstr(&t.out), "\"outcome\":\"ok\""));

@@ -184,6 +184,7 @@ static const struct judged judgements[] = {
 	 .anomalies = ANOMALY_BIT(H2_PARTIAL), .skip = SKIP_UNKNOWN_FIELDS},
 	{.name = "a method that is not known", .method = "", .protocol = PROTOCOL_HTTP2,
 	 .anomalies = ANOMALY_BIT(H2_PARTIAL), .skip = SKIP_UNKNOWN_FIELDS},
+	{.name = "continuation", .method = "GET", .anomalies = ANOMALY_BIT(CONTINUATION), .skip = SKIP_CONTINUATION},
 	{.name = "pushed", .method = "GET", .anomalies = ANOMALY_BIT(PUSHED), .skip = SKIP_PUSHED},
 	{.name = "gRPC", .method = "POST", .protocol = PROTOCOL_GRPC, .version = 20, .skip = SKIP_UNSAFE},
 	{.name = "gRPC, allowed", .method = "POST", .protocol = PROTOCOL_GRPC, .version = 20,
