@@ -12,6 +12,7 @@
 struct health {
 	pthread_mutex_t lock;
 	char why[HEALTH_WHY_MAX];
+	char note[HEALTH_WHY_MAX];
 };
 
 struct health *health_new(void)
@@ -38,10 +39,20 @@ void health_set(struct health *h, const char *why)
 	(void)pthread_mutex_unlock(&h->lock);
 }
 
-bool health_get(struct health *h, char *why_out, size_t why_bytes)
+void health_note(struct health *h, const char *why)
 {
 	(void)pthread_mutex_lock(&h->lock);
-	(void)snprintf(why_out, why_bytes, "%s", h->why);
+	(void)snprintf(h->note, sizeof(h->note), "%s", why);
 	(void)pthread_mutex_unlock(&h->lock);
-	return *why_out == '\0';
+}
+
+bool health_get(struct health *h, char *why_out, size_t why_bytes)
+{
+	bool is_recording;
+
+	(void)pthread_mutex_lock(&h->lock);
+	is_recording = h->why[0] == '\0';
+	(void)snprintf(why_out, why_bytes, "%s", is_recording ? h->note : h->why);
+	(void)pthread_mutex_unlock(&h->lock);
+	return is_recording;
 }

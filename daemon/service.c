@@ -32,7 +32,21 @@
 #define API_CLIENTS_MAX 64
 #define LOSS_REPEAT_NS	(60 * NS_PER_S) /* the log speaks of losses at most so often */
 
+/* What the recorder last said of the store, in the order of on_store(). */
+static const struct {
+	const char *name, *type, *what;
+} store_gauges[] = {
+	{"store_bytes", "gauge", "Bytes of the store on disk, everything counted."},
+	{"store_failures_bytes", "gauge", "Of these: tapes of failures."},
+	{"store_pinned_bytes", "gauge", "Of these: pinned tapes."},
+	{"store_tapes", "gauge", "Tapes."},
+	{"store_retired_tapes_total", "counter", "Tapes removed for the quota or their age."},
+	{"store_retired_exchanges_total", "counter", "Exchanges that were on them."},
+};
+#define STORE_GAUGES COUNT_OF(store_gauges)
+
 struct service {
+	_Atomic uint64_t store_gauges[STORE_GAUGES];
 	struct chosen chosen;
 	struct memory memory;
 	struct health *health;
@@ -69,6 +83,28 @@ static void on_state(void *ctx, const char *why)
 		log_info("store", "recording again");
 	}
 	health_set(s->health, why ? text : NULL);
+}
+
+/* Thread: recorder */
+static void on_warning(void *ctx, const char *why)
+{
+	struct service *s = ctx;
+
+	log_warn("store", "%s", why);
+	health_note(s->health, why);
+}
+
+/* Thread: recorder */
+static void on_store(void *ctx, const struct store_stats *stats)
+{
+	struct service *s = ctx;
+	const uint64_t now[STORE_GAUGES] = {
+		stats->bytes,	   stats->failures_bytes, stats->pinned_bytes,
+		stats->tape_count, stats->retired_tapes,  stats->retired_exchanges,
+	};
+
+	for (size_t i = 0; i < STORE_GAUGES; i++)
+		atomic_store_explicit(&s->store_gauges[i], now[i], memory_order_relaxed);
 }
 
 /* Thread: capture */
@@ -114,6 +150,18 @@ static void give_gauges(void *ctx, struct buf *out)
 		    "tapeloop_memory_max_bytes %" PRIu64 "\n",
 		    levels.queue_bytes, levels.queue_count, atomic_load(&s->handles_left),
 		    s->chosen.values.memory_max);
+	for (size_t i = 0; i < STORE_GAUGES; i++)
+		buf_add_fmt(out,
+			    "# HELP tapeloop_%s %s\n# TYPE tapeloop_%s %s\ntapeloop_%s %" PRIu64
+			    "\n",
+			    store_gauges[i].name, store_gauges[i].what, store_gauges[i].name,
+			    store_gauges[i].type, store_gauges[i].name,
+			    atomic_load_explicit(&s->store_gauges[i], memory_order_relaxed));
+	buf_add_fmt(out,
+		    "# HELP tapeloop_store_max_bytes The quota.\n"
+		    "# TYPE tapeloop_store_max_bytes gauge\n"
+		    "tapeloop_store_max_bytes %" PRIu64 "\n",
+		    s->chosen.values.store_max);
 }
 
 static int open_handles(struct service *s, struct err *e)
@@ -154,6 +202,8 @@ static struct record_config config_of(struct service *s, const struct settings *
 		.record_filter = v->record,
 		.on_commit = on_commit,
 		.on_state = on_state,
+		.on_warning = on_warning,
+		.on_store = on_store,
 		.on_lost = on_lost,
 		.ctx = s,
 	};
@@ -170,6 +220,9 @@ static struct record_config config_of(struct service *s, const struct settings *
 	c.wire.redact_headers = (const char *const *)v->redact_headers.items;
 	c.wire.redact_params = (const char *const *)v->redact_params.items;
 	c.store.bytes_max = v->store_max;
+	c.store.age_max_ns = v->age_max;
+	c.store.failures_percent = (unsigned)v->failures_share;
+	c.store.failures_age_max_ns = v->failures_age_max;
 	c.store.tape_rows = v->tape_rows;
 	c.store.tape_span_ns = v->tape_span;
 	c.store.level = (int)v->compression;

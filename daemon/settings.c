@@ -222,7 +222,11 @@ static void add_number(struct buf *out, enum setting which, uint64_t v)
 {
 	switch ((enum setting_type)setting_rows[which].type) {
 	case SETTING_TYPE_BYTES: add_in_unit(out, v, size_units, SIZE_UNITS_SHOWN); break;
-	case SETTING_TYPE_DURATION: add_in_unit(out, v, time_units, COUNT_OF(time_units)); break;
+	case SETTING_TYPE_DURATION:
+		add_in_unit(out, v, time_units, COUNT_OF(time_units));
+		if (v == 0)
+			buf_add_char(out, 's'); /* a time has a unit */
+		break;
 	case SETTING_TYPE_BOOL: buf_add_str(out, v ? "true" : "false"); break;
 	case SETTING_TYPE_COUNT:
 	case SETTING_TYPE_TEXT:

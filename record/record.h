@@ -32,6 +32,11 @@ struct record_config {
 	void (*on_lost)(void *ctx, const char *why, size_t left);
 	/* recorder thread: the store failed (why) or works again (NULL); may be NULL */
 	void (*on_state)(void *ctx, const char *why);
+	/* recorder thread: something beside the recording went wrong (a tape is damaged, could not be
+	 * sealed); may be NULL */
+	void (*on_warning)(void *ctx, const char *why);
+	/* recorder thread: how the store stands, each few seconds; may be NULL */
+	void (*on_store)(void *ctx, const struct store_stats *stats);
 	void *ctx;
 	bool waits_for_room; /* files: the capture thread waits for the recorder instead of dropping
 			      */

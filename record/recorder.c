@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "lib/clock.h"
 #include "record/helper.h"
 
 /*
@@ -22,6 +23,7 @@
  */
 #define RETRY_MIN_NS (100 * NS_PER_MS)
 #define RETRY_MAX_NS (5 * NS_PER_S)
+#define TICK_NS	     (10 * NS_PER_S) /* between two looks of the store at age and quota */
 
 struct recorder {
 	const struct record_config *config; /* borrowed */
@@ -38,6 +40,7 @@ struct recorder {
 	struct err failure; /* code 0 while the store works */
 	bool add_failed;    /* it was an add: only an add that works ends it */
 	uint64_t retry_at_ns, retry_wait_ns;
+	uint64_t tick_at_ns; /* of the store */
 };
 
 static int open_filter(struct recorder *r, struct err *e)
@@ -233,10 +236,31 @@ static uint64_t due_ns(const struct recorder *r)
 	return r->batch_since_ns + r->commit_interval_ns;
 }
 
+/* What the store does by the clock, and what it has to say. An import does not let go what is old:
+ * it may be what was imported. */
+static void tick_store(struct recorder *r, uint64_t now_ns)
+{
+	const struct record_config *c = r->config;
+	struct store_stats stats;
+	struct err why;
+
+	r->tick_at_ns = now_ns + TICK_NS;
+	if (!c->store.is_bulk)
+		store_tick(r->store, clock_wall_ns(), now_ns);
+	while (store_take_warning(r->store, &why))
+		if (c->on_warning)
+			c->on_warning(c->ctx, why.why);
+	store_stats(r->store, &stats);
+	if (c->on_store)
+		c->on_store(c->ctx, &stats);
+}
+
 uint64_t recorder_tick(struct recorder *r, uint64_t now_ns)
 {
 	uint64_t due = due_ns(r);
 
+	if (r->store && now_ns >= r->tick_at_ns)
+		tick_store(r, now_ns);
 	if (now_ns < due)
 		return due == UINT64_MAX ? due : due - now_ns;
 	if (r->batch_count && commit(r, now_ns) < 0)

@@ -13,10 +13,12 @@
 
 #define NAME_FORMAT "tape-%08" PRIu64 ".tape"
 #define PART	    ".part"
+#define PIN	    ".pin"
 #define LOCK_NAME   "lock"
+#define FAILURES    "failures"
 
-/* what SQLite puts beside a database */
-static const char *const companions[] = {"-wal", "-shm", "-journal"};
+/* what SQLite and we put beside a tape: it goes with it and counts */
+static const char *const companions[] = {"-wal", "-shm", "-journal", PART, PIN};
 
 /* Return: the number in a tape's name, with what follows it in @rest; 0 when it is none. */
 static uint64_t number_of(const char *name, const char **rest)
@@ -115,12 +117,75 @@ uint64_t directory_file_bytes(const char *path)
 	return sum;
 }
 
+uint64_t directory_main_bytes(const char *path)
+{
+	return file_bytes(path, "");
+}
+
 bool directory_has_log(const char *path)
 {
 	AUTO_BUF name = {0};
 
 	buf_add_fmt(&name, "%s-wal", path);
 	return access(buf_cstr(&name), F_OK) == 0;
+}
+
+uint64_t directory_bytes(const char *dir)
+{
+	struct dirent *entry;
+	struct stat st;
+	uint64_t sum = 0;
+	DIR *d = opendir(dir);
+
+	if (!d)
+		return 0;
+	while ((entry = readdir(d)) != NULL)
+		if (fstatat(dirfd(d), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+		    S_ISREG(st.st_mode))
+			sum += MAX((uint64_t)st.st_blocks * 512, (uint64_t)st.st_size);
+	(void)closedir(d);
+	return sum;
+}
+
+static const char *pin_of(struct buf *name, const char *path)
+{
+	buf_clear(name);
+	buf_add_fmt(name, "%s" PIN, path);
+	return buf_cstr(name);
+}
+
+bool directory_is_pinned(const char *path)
+{
+	AUTO_BUF name = {0};
+
+	return access(pin_of(&name, path), F_OK) == 0;
+}
+
+int directory_pin(const char *path, bool is_pinned, struct err *e)
+{
+	AUTO_BUF name = {0};
+	int fd;
+
+	if (access(path, F_OK) < 0)
+		return err_set(e, -errno, "tape %s: %s", path, strerror(errno));
+	if (!is_pinned) {
+		if (unlink(pin_of(&name, path)) < 0 && errno != ENOENT)
+			return err_set(e, -errno, "tape %s: cannot be unpinned: %s", path,
+				       strerror(errno));
+		return 0;
+	}
+	fd = open(pin_of(&name, path), O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
+	if (fd < 0)
+		return err_set(e, -errno, "tape %s: cannot be pinned: %s", path, strerror(errno));
+	(void)close(fd);
+	return 0;
+}
+
+const char *directory_failures(struct buf *out, const char *dir)
+{
+	buf_clear(out);
+	buf_add_fmt(out, "%s/" FAILURES, dir);
+	return buf_cstr(out);
 }
 
 void directory_unlink(const char *path)

@@ -19,8 +19,20 @@ void tape_list_fini(struct tape_list *l);
 const char *directory_path(struct buf *out, const char *dir, uint64_t number, bool is_part);
 /* directory_file_bytes() - a tape's size on disk, log included; 0 when it is gone */
 uint64_t directory_file_bytes(const char *path);
+uint64_t directory_main_bytes(const char *path); /* the tape alone */
 bool directory_has_log(const char *path);
 void directory_unlink(const char *path); /* a tape with all that belongs to it */
+/* directory_bytes() - all files in @dir, whatever they are; 0 when it cannot be read */
+uint64_t directory_bytes(const char *dir);
+/*
+ * A pinned tape is never retired. The pin is an empty file beside it (tape-00000042.tape.pin), so
+ * any process may set it, whoever writes the tape.
+ */
+bool directory_is_pinned(const char *path);
+/* directory_pin() - set or take away. @e: -ENOENT no such tape; -EACCES, -EROFS, ... */
+int directory_pin(const char *path, bool is_pinned, struct err *e) MUST_USE;
+/* directory_failures() - where in store @dir the failures' tapes are: @dir/failures */
+const char *directory_failures(struct buf *out, const char *dir);
 /* directory_tidy() - remove what an interrupted writer left: parts, logs without a tape */
 void directory_tidy(const char *dir);
 

@@ -22,11 +22,11 @@
  * The log is synced through a file descriptor of its own, which is safe: SQLite locks the -shm
  * file and the tape, never the log.
  */
-#define LOG_LONG (4u << 20) /* [bytes] */
 
 struct keeper {
 	struct jobs *jobs;
 	char *path, *log_path;
+	uint64_t log_bytes;	/* longer than that it is emptied */
 	struct tape *tape;	/* the job's connection; opened at need */
 	_Atomic unsigned users; /* the writer, and a job when one runs */
 };
@@ -38,13 +38,14 @@ static char *with_ending(const char *path, const char *ending)
 	return asprintf(&name, "%s%s", path, ending) < 0 ? NULL : name;
 }
 
-struct keeper *keeper_new(struct jobs *jobs, const char *path)
+struct keeper *keeper_new(struct jobs *jobs, const char *path, uint64_t log_bytes)
 {
 	struct keeper *k = calloc(1, sizeof(*k));
 
 	if (!k)
 		return NULL;
 	k->jobs = jobs;
+	k->log_bytes = log_bytes;
 	k->path = strdup(path);
 	k->log_path = with_ending(path, "-wal");
 	atomic_init(&k->users, 1);
@@ -90,7 +91,7 @@ static void keep(void *arg)
 {
 	struct keeper *k = arg;
 
-	if (sync_log(k) > LOG_LONG &&
+	if (sync_log(k) > k->log_bytes &&
 	    (k->tape || tape_open(k->path, TAPE_APPEND, &k->tape, NULL) == 0))
 		(void)tape_checkpoint(k->tape, NULL);
 	unref(k);

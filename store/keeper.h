@@ -12,8 +12,11 @@ struct jobs;
 struct keeper;
 struct sealing;
 
-/* keeper_new() - for the tape at @path, which is being appended to; NULL: no memory */
-struct keeper *keeper_new(struct jobs *jobs, const char *path) MUST_USE;
+/*
+ * keeper_new() - for the tape at @path, which is being appended to; its log is emptied when it is
+ * longer than @log_bytes. NULL: no memory
+ */
+struct keeper *keeper_new(struct jobs *jobs, const char *path, uint64_t log_bytes) MUST_USE;
 /* keeper_free() - a job that runs goes on and frees it; accepts NULL. Thread: writer. */
 void keeper_free(struct keeper *k);
 /* keeper_after_commit() - sync the log, and empty it when it is long; nothing if it is busy.

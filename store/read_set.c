@@ -34,10 +34,12 @@ static uint64_t inode_of(const char *path)
 	return stat(path, &st) == 0 ? (uint64_t)st.st_ino : 0;
 }
 
-static struct seen_tape *find(struct reader *r, uint64_t number, uint64_t inode)
+/* By its name too: the number of an inode may be given anew, to a tape of the other share. */
+static struct seen_tape *find(struct reader *r, const char *path, uint64_t inode)
 {
 	for (size_t i = 0; i < r->count; i++)
-		if (r->tapes[i].number == number && r->tapes[i].inode == inode && r->tapes[i].path)
+		if (r->tapes[i].path && r->tapes[i].inode == inode &&
+		    strcmp(r->tapes[i].path, path) == 0)
 			return &r->tapes[i];
 	return NULL;
 }
@@ -46,7 +48,7 @@ static struct seen_tape *find(struct reader *r, uint64_t number, uint64_t inode)
 static bool meet(struct reader *r, uint64_t number, const char *path, struct seen_tape *out)
 {
 	uint64_t inode = inode_of(path);
-	struct seen_tape *known = find(r, number, inode);
+	struct seen_tape *known = find(r, path, inode);
 
 	if (known) {
 		*out = *known;
@@ -66,26 +68,64 @@ static void replace(struct reader *r, struct seen_tape *tapes, size_t count)
 	r->count = count;
 }
 
-static int refresh(struct reader *r, const struct tape_list *l, struct err *e)
+/* The directories of a store: the rest's tapes and the failures'. */
+struct listing {
+	const char *dir;
+	struct tape_list tapes;
+};
+
+static int list_shares(const struct reader *r, struct buf *failures, struct listing l[2],
+		       struct err *e)
+{
+	struct err why = {0};
+	int failed;
+
+	l[0] = (struct listing){.dir = r->path};
+	l[1] = (struct listing){.dir = directory_failures(failures, r->path)};
+	failed = directory_list(l[0].dir, &l[0].tapes, e);
+	if (failed < 0)
+		return failed;
+	failed = directory_list(l[1].dir, &l[1].tapes, &why);
+	if (failed == 0 || failed == -ENOENT)
+		return 0;
+	tape_list_fini(&l[0].tapes);
+	return err_set(e, failed, "%s", why.why);
+}
+
+static int refresh(struct reader *r, const struct listing l[2], struct err *e)
 {
 	AUTO_BUF path = {0};
-	struct seen_tape *tapes = calloc(l->count + 1, sizeof(*tapes));
+	struct seen_tape *tapes = calloc(l[0].tapes.count + l[1].tapes.count + 1, sizeof(*tapes));
 	bool is_whole = tapes != NULL;
 	size_t n = 0;
 
-	for (size_t i = 0; i < l->count && is_whole; i++)
-		is_whole = meet(r, l->numbers[i],
-				directory_path(&path, r->path, l->numbers[i], false), &tapes[n++]);
+	for (size_t d = 0; d < 2; d++)
+		for (size_t i = 0; i < l[d].tapes.count && is_whole; i++)
+			is_whole =
+				meet(r, l[d].tapes.numbers[i],
+				     directory_path(&path, l[d].dir, l[d].tapes.numbers[i], false),
+				     &tapes[n++]);
 	if (tapes)
 		replace(r, tapes, n);
 	return is_whole ? 0 : err_set(e, -ENOMEM, "store %s: out of memory", r->path);
 }
 
+static int refresh_directory(struct reader *r, struct err *e)
+{
+	AUTO_BUF failures = {0};
+	struct listing l[2];
+	int failed = list_shares(r, &failures, l, e);
+
+	if (failed < 0)
+		return failed;
+	failed = refresh(r, l, e);
+	tape_list_fini(&l[0].tapes);
+	tape_list_fini(&l[1].tapes);
+	return failed;
+}
+
 int read_set_refresh(struct reader *r, struct err *e)
 {
-	struct tape_list l;
-	int failed;
-
 	r->deadline_ns = r->limit_ns && r->now_ns ? r->now_ns() + r->limit_ns : 0;
 	if (r->is_file && r->count)
 		return 0;
@@ -96,12 +136,7 @@ int read_set_refresh(struct reader *r, struct err *e)
 		r->count = 1;
 		return 0;
 	}
-	failed = directory_list(r->path, &l, e);
-	if (failed < 0)
-		return failed;
-	failed = refresh(r, &l, e);
-	tape_list_fini(&l);
-	return failed;
+	return refresh_directory(r, e);
 }
 
 static int is_late(void *ctx)

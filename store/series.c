@@ -9,8 +9,11 @@
 
 /*
  * Theory of operation. Tapes are retired in the order in which they were made, which a clock that
- * is set back does not change. What a tape takes on disk is measured when it changes, so the sum
- * is known without looking.
+ * is set back does not change. A tape that is pinned or that a job works on is passed over. What a
+ * tape takes on disk is measured when it changes, so the sum is known without looking.
+ *
+ * By age a tape goes when its newest exchange is too old. Where its times lie in the future, since
+ * the clock was wrong when it was made, it goes with the first tape after it that is too old.
  *
  * An id that lies in the window of an older tape (a slow answer that comes after the tape was
  * changed, a clock set back, a capture imported twice) is looked up there. The tape is opened for
@@ -102,6 +105,26 @@ void series_measure(struct series *s, uint64_t number)
 	s->bytes += m->bytes;
 }
 
+void series_measure_held(struct series *s)
+{
+	for (size_t i = 0; i < s->count; i++)
+		if (s->members[i].is_held)
+			series_measure(s, s->members[i].number);
+}
+
+uint64_t series_pinned_bytes(const struct series *s)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < s->count; i++) {
+		AUTO_BUF path = {0};
+
+		if (directory_is_pinned(directory_path(&path, s->dir, s->members[i].number, false)))
+			sum += s->members[i].bytes;
+	}
+	return sum;
+}
+
 void series_hold(struct series *s, uint64_t number, bool is_held)
 {
 	struct member *m = find(s, number);
@@ -118,6 +141,16 @@ uint64_t series_unfinished(const struct series *s)
 		if (s->members[i].has_log && !s->members[i].is_held)
 			return s->members[i].number;
 	return 0;
+}
+
+uint64_t series_last_id(const struct series *s)
+{
+	uint64_t last = 0;
+
+	for (size_t i = 0; i < s->count; i++)
+		if (s->members[i].summary.rows)
+			last = MAX(last, s->members[i].summary.last_id);
+	return last;
 }
 
 uint64_t series_count(const struct series *s)
@@ -179,21 +212,59 @@ bool series_has_id(struct series *s, uint64_t id)
 	return false;
 }
 
-int64_t series_retire(struct series *s)
+static bool may_go(const struct series *s, const struct member *m)
 {
 	AUTO_BUF path = {0};
-	struct member *m = s->members, *end = s->members + s->count;
-	int64_t rows;
 
-	while (m < end && m->is_held)
-		m++;
-	if (m == end)
-		return -ENOENT;
-	rows = (int64_t)m->summary.rows;
+	return !m->is_held && !directory_is_pinned(directory_path(&path, s->dir, m->number, false));
+}
+
+static int64_t remove_member(struct series *s, struct member *m)
+{
+	AUTO_BUF path = {0};
+	int64_t rows = (int64_t)m->summary.rows;
+
 	close_member(m);
 	directory_unlink(directory_path(&path, s->dir, m->number, false));
 	s->bytes -= m->bytes;
 	s->count--;
-	memmove(m, m + 1, (size_t)(end - m - 1) * sizeof(*m));
+	memmove(m, m + 1, (size_t)(s->members + s->count - m) * sizeof(*m));
 	return rows;
+}
+
+int64_t series_retire(struct series *s)
+{
+	for (size_t i = 0; i < s->count; i++)
+		if (may_go(s, &s->members[i]))
+			return remove_member(s, &s->members[i]);
+	return -ENOENT;
+}
+
+static bool is_older(const struct member *m, uint64_t before_ns)
+{
+	return m->summary.rows && m->summary.last_id < before_ns;
+}
+
+/* Is it from a time that has not come yet, although a tape made after it is too old? */
+static bool is_from_wrong_clock(const struct series *s, size_t at, uint64_t before_ns,
+				uint64_t now_ns)
+{
+	if (s->members[at].summary.rows == 0 || s->members[at].summary.last_id <= now_ns)
+		return false;
+	for (size_t i = at + 1; i < s->count; i++)
+		if (is_older(&s->members[i], before_ns))
+			return true;
+	return false;
+}
+
+int64_t series_retire_older(struct series *s, uint64_t before_ns, uint64_t now_ns)
+{
+	for (size_t i = 0; i < s->count; i++) {
+		struct member *m = &s->members[i];
+
+		if ((is_older(m, before_ns) || is_from_wrong_clock(s, i, before_ns, now_ns)) &&
+		    may_go(s, m))
+			return remove_member(s, m);
+	}
+	return -ENOENT;
 }

@@ -21,10 +21,20 @@ void series_hold(struct series *s, uint64_t number, bool is_held);
 /* series_unfinished() - a tape that could not be made one file yet, or is not sealed; 0: none */
 uint64_t series_unfinished(const struct series *s);
 
+uint64_t series_last_id(const struct series *s); /* the highest on any tape; 0: none */
 uint64_t series_count(const struct series *s);
 uint64_t series_bytes(const struct series *s); /* on disk, logs included */
+/* series_measure_held() - those that a job works on: they grow and shrink meanwhile */
+void series_measure_held(struct series *s);
+uint64_t
+series_pinned_bytes(const struct series *s); /* of tapes that may not go: directory_pin() */
 /* series_has_id() - is there an exchange of that id? A tape that cannot be asked counts as no. */
 bool series_has_id(struct series *s, uint64_t id);
-/* series_retire() - remove the oldest tape that no job works on. Return: how many exchanges it
- * held; -ENOENT when none may go. */
+/*
+ * series_retire() - remove the oldest tape that no job works on and that is not pinned
+ *
+ * Return: how many exchanges it held; -ENOENT when none may go.
+ */
 int64_t series_retire(struct series *s);
+/* series_retire_older() - likewise the oldest whose exchanges are all from before @before_ns */
+int64_t series_retire_older(struct series *s, uint64_t before_ns, uint64_t now_ns);

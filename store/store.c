@@ -7,59 +7,48 @@
 #include <unistd.h>
 
 #include "schema/settings.h"
-#include "schema/sql.h"
 #include "store/directory.h"
 #include "store/jobs.h"
-#include "store/keeper.h"
-#include "store/series.h"
-#include "store/tape.h"
-#include "store/writer.h"
+#include "store/retention.h"
+#include "store/share.h"
 
 /*
- * Theory of operation. A store is a directory of tapes, numbered as they are made:
+ * Theory of operation. A store is a directory with two shares, each a series of tapes:
  *
- *	tape-00000001.tape ... sealed    tape-00000007.tape being sealed    tape-00000008.tape
- *written └──────────────────── series ────────────────────────────────────┘  └─ writer, keeper ─┘
+ *	DIR/tape-00000001.tape ...             what did not fail
+ *	DIR/failures/tape-00000001.tape ...    what failed: rarer, and kept longer
  *
- * store_add() packs into the writer's batch, store_commit() brings the batch onto the tape, then
- * sees whether the tape is full (rows, span, a part of the quota) and begins another; the full one
- * is sealed in a job. A tape is made when its first exchange comes, so no tape is empty.
+ * so that letting go stays the removal of files, whatever lives longer. store_add() packs into the
+ * batch of one of them, store_commit() brings both batches onto their tapes, then sees whether a
+ * tape is full and begins another; the full one is sealed in a job.
  *
- * The quota is looked at before a batch is written: the oldest tapes go until the batch has room.
- * A tape may take an eighth of the quota at most, so there is always one to let go.
+ * The quota is looked at before a batch is written: old tapes go until the batch has room
+ * (retention.c). A tape may take a part of its share's at most, so there is always one to
+ * let go.
  *
  * ids are start_ns where that is free. It nearly always is and nearly always higher than all
- *before; only then nothing has to be looked up.
- *
- * In bulk (an import) tapes are written without log and sync under a name that nobody lists,
- *sealed, synced and only then named as tapes. What was recorded before is not touched.
+ * before; only then nothing has to be looked up.
  */
 #define BATCH_BYTES_MAX (2u << 20)
 #define BATCH_ROWS_MAX	4096
-#define QUOTA_PARTS	8
-#define COMMIT_EXTRA	(256u << 10) /* what a commit writes beside the batch, roughly */
-#define SEALINGS_MAX	4
+/* of the quota, of the failures' part: so many tapes. Each costs some 200 KiB beside its exchanges.
+ */
+#define QUOTA_PARTS    8
+#define FAILURES_PARTS 4
+#define WARNINGS_MAX   8	    /* that wait to be taken; more are of the same kind */
+#define COMMIT_EXTRA   (256u << 10) /* what a commit writes beside the batch, roughly */
 
 struct store {
 	char *dir;
 	int lock_fd;
 	struct store_config config;
 	struct jobs *jobs;
-	struct writer *writer;
-	struct series *series;
-	uint64_t next_number;
-	/* the tape that is written; tape NULL when there is none yet */
-	struct tape *tape;
-	struct keeper *keeper;
-	uint64_t number;
-	struct buf path;
-	struct tape_summary summary; /* of what is committed */
-	uint64_t highest_id;	     /* of what is committed or in the batch, on this tape */
-	uint64_t tape_bytes;	     /* when last measured */
-	uint64_t batch_first_id, batch_last_id;
-
-	struct sealing *sealings[SEALINGS_MAX];
-	struct store_stats stats;
+	struct share *shares[SHARE_COUNT];
+	struct retention_limits limits;
+	struct retention retention;
+	struct steady_clock clock;
+	struct err warnings[WARNINGS_MAX];
+	size_t warning_count;
 };
 
 /* the defaults of the settings, by name */
@@ -77,6 +66,9 @@ struct store_config store_config_default(void)
 {
 	return (struct store_config){
 		.bytes_max = default_store_max,
+		.age_max_ns = default_age_max,
+		.failures_percent = (unsigned)default_failures_share,
+		.failures_age_max_ns = default_failures_age_max,
 		.tape_rows = default_tape_rows,
 		.tape_span_ns = default_tape_span,
 		.level = (int)default_compression,
@@ -85,152 +77,122 @@ struct store_config store_config_default(void)
 
 /* --- opening --- */
 
-/* Note an older tape; it is sealed if its writer did not come to it. */
-static int note_tape(struct store *s, uint64_t number, struct tape *t, struct err *e)
-{
-	struct tape_summary summary = {0};
+/* Failures are rarer: a tape of theirs may span as much longer, or they would lie on countless
+ * small ones. */
+#define FAILURES_SPAN 24
 
-	/* one that cannot be read keeps its place: it counts, and goes when it is the oldest */
-	if (t && tape_summary(t, &summary, NULL) < 0)
-		summary = (struct tape_summary){0};
-	if (series_add(s->series, number, &summary) < 0)
-		return err_set(e, -ENOMEM, "store %s: out of memory", s->dir);
-	return 0;
+static uint64_t times(uint64_t a, uint64_t b)
+{
+	return a > UINT64_MAX / b ? UINT64_MAX : a * b;
 }
 
-static int begin_sealing(struct store *s, uint64_t number, bool is_bulk)
+static void set_limits(struct store *s)
 {
-	AUTO_BUF path = {0}, part = {0};
-	struct sealing **slot = s->sealings;
+	const struct store_config *c = &s->config;
+	uint64_t bytes[SHARE_COUNT] = {
+		[SHARE_REST] = c->bytes_max / QUOTA_PARTS,
+		[SHARE_FAILURES] =
+			c->bytes_max / 100 * MAX(c->failures_percent, 1) / FAILURES_PARTS,
+	};
 
-	while (slot < s->sealings + SEALINGS_MAX && *slot)
-		slot++;
-	if (slot == s->sealings + SEALINGS_MAX)
-		return -EAGAIN;
-	(void)directory_path(&path, s->dir, number, false);
-	series_hold(s->series, number, true);
-	if (is_bulk)
-		*slot = sealing_start(s->jobs, directory_path(&part, s->dir, number, true),
-				      buf_cstr(&path), number);
-	else
-		*slot = sealing_start(s->jobs, buf_cstr(&path), NULL, number);
-	if (!*slot)
-		series_hold(s->series, number, false);
-	return *slot ? 0 : -ENOMEM;
-}
-
-static int note_older(struct store *s, uint64_t number, struct err *e)
-{
-	AUTO(tape) t = NULL;
-	AUTO_BUF path = {0};
-	struct tape_summary summary = {.is_sealed = true};
-	bool has_log, is_old;
-	int r = tape_open(directory_path(&path, s->dir, number, false), TAPE_READ, &t, e);
-
-	if (r == -EPROTONOSUPPORT || r == -ENOMEM)
-		return r;
-	r = note_tape(s, number, t, e);
-	if (r < 0 || !t || tape_summary(t, &summary, NULL) < 0)
-		return r;
-	has_log = directory_has_log(buf_cstr(&path));
-	is_old = tape_version(t) < SQL_VERSION; /* is read as it is */
-	tape_close(TAKE(t));
-	if (!is_old && (!summary.is_sealed || has_log))
-		(void)begin_sealing(s, number, false); /* no room or memory: at the next start */
-	return 0;
-}
-
-static int use_tape(struct store *s, uint64_t number, bool is_part, struct err *e)
-{
-	enum tape_mode mode = is_part ? TAPE_BULK : TAPE_APPEND;
-	int r = tape_open(directory_path(&s->path, s->dir, number, is_part), mode, &s->tape, e);
-
-	if (r == 0)
-		r = tape_summary(s->tape, &s->summary, e);
-	if (r == 0)
-		r = writer_begin_tape(s->writer, s->tape, e);
-	if (r == 0 && !is_part && !(s->keeper = keeper_new(s->jobs, buf_cstr(&s->path))))
-		r = err_set(e, -ENOMEM, "store %s: out of memory", s->dir);
-	if (r < 0) {
-		(void)writer_begin_tape(s->writer, NULL, NULL);
-		tape_close(TAKE(s->tape));
-		return r;
-	}
-	s->number = number;
-	s->highest_id = s->summary.last_id;
-	s->tape_bytes = directory_file_bytes(buf_cstr(&s->path));
-	return 0;
-}
-
-/* The newest tape is gone on with, unless it is sealed, of an older version, or this is an import.
- */
-static int open_newest(struct store *s, uint64_t number, struct err *e)
-{
-	AUTO(tape) t = NULL;
-	AUTO_BUF path = {0};
-	struct tape_summary summary;
-	bool is_old = false;
-	int r = tape_open(directory_path(&path, s->dir, number, false), TAPE_READ, &t, e);
-
-	if (r == 0)
-		r = tape_summary(t, &summary, e);
-	if (r == 0)
-		is_old = tape_version(t) < SQL_VERSION;
-	tape_close(TAKE(t));
-	if (r == -ENOENT && !s->config.is_bulk) /* its writer ended before it made the tables */
-		return use_tape(s, number, false, e);
-	if (r < 0 && r != -ENOENT)
-		return r;
-	if (r == -ENOENT || summary.is_sealed || is_old || s->config.is_bulk)
-		return note_older(s, number, e);
-	return use_tape(s, number, false, e);
-}
-
-static int open_tapes(struct store *s, struct err *e)
-{
-	struct tape_list l;
-	int r;
-
-	directory_tidy(s->dir);
-	r = directory_list(s->dir, &l, e);
-	if (r < 0)
-		return r;
-	s->next_number = l.count ? l.numbers[l.count - 1] + 1 : 1;
-	for (size_t i = 0; i + 1 < l.count && r == 0; i++)
-		r = note_older(s, l.numbers[i], e);
-	if (r == 0 && l.count)
-		r = open_newest(s, l.numbers[l.count - 1], e);
-	tape_list_fini(&l);
-	return r;
+	s->limits = (struct retention_limits){
+		.bytes_max = c->bytes_max,
+		.failures_percent = c->failures_percent,
+		.age_max_ns = c->age_max_ns,
+		.failures_age_max_ns = c->failures_age_max_ns,
+	};
+	for (size_t i = 0; i < SHARE_COUNT; i++)
+		share_set_limits(
+			s->shares[i],
+			&(struct share_limits){
+				.tape_rows = c->tape_rows,
+				.tape_span_ns = i == SHARE_FAILURES
+							? times(c->tape_span_ns, FAILURES_SPAN)
+							: c->tape_span_ns,
+				.tape_bytes = bytes[i],
+				.is_bulk = c->is_bulk,
+			});
 }
 
 static int make_parts(struct store *s, const char *dir, const struct store_config *config)
 {
+	AUTO_BUF failures = {0};
+
 	s->config = *config;
 	s->dir = strdup(dir);
 	s->jobs = jobs_new(config->run, config->run_ctx);
-	s->writer = s->jobs ? writer_new(s->jobs, config->level) : NULL;
-	s->series = s->dir ? series_new(dir) : NULL;
-	return s->dir && s->jobs && s->writer && s->series ? 0 : -ENOMEM;
+	if (!s->dir || !s->jobs)
+		return -ENOMEM;
+	s->shares[SHARE_REST] = share_new(dir, s->jobs, config->level);
+	s->shares[SHARE_FAILURES] =
+		share_new(directory_failures(&failures, dir), s->jobs, config->level);
+	if (!s->shares[SHARE_REST] || !s->shares[SHARE_FAILURES])
+		return -ENOMEM;
+	s->retention = (struct retention){.shares = s->shares, .limits = &s->limits};
+	set_limits(s);
+	return 0;
 }
 
 static void store_free(struct store *s)
 {
-	keeper_free(s->keeper);
 	if (s->jobs)
 		jobs_wait(s->jobs);
-	writer_free(s->writer);
-	tape_close(s->tape);
-	for (size_t i = 0; i < SEALINGS_MAX; i++)
-		if (s->sealings[i])
-			(void)sealing_end(s->sealings[i], NULL);
+	for (size_t i = 0; i < SHARE_COUNT; i++)
+		share_free(s->shares[i]);
 	jobs_free(s->jobs);
-	series_free(s->series);
-	buf_fini(&s->path);
 	if (s->lock_fd >= 0)
 		(void)close(s->lock_fd);
 	free(s->dir);
 	free(s);
+}
+
+/* What else lies in the directory counts too: leftovers, keys, files of others. */
+static void measure_others(struct store *s)
+{
+	AUTO_BUF failures = {0};
+	uint64_t all =
+		directory_bytes(s->dir) + directory_bytes(directory_failures(&failures, s->dir));
+	uint64_t tapes;
+
+	for (size_t i = 0; i < SHARE_COUNT; i++)
+		share_measure(s->shares[i]);
+	s->retention.other_bytes = 0;
+	tapes = retention_bytes(&s->retention);
+	s->retention.other_bytes = all > tapes ? all - tapes : 0;
+}
+
+/* --- what is done beside --- */
+
+/* It is no failure of the commit: what was added is kept. */
+static void warn(struct store *s, const struct err *why)
+{
+	if (s->warning_count < WARNINGS_MAX)
+		s->warnings[s->warning_count++] = *why;
+}
+
+static void collect(struct store *s)
+{
+	for (size_t i = 0; i < SHARE_COUNT; i++) {
+		struct err why = {0};
+
+		if (share_collect(s->shares[i], &why) < 0)
+			warn(s, &why);
+		while (share_take_damage(s->shares[i], &why))
+			warn(s, &why);
+	}
+}
+
+static int open_shares(struct store *s, struct err *e)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < SHARE_COUNT && r == 0; i++)
+		r = share_open(s->shares[i], e);
+	if (r == 0) {
+		measure_others(s);
+		collect(s); /* tapes that cannot be read */
+	}
+	return r;
 }
 
 int store_open(const char *dir, const struct store_config *config, struct store **s_out,
@@ -248,7 +210,7 @@ int store_open(const char *dir, const struct store_config *config, struct store 
 	if (r == 0)
 		r = directory_lock(dir, &s->lock_fd, e);
 	if (r == 0)
-		r = open_tapes(s, e);
+		r = open_shares(s, e);
 	if (r < 0) {
 		store_free(s);
 		return r;
@@ -257,95 +219,22 @@ int store_open(const char *dir, const struct store_config *config, struct store 
 	return 0;
 }
 
-/* --- sealing and room --- */
+/* --- room --- */
 
-/* Take note of what jobs have finished. Return: the first failure. */
-static int collect_sealings(struct store *s, struct err *e)
-{
-	int r = 0;
-
-	for (size_t i = 0; i < SEALINGS_MAX; i++) {
-		struct sealing *done = s->sealings[i];
-		struct err why = {0};
-		uint64_t number;
-
-		if (!done || !sealing_is_done(done))
-			continue;
-		number = sealing_number(done);
-		s->sealings[i] = NULL;
-		if (sealing_end(done, &why) < 0 && r == 0)
-			r = err_set(e, why.code, "%s", why.why);
-		series_hold(s->series, number, false);
-		series_measure(s->series, number);
-	}
-	return r;
-}
-
-static int end_tape(struct store *s, struct err *e)
-{
-	uint64_t number = s->number;
-	int r;
-
-	if (!s->tape)
-		return 0;
-	r = series_add(s->series, number, &s->summary);
-	if (r < 0)
-		return err_set(e, r, "store %s: out of memory", s->dir);
-	(void)writer_begin_tape(s->writer, NULL, NULL);
-	tape_close(TAKE(s->tape));
-	keeper_free(TAKE(s->keeper));
-	s->tape_bytes = 0;
-	s->summary = (struct tape_summary){0};
-	(void)begin_sealing(s, number, s->config.is_bulk); /* not possible now: later, see below */
-	number = s->config.is_bulk ? 0 : series_unfinished(s->series);
-	if (number)
-		(void)begin_sealing(s, number, false);
-	return 0;
-}
-
-static uint64_t total_bytes(const struct store *s)
-{
-	return series_bytes(s->series) + s->tape_bytes;
-}
-
-/* Let old tapes go until @more bytes have room. */
 static int make_room(struct store *s, uint64_t more, struct err *e)
 {
-	if (s->tape)
-		s->tape_bytes = directory_file_bytes(buf_cstr(&s->path));
-	while (s->config.bytes_max && total_bytes(s) + more > s->config.bytes_max) {
-		int64_t rows = series_retire(s->series);
+	struct err why = {0};
+	int r = retention_make_room(&s->retention, more, &why);
 
-		if (rows < 0)
-			return err_set(e, -ENOSPC,
-				       "store %s: its quota of %" PRIu64 " bytes is used up",
-				       s->dir, s->config.bytes_max);
-		s->stats.retired_tapes++;
-		s->stats.retired_exchanges += (uint64_t)rows;
-	}
-	return 0;
-}
-
-static bool tape_is_full(const struct store *s)
-{
-	const struct tape_summary *sum = &s->summary;
-
-	if (sum->rows >= s->config.tape_rows)
-		return true;
-	if (s->config.bytes_max && s->tape_bytes > s->config.bytes_max / QUOTA_PARTS)
-		return true;
-	/* an import may jump in time as it likes: its tapes are full by rows alone */
-	return !s->config.is_bulk && sum->rows &&
-	       sum->last_id - sum->first_id >= s->config.tape_span_ns;
+	return r < 0 ? err_set(e, r, "store %s: %s", s->dir, why.why) : 0;
 }
 
 /* --- adding --- */
 
 static bool id_is_taken(struct store *s, uint64_t id)
 {
-	return writer_has_id(s->writer, id) ||
-	       (s->tape && id <= s->highest_id && writer_tape_has_id(s->writer, id)) ||
-	       series_has_id(s->series, id);
+	return share_has_id(s->shares[SHARE_REST], id) ||
+	       share_has_id(s->shares[SHARE_FAILURES], id);
 }
 
 static uint64_t free_id(struct store *s, uint64_t start_ns)
@@ -361,94 +250,183 @@ static uint64_t free_id(struct store *s, uint64_t start_ns)
 	return id;
 }
 
-static void note_batch(struct store *s, const struct exchange *x)
+static int write_batch(struct store *s, struct share *share, struct err *e)
 {
-	if (writer_batch_rows(s->writer) == 1)
-		s->batch_first_id = s->batch_last_id = x->id;
-	s->batch_first_id = MIN(s->batch_first_id, x->id);
-	s->batch_last_id = MAX(s->batch_last_id, x->id);
-	s->highest_id = MAX(s->highest_id, x->id);
-}
-
-/* The batch onto the tape; on success the summary follows. */
-static int write_batch(struct store *s, struct err *e)
-{
-	size_t rows = writer_batch_rows(s->writer);
-	struct tape_summary *sum = &s->summary;
+	size_t bytes = writer_batch_bytes(share_writer(share));
 	int r;
 
-	if (rows == 0)
+	if (writer_batch_rows(share_writer(share)) == 0)
 		return 0;
-	r = make_room(s, writer_batch_bytes(s->writer) + COMMIT_EXTRA, e);
-	if (r == 0)
-		r = writer_write(s->writer, e);
-	if (r < 0)
-		return r;
-	sum->first_id = sum->rows ? MIN(sum->first_id, s->batch_first_id) : s->batch_first_id;
-	sum->last_id = MAX(sum->last_id, s->batch_last_id);
-	sum->rows += rows;
-	s->tape_bytes = directory_file_bytes(buf_cstr(&s->path));
-	if (s->keeper)
-		keeper_after_commit(s->keeper);
-	return 0;
+	r = make_room(s, bytes + COMMIT_EXTRA, e);
+	return r == 0 ? share_write(share, e) : r;
+}
+
+/* What was written stays written, when the other share fails. */
+static int write_batches(struct store *s, struct err *e)
+{
+	int r = write_batch(s, s->shares[SHARE_FAILURES], e);
+
+	return r == 0 ? write_batch(s, s->shares[SHARE_REST], e) : r;
 }
 
 static bool batch_is_full(const struct store *s)
 {
-	return writer_batch_rows(s->writer) >= BATCH_ROWS_MAX ||
-	       writer_batch_bytes(s->writer) >= BATCH_BYTES_MAX;
+	uint64_t rows = 0, bytes = 0;
+
+	for (size_t i = 0; i < SHARE_COUNT; i++) {
+		rows += writer_batch_rows(share_writer(s->shares[i]));
+		bytes += writer_batch_bytes(share_writer(s->shares[i]));
+	}
+	return rows >= BATCH_ROWS_MAX || bytes >= BATCH_BYTES_MAX;
 }
 
-/* A tape to write to. Return: 0 */
-static int need_tape(struct store *s, struct err *e)
+static int need_tape(struct store *s, struct share *share, struct err *e)
 {
 	int r;
 
-	if (s->tape)
+	if (share_has_tape(share))
 		return 0;
 	r = make_room(s, COMMIT_EXTRA, e);
-	if (r == 0)
-		r = use_tape(s, s->next_number, s->config.is_bulk, e);
-	if (r == 0)
-		s->next_number++;
-	return r;
+	return r == 0 ? share_begin_tape(share, e) : r;
+}
+
+static struct share *share_of(struct store *s, const struct exchange *x)
+{
+	bool is_apart = s->config.failures_percent > 0 && exchange_is_failed(x);
+
+	return s->shares[is_apart ? SHARE_FAILURES : SHARE_REST];
 }
 
 int store_add(struct store *s, struct exchange *x, struct err *e)
 {
 	uint64_t was = x->id;
-	int r = need_tape(s, e);
+	struct share *share = share_of(s, x);
+	int r = need_tape(s, share, e);
 
 	if (r == 0 && batch_is_full(s))
 		r = store_commit(s, e);
 	if (r == 0)
-		r = need_tape(s, e);
+		r = need_tape(s, share, e);
 	if (r < 0)
 		return r;
 	x->id = free_id(s, x->start_ns);
-	r = writer_add(s->writer, x, e);
-	if (r < 0) {
+	r = share_add(share, x, e);
+	if (r < 0)
 		x->id = was;
-		return r;
-	}
-	note_batch(s, x);
-	return 0;
+	return r;
+}
+
+/* Sealing may write a tape anew beside itself. Without the room for it the tape goes on. */
+static int end_full_tapes(struct store *s, struct err *e)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < SHARE_COUNT && r == 0; i++)
+		if (share_tape_is_full(s->shares[i]) &&
+		    make_room(s, share_tape_bytes(s->shares[i]), NULL) == 0)
+			r = share_end_tape(s->shares[i], e);
+	return r;
 }
 
 int store_commit(struct store *s, struct err *e)
 {
-	int r = write_batch(s, e);
+	int r = write_batches(s, e);
 
-	if (r == 0)
-		r = collect_sealings(s, e);
-	if (r == 0 && s->tape && tape_is_full(s))
-		r = end_tape(s, e);
-	return r;
+	if (r < 0)
+		return r;
+	collect(s);
+	return end_full_tapes(s, e);
+}
+
+static uint64_t newest_ns(const struct store *s)
+{
+	uint64_t newest = 0;
+
+	for (size_t i = 0; i < SHARE_COUNT; i++) {
+		uint64_t last = share_tape_last_id(s->shares[i]);
+
+		newest = MAX(newest, MAX(last, series_last_id(share_series(s->shares[i]))));
+	}
+	return newest;
+}
+
+/* A tape to which nothing comes any more is ended, or it would never be too old. */
+static void end_old_tapes(struct store *s, uint64_t wall_ns)
+{
+	const uint64_t age_max_ns[SHARE_COUNT] = {
+		[SHARE_REST] = s->limits.age_max_ns,
+		[SHARE_FAILURES] = s->limits.failures_age_max_ns,
+	};
+
+	for (size_t i = 0; i < SHARE_COUNT; i++) {
+		uint64_t last = share_tape_last_id(s->shares[i]);
+		bool is_idle = writer_batch_rows(share_writer(s->shares[i])) == 0;
+		struct err why = {0};
+
+		if (last && is_idle && age_max_ns[i] && wall_ns > age_max_ns[i] &&
+		    last < wall_ns - age_max_ns[i] && share_end_tape(s->shares[i], &why) < 0)
+			warn(s, &why);
+	}
+}
+
+void store_tick(struct store *s, uint64_t wall_ns, uint64_t mono_ns)
+{
+	collect(s);
+	measure_others(s);
+	if (steady_clock_look(&s->clock, wall_ns, mono_ns, newest_ns(s))) {
+		end_old_tapes(s, wall_ns);
+		collect(s);
+		retention_by_age(&s->retention, wall_ns);
+	}
+	if (retention_make_room(&s->retention, 0, NULL) < 0)
+		return; /* the next commit says why not */
+}
+
+bool store_take_warning(struct store *s, struct err *out)
+{
+	if (s->warning_count == 0)
+		return false;
+	*out = s->warnings[0];
+	s->warning_count--;
+	memmove(s->warnings, s->warnings + 1, s->warning_count * sizeof(s->warnings[0]));
+	return true;
 }
 
 uint64_t store_discard(struct store *s)
 {
-	return writer_discard(s->writer);
+	uint64_t n = 0;
+
+	for (size_t i = 0; i < SHARE_COUNT; i++)
+		n += writer_discard(share_writer(s->shares[i]));
+	return n;
+}
+
+/* --- the end --- */
+
+static int end_bulk_tapes(struct store *s, struct err *e)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < SHARE_COUNT && s->config.is_bulk; i++) {
+		int end = share_end_tape(s->shares[i], r < 0 ? NULL : e);
+
+		r = r < 0 ? r : end;
+	}
+	return r;
+}
+
+static int finish_sealings(struct store *s, struct err *e)
+{
+	int r = 0;
+
+	jobs_wait(s->jobs);
+	for (size_t i = 0; i < SHARE_COUNT; i++) {
+		int end = share_collect(s->shares[i], r < 0 ? NULL : e);
+
+		r = r < 0 ? r : end;
+		share_finish(s->shares[i]);
+	}
+	return r;
 }
 
 int store_close(struct store *s, struct err *e)
@@ -457,41 +435,45 @@ int store_close(struct store *s, struct err *e)
 
 	if (!s)
 		return 0;
-	r = write_batch(s, e);
-	if (s->config.is_bulk) {
-		end = end_tape(s, r < 0 ? NULL : e);
-		r = r < 0 ? r : end;
-	}
-	jobs_wait(s->jobs);
-	end = collect_sealings(s, r < 0 ? NULL : e);
+	r = write_batches(s, e);
+	end = end_bulk_tapes(s, r < 0 ? NULL : e);
 	r = r < 0 ? r : end;
-	keeper_free(TAKE(s->keeper));
-	(void)writer_begin_tape(s->writer, NULL, NULL);
-	if (s->tape)
-		(void)tape_make_portable(s->tape, NULL); /* in use: the log stays beside it */
+	end = finish_sealings(s, r < 0 ? NULL : e);
+	r = r < 0 ? r : end;
 	store_free(s);
 	return r;
 }
 
 void store_stats(const struct store *s, struct store_stats *out)
 {
-	struct writer_totals totals = writer_totals(s->writer);
+	*out = (struct store_stats){
+		.bytes = retention_bytes(&s->retention),
+		.retired_tapes = s->retention.retired_tapes,
+		.retired_exchanges = s->retention.retired_exchanges,
+	};
+	for (size_t i = 0; i < SHARE_COUNT; i++) {
+		struct writer_totals totals = writer_totals(share_writer(s->shares[i]));
 
-	*out = s->stats;
-	out->tape_count = series_count(s->series) + (s->tape ? 1 : 0);
-	out->bytes = total_bytes(s);
-	out->exchange_count = totals.exchanges;
-	out->raw_bytes = totals.raw_bytes;
-	out->packed_bytes = totals.packed_bytes;
-	out->dictionary_count = writer_dictionaries(s->writer);
+		out->tape_count += share_tape_count(s->shares[i]);
+		out->pinned_bytes += series_pinned_bytes(share_series(s->shares[i]));
+		out->exchange_count += totals.exchanges;
+		out->raw_bytes += totals.raw_bytes;
+		out->packed_bytes += totals.packed_bytes;
+		out->dictionary_count += writer_dictionaries(share_writer(s->shares[i]));
+	}
+	out->failures_bytes = share_bytes(s->shares[SHARE_FAILURES]);
 }
 
 void store_set_limits(struct store *s, const struct store_config *config)
 {
 	s->config.bytes_max = config->bytes_max;
+	s->config.age_max_ns = config->age_max_ns;
+	s->config.failures_percent = config->failures_percent;
+	s->config.failures_age_max_ns = config->failures_age_max_ns;
 	s->config.tape_rows = config->tape_rows;
 	s->config.tape_span_ns = config->tape_span_ns;
-	if (s->config.level != config->level)
-		writer_set_level(s->writer, config->level);
+	for (size_t i = 0; i < SHARE_COUNT && s->config.level != config->level; i++)
+		share_set_level(s->shares[i], config->level);
 	s->config.level = config->level;
+	set_limits(s);
 }

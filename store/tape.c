@@ -230,6 +230,20 @@ int tape_summary(struct tape *t, struct tape_summary *out, struct err *e)
 	return r;
 }
 
+uint64_t tape_bytes(struct tape *t)
+{
+	sqlite3_stmt *st = tape_prepare(t,
+					"SELECT page_count * page_size FROM pragma_page_count,"
+					" pragma_page_size",
+					NULL);
+	uint64_t bytes = 0;
+
+	if (st && sqlite3_step(st) == SQLITE_ROW)
+		bytes = (uint64_t)sqlite3_column_int64(st, 0);
+	(void)sqlite3_finalize(st);
+	return bytes;
+}
+
 int tape_seal(struct tape *t, struct err *e)
 {
 	struct err why = {0};

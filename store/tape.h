@@ -43,6 +43,9 @@ struct tape_summary {
 };
 int tape_summary(struct tape *t, struct tape_summary *out, struct err *e) MUST_USE;
 
+/* tape_bytes() - what is committed takes so much, wherever it lies [bytes]; 0 when it cannot be
+ * asked */
+uint64_t tape_bytes(struct tape *t);
 /* tape_seal() - build the indexes and mark it sealed, in one transaction. Any thread of its own. */
 int tape_seal(struct tape *t, struct err *e) MUST_USE;
 /*
