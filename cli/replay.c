@@ -9,6 +9,7 @@
 #include "cli/replay_view.h"
 #include "cli/source.h"
 #include "lib/id.h"
+#include "lib/protobuf.h"
 #include "replay/report.h"
 
 /*
@@ -32,6 +33,7 @@ struct replay_args {
 	double rate;
 	uint64_t concurrency, loops, details;
 	uint64_t duration_ns, max_gap_ns, timeout_ns;
+	const char *proto;
 	const char *ca, *cert, *key, *server_name;
 	bool is_insecure;
 	bool has_target_host, has_no_defaults, allows_unsafe, is_dry, is_sure, spins;
@@ -85,7 +87,9 @@ static const struct option_row replay_options[] = {
 	 .what = "Host becomes that of the target; without it the recorded one is sent"},
 	{.name = "ignore", .kind = OPTION_TEXTS, OPTION_AT(struct replay_args, ignores),
 	 .value = "PLACE",
-	 .what = "no difference: header:NAME, headers, body, status, or a JSON path like $.items[*].id"},
+	 .what = "no difference: header:NAME, headers, body, status, event-id, or a JSON path like $.items[*].id"},
+	{.name = "proto", .kind = OPTION_TEXT, OPTION_AT(struct replay_args, proto), .value = "FILE",
+	 .what = "compare gRPC messages by the names of their fields: a descriptor set of protoc"},
 	{.name = "no-default-ignores", .kind = OPTION_FLAG,
 	 OPTION_AT(struct replay_args, has_no_defaults),
 	 .what = "compare Date, trace ids, cookie values and their like, too"},
@@ -524,17 +528,21 @@ static int replay_session(struct session *s)
 {
 	struct replay_source from = {.ctx = s};
 	AUTO(ignore) rules = NULL;
+	AUTO(proto_set) protos = NULL;
 	AUTO(source) source = NULL;
 	struct err e = {0};
 	int r = read_config(s, &e);
 
 	if (r == 0)
 		r = read_ignores(s, &rules, &e);
+	if (r == 0 && s->args->proto)
+		r = proto_set_load(s->args->proto, &protos, &e);
 	if (r < 0)
 		return cli_fail(s->cli, &e);
 	if (s->config.targets.count == 0)
 		return cli_usage(s->cli, "where to? --to http://HOST:PORT or --map SERVICE=URL");
 	s->config.ignore = rules;
+	s->config.protos = protos;
 	r = source_open(&s->args->source, &source, &e);
 	s->source = source;
 	if (r == 0)

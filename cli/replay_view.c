@@ -85,8 +85,11 @@ static void add_difference(struct buf *out, const struct diff *d, const struct d
 	static const char *const marks[] = {
 		[DIFF_CHANGED] = "~", [DIFF_ADDED] = "+", [DIFF_REMOVED] = "-"};
 
+	AUTO_BUF where = {0};
+
+	report_where(&where, d, item);
 	buf_add_fmt(out, "             %s ", marks[item->change]);
-	(void)plain_add(out, diff_text(d, item->where), VALUE_COLUMNS);
+	(void)plain_add(out, buf_span(&where), VALUE_COLUMNS);
 	buf_add_str(out, ": ");
 	if (item->change != DIFF_ADDED)
 		(void)plain_add(out, diff_text(d, item->recorded), VALUE_COLUMNS);
@@ -142,6 +145,8 @@ void replay_view_result(struct replay_view *v, struct buf *out, const struct rep
 		buf_add_str(out, outcome_name(r->recorded->outcome));
 	if (r->recorded->has_grpc_status)
 		buf_add_fmt(out, " grpc %u", r->recorded->grpc_status);
+	if (r->recorded->close_code)
+		buf_add_fmt(out, " closed %u", r->recorded->close_code);
 	buf_add_str(out, " -> ");
 	if (r->status)
 		buf_add_fmt(out, "%3u", r->status);
@@ -149,6 +154,8 @@ void replay_view_result(struct replay_view *v, struct buf *out, const struct rep
 		buf_add_str(out, miss_name(r->miss));
 	if (r->grpc_status >= 0)
 		buf_add_fmt(out, " grpc %d", r->grpc_status);
+	if (r->conversation)
+		buf_add_fmt(out, " closed %u", r->conversation->close_code);
 	buf_add_str(out, "  ");
 	add_request(out, r->recorded);
 	buf_add_char(out, '\n');

@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #define VARINT_BYTES_MAX 10
 #define NUMBER_MAX       ((1U << 29) - 1)
@@ -130,20 +131,28 @@ static bool is_printable(struct span s)
 	return true;
 }
 
-static int raw_at_depth(struct json *j, struct span message, unsigned depth);
+typedef int nested_fn(struct json *j, struct span message, unsigned depth);
 
-static void raw_value(struct json *j, const struct proto_field *f, unsigned depth)
+/* a value, judged by its looks; @nested writes what looks like a message */
+static void raw_value(struct json *j, const struct proto_field *f, unsigned depth, nested_fn *nested)
 {
-	if (f->wire != PROTO_BYTES && f->wire != PROTO_GROUP)
+	size_t before = j->out->len;
+	bool needs_comma = j->needs_comma;
+
+	if (f->wire != PROTO_BYTES && f->wire != PROTO_GROUP) {
 		json_u64(j, f->scalar);
-	else if (f->wire == PROTO_GROUP && depth < DEPTH_MAX)
-		(void)raw_at_depth(j, f->bytes, depth + 1);
-	else if (is_printable(f->bytes))
+		return;
+	}
+	if (f->wire == PROTO_BYTES && is_printable(f->bytes)) {
 		json_text(j, f->bytes);
-	else if (depth < DEPTH_MAX && proto_is_message(f->bytes))
-		(void)raw_at_depth(j, f->bytes, depth + 1);
-	else
-		json_base64(j, f->bytes);
+		return;
+	}
+	if (depth < DEPTH_MAX && (f->wire == PROTO_GROUP || proto_is_message(f->bytes)) &&
+	    nested(j, f->bytes, depth + 1) != -E2BIG)
+		return;
+	j->out->len = MIN(before, j->out->len);
+	j->needs_comma = needs_comma;
+	json_base64(j, f->bytes);
 }
 
 static int raw_at_depth(struct json *j, struct span message, unsigned depth)
@@ -157,7 +166,7 @@ static int raw_at_depth(struct json *j, struct span message, unsigned depth)
 		(void)snprintf(key, sizeof(key), "%u", f.number);
 		json_object_begin(j);
 		json_key(j, key);
-		raw_value(j, &f, depth);
+		raw_value(j, &f, depth, raw_at_depth);
 		json_object_end(j);
 	}
 	json_array_end(j);
@@ -167,4 +176,87 @@ static int raw_at_depth(struct json *j, struct span message, unsigned depth)
 int proto_json_raw(struct json *j, struct span message)
 {
 	return raw_at_depth(j, message, 0);
+}
+
+/* A field and its place in the message. */
+struct placed_field {
+	struct proto_field field;
+	uint32_t at;
+};
+
+static int by_number_and_place(const void *a, const void *b)
+{
+	const struct placed_field *fa = a, *fb = b;
+
+	if (fa->field.number != fb->field.number)
+		return fa->field.number < fb->field.number ? -1 : 1;
+	return (fa->at > fb->at) - (fa->at < fb->at);
+}
+
+/* Return: how many fields there are; at most @max are put into @fields. *r_out: as proto_next() ended */
+static size_t list_fields(struct span message, struct placed_field *fields, size_t max, int *r_out)
+{
+	struct proto_field f;
+	size_t n = 0;
+
+	while ((*r_out = proto_next(&message, &f)) == 1) {
+		if (n < max)
+			fields[n] = (struct placed_field){f, (uint32_t)n};
+		n++;
+	}
+	return n;
+}
+
+static int by_number_at_depth(struct json *j, struct span message, unsigned depth);
+
+/* fields of one number, as one member */
+static void put_member(struct json *j, const struct placed_field *fields, size_t count, unsigned depth)
+{
+	char key[12];
+
+	(void)snprintf(key, sizeof(key), "%u", fields[0].field.number);
+	json_key(j, key);
+	if (count > 1)
+		json_array_begin(j);
+	for (size_t i = 0; i < count; i++)
+		raw_value(j, &fields[i].field, depth, by_number_at_depth);
+	if (count > 1)
+		json_array_end(j);
+}
+
+static void put_members(struct json *j, const struct placed_field *fields, size_t count, unsigned depth)
+{
+	size_t n;
+
+	json_object_begin(j);
+	for (size_t i = 0; i < count; i += n) {
+		n = 1;
+		while (i + n < count && fields[i + n].field.number == fields[i].field.number)
+			n++;
+		put_member(j, fields + i, n, depth);
+	}
+	json_object_end(j);
+}
+
+static int by_number_at_depth(struct json *j, struct span message, unsigned depth)
+{
+	int r;
+	size_t count = list_fields(message, NULL, 0, &r);
+	struct placed_field *fields;
+
+	if (count > PROTO_FIELDS_MAX)
+		return -E2BIG;
+	fields = calloc(count ? count : 1, sizeof(*fields));
+	if (!fields)
+		return -E2BIG;
+	(void)list_fields(message, fields, count, &r);
+	qsort(fields, count, sizeof(*fields), by_number_and_place);
+	put_members(j, fields, count, depth);
+	free(fields);
+	return r;
+}
+
+int proto_json_by_number(struct json *j, struct span message)
+{
+	return by_number_at_depth(j, message, 0);
 }

@@ -45,6 +45,16 @@ bool proto_is_message(struct span bytes);
  */
 int proto_json_raw(struct json *j, struct span message);
 
+/**
+ * proto_json_by_number() - a message as a JSON object: {"1":7,"2":["a",{"1":1}]}
+ *
+ * As proto_json_raw(), but by number, fields of one number as an array when there are several, so that the
+ * order of fields, which means nothing, does not show. Nested messages are objects, too.
+ * Return: 0; -EBADMSG (valid JSON of what was read); -E2BIG over PROTO_FIELDS_MAX in one message (nothing written).
+ */
+#define PROTO_FIELDS_MAX 65536
+int proto_json_by_number(struct json *j, struct span message);
+
 struct proto_set; /* the messages, enums and services of a descriptor set; immutable */
 
 /**

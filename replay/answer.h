@@ -27,6 +27,15 @@ struct answer {
 	uint32_t h2_error;       /* HTTP/2: code of RST_STREAM (RFC 9113 7) that ended it; 0 otherwise */
 	uint64_t bytes;          /* received for this answer, interim ones included */
 
+	/* of a WebSocket, when it is over */
+	bool is_conversation;
+	bool has_unsaid;         /* the client had more to say when it ended */
+	uint16_t close_code;     /* RFC 6455 7.4; 1006 when it ended without; 0: it did not end in time */
+	struct span children;    /* what came, uncompressed, as schema/child.h reads it; is_cut: not all of it */
+	uint64_t said;           /* messages of the server */
+	uint64_t out_of_turn;    /* messages of the client that did not wait any longer for the server's before them */
+	uint64_t awaited, had_come; /* at the first of those: messages of the server */
+
 	/* private to answer.c */
 	struct http1 parser;
 	struct http1_asked asked;

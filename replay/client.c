@@ -10,6 +10,7 @@
 
 #include "lib/clock.h"
 #include "replay/client_http2.h"
+#include "replay/client_websocket.h"
 
 /*
  * One epoll, one thread, one struct link (client_link.c) for every recorded connection that has
@@ -81,6 +82,7 @@ int client_open(const struct client_config *config, struct client **c_out, struc
 	list_init(&c->ready);
 	list_init(&c->idle);
 	list_init(&c->flying);
+	list_init(&c->turns);
 	c->scratch = malloc(CLIENT_SCRATCH_BYTES);
 	c->links = calloc(MAX(config->plan->link_count, (size_t)1), sizeof(*c->links));
 	if (!c->scratch || !c->links)
@@ -101,6 +103,7 @@ static void free_items(struct list *items)
 	while ((n = list_first(items)) != NULL) {
 		list_remove(n);
 		list_remove(&item_of(n)->timer);
+		list_remove(&item_of(n)->turn);
 		free(item_of(n));
 	}
 }
@@ -259,6 +262,11 @@ static enum miss miss_of_timeout(const struct link *l)
 	return l->transport.is_connected ? MISS_TLS_FAILED : MISS_UNREACHABLE;
 }
 
+static struct item *turn_of(struct list *n)
+{
+	return CONTAINER_OF(n, struct item, turn);
+}
+
 /* those before the late one on this link are older, hence no longer here: it is the first */
 static void give_up_first(struct client *c, struct link *l)
 {
@@ -279,8 +287,37 @@ static void give_up_late(struct client *c)
 			return;
 		if (l->http2)
 			http2_give_up(c, l, item);
+		else if (l->websocket)
+			websocket_give_up(c, l);
 		else
 			give_up_first(c, l);
+		link_go(c, l);
+		link_rest(c, l);
+	}
+}
+
+void client_wake_at(struct client *c, struct item *item, uint64_t wake_ns)
+{
+	struct list *before = c->turns.prev;
+
+	list_remove(&item->turn);
+	item->wake_ns = wake_ns;
+	while (before != &c->turns && turn_of(before)->wake_ns > wake_ns)
+		before = before->prev;
+	list_append(before->next, &item->turn); /* before it: any link serves as a head */
+}
+
+/* conversations whose time has come */
+static void take_turns(struct client *c)
+{
+	struct list *n;
+
+	while ((n = list_first(&c->turns)) != NULL && turn_of(n)->wake_ns <= c->now_ns) {
+		struct link *l = c->links[turn_of(n)->link];
+
+		list_remove(n);
+		if (l->websocket)
+			websocket_go(c, l);
 		link_go(c, l);
 		link_rest(c, l);
 	}
@@ -299,11 +336,12 @@ static void set_timer(struct client *c, uint64_t at_ns)
 
 static uint64_t next_deadline(const struct client *c, uint64_t until_ns)
 {
-	struct list *n = list_first(&c->flying);
+	struct list *n = list_first(&c->flying), *turn = list_first(&c->turns);
 
-	if (!n)
-		return until_ns;
-	return MIN(until_ns, CONTAINER_OF(n, struct item, timer)->started_ns + c->config.timeout_ns);
+	if (n)
+		until_ns = MIN(until_ns,
+			       CONTAINER_OF(n, struct item, timer)->started_ns + c->config.timeout_ns);
+	return turn ? MIN(until_ns, turn_of(turn)->wake_ns) : until_ns;
 }
 
 void client_run(struct client *c, uint64_t until_ns)
@@ -323,6 +361,7 @@ void client_run(struct client *c, uint64_t until_ns)
 		if (i + 1 < n)
 			c->now_ns = clock_mono_ns();
 	}
+	take_turns(c);
 	give_up_late(c);
 	serve_ready(c);
 }

@@ -40,7 +40,9 @@ struct client_config {
 	uint32_t loops;                /* a link is closed after its last exchange of the last loop */
 	uint32_t concurrency;          /* requests in flight at most */
 	uint32_t sockets_max;          /* idle connections beyond this are closed, longest idle first */
-	uint64_t timeout_ns;           /* from a request's start to its answer's last byte */
+	uint64_t timeout_ns;           /* from a request's start to its answer's last byte; of a conversation, from one
+					  message to the next */
+	struct schedule_config schedule; /* of the turns of a conversation; speed 0: they wait for the server alone */
 	client_result_fn *on_result;   /* called from client_submit() and client_run() */
 	void *ctx;
 };

@@ -7,6 +7,7 @@
 
 #include "lib/clock.h"
 #include "replay/client_http2.h"
+#include "replay/client_websocket.h"
 
 /*
  *   CLOSED --- go() ---> CONNECTING --- writable ---> OPEN --- EOF, error, last answer ---> CLOSED
@@ -51,6 +52,7 @@ void link_disconnect(struct client *c, struct link *l)
 	transport_close(&l->transport);
 	list_remove(&l->idle);
 	http2_close(l);
+	websocket_close(l);
 	answer_reset(&l->answer);
 	l->state = LINK_CLOSED;
 	l->is_ending = l->is_used = false;
@@ -144,12 +146,13 @@ void link_finish(struct client *c, struct link *l, struct item *item, const stru
 		.answer = miss == MISS_NONE ? answer : NULL,
 		.miss = (uint8_t)miss,
 		.error = error,
-		.detail = link_miss_of(l, MISS_NONE) == miss ? l->transport.detail : NULL,
+		.detail = l->why ? l->why : link_miss_of(l, MISS_NONE) == miss ? l->transport.detail : NULL,
 		.h2_error = answer ? answer->h2_error : 0,
 		.answer_bytes = answer ? answer->bytes : 0,
 	};
 
-	item->done_ns = c->now_ns;
+	if (!item->done_ns)
+		item->done_ns = c->now_ns;
 	l->left--;
 	c->config.on_result(c->config.ctx, &result);
 }
@@ -158,6 +161,7 @@ void link_take_flying(struct client *c, struct link *l, struct item *item)
 {
 	list_remove(&item->node);
 	list_remove(&item->timer);
+	list_remove(&item->turn);
 	if (l->under_way == item)
 		l->under_way = NULL;
 	if (item->stream)
@@ -171,6 +175,13 @@ static struct item *take_flying(struct client *c, struct link *l)
 
 	link_take_flying(c, l, item);
 	return item;
+}
+
+void link_renew(struct client *c, struct item *item)
+{
+	item->started_ns = c->now_ns;
+	list_remove(&item->timer);
+	list_append(&c->flying, &item->timer);
 }
 
 void link_requeue(struct client *c, struct link *l, struct item *item)
@@ -276,7 +287,7 @@ static bool may_send(const struct link *l, const struct item *next)
 
 	if (l->is_http2)
 		return http2_may_send(l, next);
-	if (l->under_way || l->is_ending)
+	if (l->under_way || l->is_ending || l->websocket)
 		return false;
 	if (list_is_empty(&l->flying))
 		return true;
@@ -383,6 +394,8 @@ size_t link_body_max(const struct item *item)
 /* Return: false when the connection is closed */
 static bool take_bytes(struct client *c, struct link *l, struct span in)
 {
+	if (l->websocket)
+		return websocket_take(c, l, in);
 	while (in.len > 0) {
 		struct list *n = list_first(&l->flying);
 		enum answer_state state;
@@ -401,6 +414,8 @@ static bool take_bytes(struct client *c, struct link *l, struct span in)
 			link_lose(c, l, MISS_CLOSED, 0);
 			return false;
 		}
+		if (state == ANSWER_DONE && websocket_wants(item_of(n), &l->answer))
+			return websocket_open(c, l) && websocket_take(c, l, in);
 		if (state == ANSWER_DONE && !answered(c, l))
 			return false;
 	}
@@ -411,6 +426,10 @@ static void closed_by_target(struct client *c, struct link *l, int error)
 {
 	bool has_begun = l->answer.is_begun && l->answer.bytes > 0;
 
+	if (l->websocket) {
+		websocket_closed(c, l, error);
+		return;
+	}
 	if (list_is_empty(&l->flying)) {
 		link_disconnect(c, l);
 		return;
@@ -486,6 +505,8 @@ void link_event(struct client *c, struct link *l, uint32_t events)
 	else if (l->state == LINK_OPEN && (events & EPOLLOUT) && l->under_way &&
 		 write_some(c, l))
 		link_watch(c, l, false);
+	if (l->websocket && (events & EPOLLOUT))
+		websocket_go(c, l);
 	if (l->http2)
 		http2_event(c, l, events);
 	else if (l->state == LINK_OPEN && (events & (EPOLLIN | EPOLLERR | EPOLLHUP)))

@@ -18,6 +18,8 @@ struct link {
 	uint64_t left;      /* items still to come or to be answered */
 	struct transport transport;
 	struct http2_session *http2; /* open, and spoken; NULL for HTTP/1 */
+	struct websocket_session *websocket; /* a conversation goes on; NULL: none */
+	const char *why;    /* for the result being handed out: a few words more; NULL: none */
 	bool is_http2;      /* as recorded: plan_link */
 	uint8_t state;      /* enum link_state */
 	bool wants_out;     /* epoll watches for writability */
@@ -41,6 +43,7 @@ struct client {
 	struct list ready;    /* links that wait for a slot */
 	struct list idle;     /* open links with nothing to do, longest first */
 	struct list flying;   /* items by time of start */
+	struct list turns;    /* items whose conversation waits for its time, soonest first */
 	uint32_t in_flight, sockets, waiting;
 	const struct item *submitted; /* by the present call of client_submit() */
 	uint64_t now_ns;      /* when the present event was seen */
@@ -67,6 +70,10 @@ void link_finish(struct client *c, struct link *l, struct item *item, const stru
 		 enum miss miss, int error);
 /* link_take_flying() - it flies no more */
 void link_take_flying(struct client *c, struct link *l, struct item *item);
+/* link_renew() - it went on: client_config.timeout_ns counts from now */
+void link_renew(struct client *c, struct item *item);
+/* client_wake_at() - its conversation has something to say then [ns, monotonic] */
+void client_wake_at(struct client *c, struct item *item, uint64_t wake_ns);
 /* link_requeue() - it flies no more, and goes again: before those recorded after it */
 void link_requeue(struct client *c, struct link *l, struct item *item);
 /* link_miss_first() - the first flying item has no answer */

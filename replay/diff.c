@@ -22,13 +22,15 @@
  * anew, at another level, or not at all. Where a coding cannot be undone, both are compared as they
  * were on the wire, with a note.
  *
+ * Bodies that are made of parts (gRPC, events) and WebSockets are compared part by part: message_diff.c, event_diff.c.
+ *
  * What the recorder did not keep is not guessed. Of a body cut at body_max, or with a hole, the
  * kept beginning is compared; its size only where it is known.
  */
 
 #define GLIMPSE_BEFORE 20 /* bytes shown before the first that differs */
 
-static const char *const kind_names[] = {"status", "header", "json", "body"};
+static const char *const kind_names[] = {"status", "header", "json", "body", "message"};
 static const char *const change_names[] = {"changed", "added", "removed"};
 _Static_assert(COUNT_OF(kind_names) == DIFF_KIND_COUNT, "a kind without a name");
 _Static_assert(COUNT_OF(change_names) == DIFF_CHANGE_COUNT, "a change without a name");
@@ -74,6 +76,7 @@ void diff_add(struct diff *d, enum diff_kind kind, enum diff_change change, stru
 	d->items[d->kept++] = (struct diff_item){
 		.kind = (uint8_t)kind,
 		.change = (uint8_t)change,
+		.message = d->message,
 		.where = add_text(d, where),
 		.recorded = add_text(d, recorded),
 		.now = add_text(d, now),
@@ -192,7 +195,8 @@ static void report_decoded(struct diff *d, const struct message *a, const struct
 		add_glimpse(&text_a, a, at);
 		add_glimpse(&text_b, b, at);
 	}
-	diff_add(d, DIFF_BODY, DIFF_CHANGED, SPAN_LIT("body"), buf_span(&text_a), buf_span(&text_b));
+	diff_add(d, d->message ? DIFF_MESSAGE : DIFF_BODY, DIFF_CHANGED,
+		 d->message ? SPAN_LIT("message") : SPAN_LIT("body"), buf_span(&text_a), buf_span(&text_b));
 }
 
 static void report_body(struct diff *d, const struct message *a, const struct message *b, size_t at)
@@ -243,8 +247,8 @@ static bool diff_json(struct diff *d, const struct ignore *rules, const struct m
 	return false;
 }
 
-static void diff_decoded(struct diff *d, const struct ignore *rules, const struct message *a,
-			 const struct message *b)
+void diff_contents(struct diff *d, const struct ignore *rules, const struct message *a,
+		   const struct message *b)
 {
 	size_t at;
 
@@ -260,6 +264,13 @@ static void diff_decoded(struct diff *d, const struct ignore *rules, const struc
 		report_decoded(d, a, b, at);
 }
 
+static bool are_events(const struct message *a, const struct message *b)
+{
+	struct span type = SPAN_LIT("text/event-stream");
+
+	return span_istarts(a->content_type, type) && span_istarts(b->content_type, type);
+}
+
 static void diff_bodies(struct diff *d, const struct ignore *rules, const struct message *a,
 			const struct message *b)
 {
@@ -268,7 +279,10 @@ static void diff_bodies(struct diff *d, const struct ignore *rules, const struct
 	if (is_whole(a) && is_whole(b) && span_eq(a->body, b->body))
 		return;
 	decode_both(d, a, b, both);
-	diff_decoded(d, rules, &both[0], &both[1]);
+	if (are_events(a, b))
+		diff_events(d, rules, &both[0], &both[1]);
+	else
+		diff_contents(d, rules, &both[0], &both[1]);
 }
 
 void diff_answers(struct diff *d, const struct ignore *rules, const struct exchange *recorded,
@@ -281,6 +295,7 @@ void diff_answers(struct diff *d, const struct ignore *rules, const struct excha
 	d->kept = 0;
 	d->count = 0;
 	d->notes = 0;
+	d->message = 0;
 	buf_clear(&d->text);
 	if (recorded->status != status && !ignore_status(rules))
 		diff_status(d, "status", recorded->status, status);
@@ -296,6 +311,8 @@ void diff_answers(struct diff *d, const struct ignore *rules, const struct excha
 		return;
 	}
 	diff_headers(d, rules, recorded, now, has_body);
-	if (has_body && !ignore_body(rules))
+	if (has_body && !ignore_body(rules) && recorded->protocol == PROTOCOL_GRPC)
+		diff_grpc(d, rules, recorded, now);
+	else if (has_body && !ignore_body(rules))
 		diff_bodies(d, rules, was, now);
 }

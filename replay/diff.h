@@ -13,10 +13,10 @@
 #define DIFF_ITEMS_MAX 16  /* kept of one pair; more are counted */
 #define DIFF_VALUE_MAX 160 /* bytes shown of a value */
 
-enum diff_kind { DIFF_STATUS, DIFF_HEADER, DIFF_JSON, DIFF_BODY, DIFF_KIND_COUNT };
+enum diff_kind { DIFF_STATUS, DIFF_HEADER, DIFF_JSON, DIFF_BODY, DIFF_MESSAGE, DIFF_KIND_COUNT };
 enum diff_change { DIFF_CHANGED, DIFF_ADDED, DIFF_REMOVED, DIFF_CHANGE_COUNT };
 
-const char *diff_kind_name(unsigned kind);     /* "status", "header", "json", "body" */
+const char *diff_kind_name(unsigned kind);     /* "status", "header", "json", "body", "message" */
 const char *diff_change_name(unsigned change); /* "changed", "added", "removed" */
 
 /* A piece of diff.text. */
@@ -27,7 +27,8 @@ struct diff_at {
 struct diff_item {
 	uint8_t kind;       /* enum diff_kind */
 	uint8_t change;     /* enum diff_change */
-	struct diff_at where; /* header's name; JSON path; "body" */
+	struct diff_at where; /* header's name; JSON path; "body"; "message", or what of it */
+	uint64_t message;     /* it is in this message or event of the server, from 1; 0: in none */
 	struct diff_at recorded, now; /* at most DIFF_VALUE_MAX bytes of the values; empty if there is none */
 };
 
@@ -38,13 +39,18 @@ enum diff_note {
 	DIFF_NOTE_NOT_DECODED = 1 << 3, /* a content coding could not be undone: compared as on the wire */
 };
 
+struct proto_set; /* lib/protobuf.h */
+struct answer;    /* replay/answer.h */
+
 /* Zero-initialised it is empty; used again for the next pair. */
 struct diff {
 	struct diff_item items[DIFF_ITEMS_MAX];
 	unsigned kept;     /* of items */
 	uint64_t count;    /* differences found; 0: equal by the rules */
 	uint32_t notes;    /* bits of enum diff_note */
+	const struct proto_set *protos; /* set by the caller: names of the fields of gRPC messages; NULL: numbers */
 	struct buf text;
+	uint64_t message;  /* private: that is being compared */
 	struct json_scan *scans[2]; /* private: working memory for JSON */
 	struct buf decoded[2];      /* private: bodies without their content codings */
 };
@@ -60,6 +66,10 @@ void diff_fini(struct diff *d);
  */
 void diff_answers(struct diff *d, const struct ignore *rules, const struct exchange *recorded,
 		  uint16_t status, const struct message *now);
+
+/* diff_conversation() - after diff_answers() has compared the handshakes: what was said, and how it ended */
+void diff_conversation(struct diff *d, const struct ignore *rules, const struct exchange *recorded,
+		       const struct answer *now);
 
 static inline struct span diff_text(const struct diff *d, struct diff_at at)
 {

@@ -18,3 +18,15 @@ static inline bool diff_has_room(const struct diff *d)
  */
 void diff_headers(struct diff *d, const struct ignore *rules, const struct exchange *recorded,
 		  const struct message *now, bool has_body);
+/* diff_contents() - bodies without codings, or messages: JSON by structure, anything else by bytes */
+void diff_contents(struct diff *d, const struct ignore *rules, const struct message *a,
+		   const struct message *b);
+/* diff_texts() - replay/message_diff.c; the same of texts. @are_whole: nothing of them is missing */
+void diff_texts(struct diff *d, const struct ignore *rules, struct span recorded, struct span now,
+		bool are_whole);
+/* diff_grpc() - replay/message_diff.c; the messages in two bodies of gRPC */
+void diff_grpc(struct diff *d, const struct ignore *rules, const struct exchange *recorded,
+	       const struct message *now);
+/* diff_events() - replay/event_diff.c; the events in two bodies without codings */
+void diff_events(struct diff *d, const struct ignore *rules, const struct message *recorded,
+		 const struct message *now);

@@ -43,7 +43,7 @@ struct ignore {
 	struct header_rule *headers[32]; /* by first letter */
 	struct path *paths;
 	size_t rule_count;
-	bool has_status, has_body, has_headers;
+	bool has_status, has_body, has_headers, has_event_id;
 };
 
 struct default_rule {
@@ -233,10 +233,12 @@ int ignore_add(struct ignore *g, const char *rule, struct err *e)
 		return add_header(g, rule + 7, IGNORE_ALL) < 0 ? err_set(e, -ENOMEM, "out of memory") : 0;
 	g->has_status |= strcmp(rule, "status") == 0;
 	g->has_body |= strcmp(rule, "body") == 0;
+	g->has_event_id |= strcmp(rule, "event-id") == 0;
 	g->has_headers |= strcmp(rule, "headers") == 0;
-	if (strcmp(rule, "status") != 0 && strcmp(rule, "body") != 0 && strcmp(rule, "headers") != 0)
+	if (strcmp(rule, "status") != 0 && strcmp(rule, "body") != 0 && strcmp(rule, "headers") != 0 &&
+	    strcmp(rule, "event-id") != 0)
 		return err_set(e, -EINVAL,
-			       "ignore %s: expected header:NAME, headers, body, status or a path like $.id",
+			       "ignore %s: expected header:NAME, headers, body, status, event-id or a path like $.id",
 			       rule);
 	return 0;
 }
@@ -260,6 +262,11 @@ bool ignore_status(const struct ignore *g)
 bool ignore_body(const struct ignore *g)
 {
 	return g->has_body;
+}
+
+bool ignore_event_id(const struct ignore *g)
+{
+	return g->has_event_id;
 }
 
 bool ignore_has_paths(const struct ignore *g)

@@ -20,7 +20,7 @@ struct ignore *ignore_new(bool has_defaults) MUST_USE;
 void ignore_free(struct ignore *g);
 AUTO_DEFINE(ignore, ignore_free)
 /**
- * ignore_add() - one --ignore: "header:NAME", "headers", "body", "status", or a path into JSON:
+ * ignore_add() - one --ignore: "header:NAME", "headers", "body", "status", "event-id", or a path into JSON:
  * $.items[3].price, $.items[*].id, $.a.*, $..id (at any depth)
  *
  * What lies below an ignored path is ignored with it. Return: 0; -EINVAL no such rule; -ENOMEM.
@@ -29,7 +29,8 @@ int ignore_add(struct ignore *g, const char *rule, struct err *e) MUST_USE;
 
 enum ignore_how ignore_header(const struct ignore *g, struct span name);
 bool ignore_status(const struct ignore *g);
-bool ignore_body(const struct ignore *g);
+bool ignore_body(const struct ignore *g); /* and all messages and events */
+bool ignore_event_id(const struct ignore *g);
 bool ignore_has_paths(const struct ignore *g);
 
 /* A place in a JSON document: from the root outwards, as a chain on the caller's stack. */

@@ -34,6 +34,7 @@ IGNORE(ALL,       "X-Runtime",              "how long it took")
 IGNORE(ALL,       "X-Response-Time",        "how long it took")
 IGNORE(ALL,       "Server-Timing",          "how long it took")
 IGNORE(ALL,       "X-Envoy-*",              "how long it took, and where it came from")
+IGNORE(VALUE,     "Sec-WebSocket-Accept",   "made of the key of this connection, and checked")
 IGNORE(VALUE,     "X-RateLimit-*",          "what is left of a budget")
 IGNORE(VALUE,     "RateLimit-*",            "what is left of a budget")
 // clang-format on

@@ -13,6 +13,8 @@ struct item {
 	struct list node;   /* load::ready, run::waiting, link::queue or link::flying */
 	struct item *next;  /* load::returned */
 	struct list timer;  /* client::flying: by time of start */
+	struct list turn;   /* client::turns: by wake_ns, while a conversation waits for its time */
+	uint64_t wake_ns;   /* monotonic */
 	const struct exchange *recorded; /* behind this struct; its request has no messages */
 	struct span bytes;  /* the request as it is sent; behind this struct */
 	size_t head_bytes, body_bytes; /* HTTP/2: bytes are head, body and lines of trailers; 0 for HTTP/1 */
@@ -30,9 +32,9 @@ struct item {
 	bool is_redacted;   /* a tag stands in it in the place of a credential */
 	bool is_ambiguous;  /* its framing can be read in two ways: nothing else goes on its connection */
 	bool was_blocked;   /* due while its connection waited for an answer, or concurrency was reached */
-	uint64_t started_ns; /* monotonic; its turn came: connecting or sending began */
+	uint64_t started_ns; /* monotonic; its turn came: connecting or sending began. Of a conversation: it went on */
 	uint64_t sent_ns;    /* monotonic; first byte given to the kernel; 0: none was */
-	uint64_t done_ns;    /* monotonic; last byte of the answer received, or given up */
+	uint64_t done_ns;    /* monotonic; last byte of the answer received, or given up; of a WebSocket, the 101 */
 };
 
 static inline struct item *item_of(struct list *node)

@@ -10,6 +10,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "replay/conversation.h"
 #include "replay/request.h"
 
 /*
@@ -42,6 +43,7 @@ struct load {
 	uint64_t period_ns; /* of one loop */
 	struct buf bytes;   /* the request being made */
 	size_t head_bytes;  /* of it, for HTTP/2; else 0 */
+	struct buf children; /* of a WebSocket, uncompressed */
 
 	/* under mutex */
 	pthread_mutex_t mutex;
@@ -148,6 +150,7 @@ static struct item *item_new(const struct exchange *x, struct span bytes)
 	*item = (struct item){.memory_bytes = total};
 	list_init(&item->node);
 	list_init(&item->timer);
+	list_init(&item->turn);
 	item->recorded = exchange_copy(x, base + exchange_at);
 	item->bytes = span_of(base + exchange_at + exchange_size, bytes.len);
 	if (bytes.len)
@@ -191,7 +194,12 @@ static int add_item(struct load *l, const struct plan_entry *entry, const struct
 	l->head_bytes = 0;
 	if (skip == SKIP_NONE && !make_request(l, entry, x))
 		skip = SKIP_INCOMPLETE;
+	buf_clear(&l->children);
+	if (skip == SKIP_NONE && x->protocol == PROTOCOL_WEBSOCKET)
+		skip = (uint8_t)conversation_read(x, &l->children);
 	slim = slim_copy(x, skip == SKIP_NONE);
+	if (x->protocol == PROTOCOL_WEBSOCKET)
+		slim.children = buf_span(&l->children);
 	item = l->bytes.is_failed ? NULL : item_new(&slim, buf_span(&l->bytes));
 	if (!item)
 		return -ENOMEM;
@@ -343,6 +351,7 @@ void load_stop(struct load *l)
 	free_all(&l->batch);
 	free_all(&l->ready);
 	buf_fini(&l->bytes);
+	buf_fini(&l->children);
 	if (l->room_fd >= 0)
 		(void)close(l->room_fd);
 	(void)pthread_mutex_destroy(&l->mutex);

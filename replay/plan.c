@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "schema/child.h"
+
 /*
  * The plan is made from summaries in one pass, so that before the first byte is sent it is known
  * how many requests go where, what is refused and why, and how long it takes; and so that a
@@ -74,6 +76,23 @@ static bool is_malformed(const struct exchange *x)
 	return is_http2(x) && (!is_path || (x->anomalies & ANOMALY_BIT(BAD_HEADER)));
 }
 
+/*
+ * What the client of a WebSocket says may change something: GET is said of the handshake alone. A summary has one
+ * number for messages and close frame; one alone is looked at when the messages are there.
+ */
+static bool says_something(const struct exchange *x, bool has_messages)
+{
+	struct span row = x->children;
+	struct child c;
+
+	if (x->protocol != PROTOCOL_WEBSOCKET)
+		return false;
+	while (has_messages && child_next(&row, &c) == 1)
+		if (!c.is_from_server && (c.kind == CHILD_WS_TEXT || c.kind == CHILD_WS_BINARY))
+			return true;
+	return x->messages[0] > 1;
+}
+
 static enum skip judge_message(const struct message *m, bool wants_http2)
 {
 	if (!(m->flags & MESSAGE_PRESENT) || m->head.len == 0)
@@ -91,13 +110,11 @@ static enum skip judge_message(const struct message *m, bool wants_http2)
 
 enum skip plan_judge(const struct plan_rules *rules, const struct exchange *x, bool has_messages)
 {
-	if (x->protocol == PROTOCOL_WEBSOCKET)
-		return SKIP_WEBSOCKET;
 	if (x->anomalies & ANOMALY_BIT(H2_PARTIAL))
 		return SKIP_UNKNOWN_FIELDS;
 	if (x->method.len == 0)
 		return SKIP_NO_REQUEST;
-	if (x->protocol != PROTOCOL_HTTP1 && !is_http2(x))
+	if (x->protocol != PROTOCOL_HTTP1 && x->protocol != PROTOCOL_WEBSOCKET && !is_http2(x))
 		return SKIP_PROTOCOL;
 	if (x->replay_of.len > 0 && !rules->allows_replayed)
 		return SKIP_REPLAYED;
@@ -114,7 +131,7 @@ enum skip plan_judge(const struct plan_rules *rules, const struct exchange *x, b
 		if (s != SKIP_NONE)
 			return s;
 	}
-	if (!rules->allows_unsafe && !plan_is_safe(x->method))
+	if (!rules->allows_unsafe && (!plan_is_safe(x->method) || says_something(x, has_messages)))
 		return SKIP_UNSAFE;
 	if (x->outcome == OUTCOME_INCOMPLETE && x->status == 0)
 		return SKIP_NO_RECORD;

@@ -34,6 +34,7 @@ struct replay_config {
 	struct tls_config tls;            /* for targets that want TLS; its texts are borrowed */
 	struct request_edits edits;
 	const struct ignore *ignore;      /* borrowed: what makes no difference */
+	const struct proto_set *protos;   /* borrowed: names of the fields of gRPC messages; NULL: compared by number */
 	uint32_t concurrency;             /* requests in flight at most */
 	uint32_t loops;                   /* times the selection is played */
 	uint64_t timeout_ns;              /* of one request, connecting included */
@@ -65,6 +66,7 @@ struct replay_result {
 	uint64_t latency_ns;      /* first byte sent to last byte received; 0 without an answer */
 	uint64_t recorded_ns;     /* the same, when recorded; 0 without an answer */
 	const struct message *answer; /* NULL without one */
+	const struct answer *conversation; /* what followed it on a WebSocket; NULL: it was none */
 	uint64_t answer_bytes;    /* received, head included */
 	const struct diff *diff;  /* NULL where nothing was compared */
 };

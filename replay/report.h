@@ -27,6 +27,9 @@ void report_summary_json(struct json *j, const struct replay_summary *s, const s
  */
 void report_why(struct buf *out, const struct replay_result *result);
 
+/* report_where() - the place of a difference, for people: "message 3 $.price". Its bytes are the target's. */
+void report_where(struct buf *out, const struct diff *d, const struct diff_item *item);
+
 struct junit;
 
 /* junit_open() - test cases are gathered in a nameless temporary file until junit_write() */

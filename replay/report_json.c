@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "lib/id.h"
+#include "replay/conversation.h"
 #include "replay/report.h"
 
 /* Durations are numbers of milliseconds, as people read them; times on the way are ns, in names too. */
@@ -34,6 +35,18 @@ void report_why(struct buf *out, const struct replay_result *result)
 		buf_add_fmt(out, " (%s)", nghttp2_http2_strerror(result->h2_error));
 	if (result->verdict == VERDICT_NO_ANSWER && result->answer_bytes)
 		buf_add_fmt(out, "; %llu bytes came", (unsigned long long)result->answer_bytes);
+}
+
+void report_where(struct buf *out, const struct diff *d, const struct diff_item *item)
+{
+	struct span where = diff_text(d, item->where);
+
+	if (item->message)
+		buf_add_fmt(out, "message %llu", (unsigned long long)item->message);
+	if (item->message && span_eq(where, SPAN_LIT("message")))
+		return;
+	buf_add_str(out, item->message ? " " : "");
+	buf_add_span(out, where);
 }
 
 static void add_counts(struct json *j, const char *key, const uint64_t *counts, unsigned count,
@@ -112,6 +125,8 @@ static void add_diff(struct json *j, const struct diff *d)
 		json_object_begin(j);
 		json_key_str(j, "kind", diff_kind_name(item->kind));
 		json_key_str(j, "change", diff_change_name(item->change));
+		if (item->message)
+			json_key_u64(j, "message", item->message);
 		json_key_text(j, "where", diff_text(d, item->where));
 		if (item->change != DIFF_ADDED)
 			json_key_text(j, "recorded", diff_text(d, item->recorded));
@@ -138,6 +153,10 @@ static void add_recorded(struct json *j, const struct replay_result *result)
 	if (result->recorded->has_grpc_status)
 		json_key_u64(j, "grpc_status", result->recorded->grpc_status);
 	json_key_str(j, "outcome", outcome_name(result->recorded->outcome));
+	if (result->recorded->protocol == PROTOCOL_WEBSOCKET) {
+		json_key_u64(j, "close_code", result->recorded->close_code);
+		json_key_u64(j, "messages", conversation_count(result->recorded->children));
+	}
 	key_ms(j, "latency_ms", result->recorded_ns);
 	json_object_end(j);
 }
@@ -151,6 +170,10 @@ static void add_now(struct json *j, const struct replay_result *result)
 		json_key_u64(j, "h2_error", result->h2_error);
 	if (result->grpc_status >= 0)
 		json_key_u64(j, "grpc_status", (uint64_t)result->grpc_status);
+	if (result->conversation) {
+		json_key_u64(j, "close_code", result->conversation->close_code);
+		json_key_u64(j, "messages", result->conversation->said);
+	}
 	if (result->answer) {
 		key_ms(j, "latency_ms", result->latency_ns);
 		json_key_u64(j, "body_bytes", result->answer->body_bytes);

@@ -68,13 +68,22 @@ static void add_side(struct buf *out, const char *label, const struct diff *d, s
 	add_xml(out, diff_text(d, at));
 }
 
+static void add_where(struct buf *out, const struct diff *d, const struct diff_item *item)
+{
+	AUTO_BUF where = {0};
+
+	report_where(&where, d, item);
+	buf_add_str(out, item->kind == DIFF_HEADER ? "header " : "");
+	add_xml(out, buf_span(&where));
+}
+
 static void add_differences(struct buf *out, const struct diff *d)
 {
 	for (unsigned i = 0; d && i < d->kept; i++) {
 		const struct diff_item *item = &d->items[i];
 
 		buf_add_fmt(out, "%s ", diff_change_name(item->change));
-		add_side(out, item->kind == DIFF_HEADER ? "header " : "", d, item->where);
+		add_where(out, d, item);
 		if (item->change != DIFF_ADDED)
 			add_side(out, "&#10;  recorded ", d, item->recorded);
 		if (item->change != DIFF_REMOVED)

@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "lib/id.h"
+#include "replay/ws_handshake.h"
 #include "schema/message.h"
 
 /*
@@ -188,6 +189,7 @@ struct head_writer {
 	const struct request_edits *edits;
 	struct span host;             /* ptr NULL: it stays */
 	bool is_tls;                  /* of the target: what HTTP/2 calls :scheme */
+	bool is_websocket;
 	const char *line_end;
 	bool is_set[REQUEST_EDITS_MAX]; /* set[i] is written */
 };
@@ -219,10 +221,32 @@ static bool is_set_by(const struct request_edit *set, struct span name)
 	return span_ieq(set->name, name) || (is_host(set->name) && is_host(name));
 }
 
+/* a key of our own, and no extension that nobody here speaks. Return: false when the line is another */
+static bool write_websocket_line(struct head_writer *w, const struct header_iter *it)
+{
+	char key[WS_KEY_BYTES + 1] = "";
+	AUTO_BUF offer = {0};
+
+	if (span_ieq(it->name, SPAN_LIT("Sec-WebSocket-Key"))) {
+		w->out->is_failed |= !ws_new_key(key);
+		write_header(w, it->name, span_str(key));
+		return true;
+	}
+	if (!span_ieq(it->name, SPAN_LIT("Sec-WebSocket-Extensions")))
+		return false;
+	ws_offer(it->value, &offer);
+	if (offer.len)
+		write_header(w, it->name, buf_span(&offer));
+	w->out->is_failed |= offer.is_failed;
+	return true;
+}
+
 static void write_line(struct head_writer *w, const struct header_iter *it)
 {
 	const struct request_edits *edits = w->edits;
 
+	if (w->is_websocket && write_websocket_line(w, it))
+		return;
 	for (size_t i = 0; i < edits->set_count; i++) {
 		if (!is_set_by(&edits->set[i], it->name))
 			continue;
@@ -242,27 +266,26 @@ static void write_line(struct head_writer *w, const struct header_iter *it)
 		buf_add_span(w->out, it->line);
 }
 
-static void write_changed_head(struct buf *out, struct span head, const struct request_edits *edits,
-			       struct span host, bool is_tls, const char *line_end)
+static void write_changed_head(struct head_writer *w, struct span head)
 {
-	struct head_writer w = {
-		.out = out, .edits = edits, .host = host, .is_tls = is_tls, .line_end = line_end};
 	struct header_iter it = {.rest = head};
 	const uint8_t *nl = find(head, '\n');
 
-	write_start_line(out, span_of(head.ptr, nl ? (size_t)(nl - head.ptr) + 1 : head.len), edits,
-			 host);
+	write_start_line(w->out, span_of(head.ptr, nl ? (size_t)(nl - head.ptr) + 1 : head.len), w->edits,
+			 w->host);
 	while (header_next(&it))
-		write_line(&w, &it);
-	for (size_t i = 0; i < edits->set_count; i++)
-		if (!w.is_set[i])
-			write_header(&w, edits->set[i].name, edits->set[i].value);
+		write_line(w, &it);
+	for (size_t i = 0; i < w->edits->set_count; i++)
+		if (!w->is_set[i])
+			write_header(w, w->edits->set[i].name, w->edits->set[i].value);
 }
 
-static bool has_edits(const struct request_edits *edits, const struct exchange *x, bool is_tls)
+static bool has_edits(const struct head_writer *w, const struct exchange *x)
 {
-	return edits->set_count || edits->del_count || edits->path_count ||
-	       edits->has_target_host || x->replay_of.len || (is_tls && x->stream);
+	const struct request_edits *edits = w->edits;
+
+	return edits->set_count || edits->del_count || edits->path_count || edits->has_target_host ||
+	       x->replay_of.len || w->is_websocket || (w->is_tls && x->stream);
 }
 
 /* the head without its last, empty line */
@@ -293,14 +316,20 @@ void request_write_head(struct buf *out, const struct exchange *x, const char *r
 	struct span head = x->request.head;
 	const uint8_t *nl = find(head, '\n');
 	bool is_bare = nl && (nl == head.ptr || nl[-1] != '\r');
-	const char *line_end = is_bare ? "\n" : "\r\n";
-	struct span host = edits->has_target_host ? span_str(target->authority) : (struct span){0};
+	struct head_writer w = {
+		.out = out,
+		.edits = edits,
+		.host = edits->has_target_host ? span_str(target->authority) : (struct span){0},
+		.is_tls = target->is_tls,
+		.is_websocket = x->protocol == PROTOCOL_WEBSOCKET,
+		.line_end = is_bare ? "\n" : "\r\n",
+	};
 
-	if (has_edits(edits, x, target->is_tls))
-		write_changed_head(out, head, edits, host, target->is_tls, line_end);
+	if (has_edits(&w, x))
+		write_changed_head(&w, head);
 	else
 		buf_add_span(out, without_empty_line(head));
-	write_mark(out, run, x->id, line_end);
+	write_mark(out, run, x->id, w.line_end);
 }
 
 bool request_write(struct buf *out, const struct exchange *x, const char *run,

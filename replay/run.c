@@ -184,6 +184,9 @@ static void on_result(void *ctx, const struct client_result *from)
 		result.latency_ns = MAX(item->done_ns - MIN(item->done_ns, item->sent_ns), 1);
 		diff_answers(&run->diff, run->config->ignore, item->recorded, result.status,
 			     result.answer);
+		if (from->answer->is_conversation)
+			diff_conversation(&run->diff, run->config->ignore, item->recorded, from->answer);
+		result.conversation = from->answer->is_conversation ? from->answer : NULL;
 		result.diff = &run->diff;
 	}
 	verdict_judge(&result, item->recorded);
@@ -344,6 +347,13 @@ static uint32_t sockets_max(uint32_t concurrency)
 	return (uint32_t)MIN(may, MAX((uint64_t)concurrency * 4, SOCKETS_KEPT));
 }
 
+/* evenly spaced requests have no recorded times: then neither have the turns in them */
+static struct schedule_config turns_schedule(const struct schedule_config *from)
+{
+	return (struct schedule_config){.speed = from->rate_per_s > 0 ? 0 : from->speed,
+					.max_gap_ns = from->max_gap_ns};
+}
+
 static int open_run(struct run *run, const struct replay_source *source, struct err *e)
 {
 	const struct replay_config *c = run->config;
@@ -355,6 +365,7 @@ static int open_run(struct run *run, const struct replay_source *source, struct 
 		.concurrency = c->concurrency,
 		.sockets_max = sockets_max(c->concurrency),
 		.timeout_ns = c->timeout_ns,
+		.schedule = turns_schedule(&c->schedule),
 		.on_result = on_result,
 		.ctx = run,
 	};
@@ -407,6 +418,7 @@ int replay_run(const struct replay_config *config, const struct replay_source *s
 	int r;
 
 	*s = (struct replay_summary){0};
+	run.diff.protos = config->protos;
 	list_init(&run.waiting);
 	run.ahead = &run.waiting;
 	r = open_run(&run, source, e);

@@ -11,7 +11,8 @@
  * is a status of 500 or more. An exchange that was recorded without an answer (reset, time-out)
  * and gets one now that fails is `changed`: it fails in another way. 4xx is fine here, as it is
  * for failed(): 200 that becomes 404 is `changed`. A gRPC call fails when its grpc-status is not 0,
- * or when it has none.
+ * or when it has none. A WebSocket fails by its close code, as the recorder judges it: 1006 (it broke) and the
+ * server's own errors.
  */
 
 static const char *const verdict_names[] = {
@@ -25,9 +26,14 @@ const char *verdict_name(unsigned verdict)
 	return verdict < VERDICT_COUNT ? verdict_names[verdict] : "?";
 }
 
+static bool conversation_fails(const struct answer *a)
+{
+	return a && (a->close_code == 1006 || (a->close_code >= 1011 && a->close_code <= 1014));
+}
+
 static bool answer_fails(const struct replay_result *result, const struct exchange *recorded)
 {
-	return result->status >= 500 ||
+	return conversation_fails(result->conversation) || result->status >= 500 ||
 	       (recorded->protocol == PROTOCOL_GRPC && result->grpc_status != 0);
 }
 

@@ -17,7 +17,7 @@ VERDICT(SKIPPED,   "skipped",   "not sent")
 #endif
 #ifdef SKIP
 SKIP(NONE,        "none",        "not skipped")
-SKIP(UNSAFE,      "unsafe",      "its method is not safe (RFC 9110 9.2.1): --allow-unsafe sends it")
+SKIP(UNSAFE,      "unsafe",      "its method is not safe (RFC 9110 9.2.1), or a WebSocket's client said something: --allow-unsafe sends it")
 SKIP(REPLAYED,    "replayed",    "it was itself sent by a replay: name its id to send it again")
 SKIP(NO_REQUEST,  "no_request",  "the request was not recorded")
 SKIP(INCOMPLETE,  "incomplete",  "the end of the request was not recorded")
@@ -26,7 +26,6 @@ SKIP(CUT,         "cut",         "the request is longer than what the recorder k
 SKIP(NO_RECORD,   "no_record",   "the recorder did not see how it was answered: nothing to compare with")
 SKIP(PROTOCOL,    "protocol",    "it is not HTTP/1.0, HTTP/1.1 or HTTP/2, or was upgraded from one to the other")
 SKIP(MALFORMED,   "malformed",   "an HTTP/2 request whose fields cannot be sent as they were: no path, or octets that no field may have")
-SKIP(WEBSOCKET,   "websocket",   "not replayable: a WebSocket is a conversation, not one request")
 SKIP(UNKNOWN_FIELDS, "unknown_fields", "recorded from the middle of a connection: some header fields are not known")
 SKIP(PUSHED,      "pushed",      "the server sent it unasked: there was no request")
 SKIP(CONTINUATION, "continuation", "a later part of a conversation: its first part has the request")

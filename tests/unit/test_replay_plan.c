@@ -146,6 +146,7 @@ struct judged {
 	uint16_t status;
 	const char *replay_of;
 	bool allows_unsafe, allows_replayed;
+	uint64_t said; /* by the client of a WebSocket */
 	unsigned skip;
 };
 
@@ -179,7 +180,13 @@ static const struct judged judgements[] = {
 	 .version = 20, .skip = SKIP_MALFORMED},
 	{.name = "HTTP/2 with a line end in a field", .method = "GET", .protocol = PROTOCOL_HTTP2,
 	 .version = 20, .anomalies = ANOMALY_BIT(BAD_HEADER), .skip = SKIP_MALFORMED},
-	{.name = "a WebSocket", .method = "GET", .protocol = PROTOCOL_WEBSOCKET, .skip = SKIP_WEBSOCKET},
+	{.name = "a WebSocket that only listens", .method = "GET", .protocol = PROTOCOL_WEBSOCKET, .skip = SKIP_NONE},
+	{.name = "a WebSocket that says something", .method = "GET", .protocol = PROTOCOL_WEBSOCKET, .said = 2,
+	 .skip = SKIP_UNSAFE},
+	{.name = "a WebSocket that may", .method = "GET", .protocol = PROTOCOL_WEBSOCKET, .said = 2,
+	 .allows_unsafe = true, .skip = SKIP_NONE},
+	{.name = "a WebSocket with a hole in what it said", .method = "GET", .protocol = PROTOCOL_WEBSOCKET,
+	 .anomalies = ANOMALY_BIT(GAP_REQUEST), .skip = SKIP_GAP},
 	{.name = "fields that are not known", .method = "GET", .protocol = PROTOCOL_HTTP2,
 	 .anomalies = ANOMALY_BIT(H2_PARTIAL), .skip = SKIP_UNKNOWN_FIELDS},
 	{.name = "a method that is not known", .method = "", .protocol = PROTOCOL_HTTP2,
@@ -212,6 +219,7 @@ static void what_cannot_be_sent_as_recorded_is_not_sent(void **state)
 			.target = span_str(j->target ? j->target : "/"),
 			.protocol = j->protocol ? j->protocol : PROTOCOL_HTTP1,
 			.anomalies = j->anomalies,
+			.messages = {j->said},
 			.outcome = j->outcome,
 			.status = j->status,
 			.replay_of = span_str(j->replay_of),
