@@ -24,7 +24,7 @@ PYTEST := $(PYTHON) -m pytest -q -p no:cacheprovider
 WARN := -Wall -Wextra -Wpedantic -Wshadow -Wvla -Wundef -Wcast-qual -Wwrite-strings \
 	-Wstrict-prototypes -Wmissing-prototypes -Wswitch-enum -Wimplicit-fallthrough -Wformat=2 \
 	-Wconversion -Wsign-conversion -Wno-missing-field-initializers -Werror
-PKGS := libpcap sqlite3 libzstd libmicrohttpd yaml-0.1 jansson libsodium libsystemd libcurl libxxhash libnghttp2 zlib libbrotlidec libbrotlienc openssl
+PKGS := libpcap sqlite3 libzstd libmicrohttpd yaml-0.1 jansson libsodium libsystemd libcurl libxxhash libnghttp2 zlib libbrotlidec libbrotlienc openssl libpcre2-8
 CPPFLAGS += -I. -D_GNU_SOURCE -DTAPELOOP_VERSION='"$(VERSION)"' $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 CFLAGS   += -std=gnu17 -g $(OPT) $(WARN) -fno-omit-frame-pointer -fstack-protector-strong -pthread
 LDFLAGS  += -Wl,--as-needed -Wl,-z,relro,-z,now

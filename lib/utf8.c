@@ -120,3 +120,14 @@ int utf8_width(uint32_t rune)
 	}
 	return 1;
 }
+
+size_t utf8_put(uint32_t rune, uint8_t out[4])
+{
+	size_t n = rune < 0x80 ? 1 : rune < 0x800 ? 2 : rune < 0x10000 ? 3 : 4;
+	static const uint8_t marks[] = {0, 0, 0xc0, 0xe0, 0xf0};
+
+	for (size_t i = n; i-- > 1; rune >>= 6)
+		out[i] = (uint8_t)(0x80 | (rune & 0x3f));
+	out[0] = (uint8_t)(marks[n] | rune);
+	return n;
+}
