@@ -7,6 +7,7 @@
  */
 #include <stdio.h>
 
+#include "cli/filter_help.h"
 #include "cli/options.h"
 
 static void overall_help(struct buf *out)
@@ -17,14 +18,16 @@ static void overall_help(struct buf *out)
 	for (const struct command *const *c = commands; *c; c++)
 		if (!(*c)->is_hidden)
 			buf_add_fmt(out, "  %-11s %s\n", (*c)->name, (*c)->summary);
-	buf_add_str(out, "\n"
-			 "`tapeloop COMMAND --help` explains one. The daemon's socket is asked "
-			 "unless --api URL or\n"
-			 "--store PATH (or $TAPELOOP_API, $TAPELOOP_STORE) name another place.\n"
-			 "\n"
-			 "Exit status: 0 done, nothing wrong; 1 differs, fails or nothing matched; "
-			 "2 used wrongly;\n"
-			 "3 could not do it.\n");
+	buf_add_str(out,
+		    "\n"
+		    "`tapeloop COMMAND --help` explains one, `tapeloop help filter` what FILTER "
+		    "is. The daemon's socket is asked "
+		    "unless --api URL or\n"
+		    "--store PATH (or $TAPELOOP_API, $TAPELOOP_STORE) name another place.\n"
+		    "\n"
+		    "Exit status: 0 done, nothing wrong; 1 differs, fails or nothing matched; "
+		    "2 used wrongly;\n"
+		    "3 could not do it.\n");
 }
 
 static const struct command *find(const char *name)
@@ -71,11 +74,11 @@ static int run(const struct command *c, int argc, const char *const *argv)
 	return cli_finish(status);
 }
 
-static int overall(void)
+static int print_help(void (*write)(struct buf *out))
 {
 	AUTO_BUF help = {0};
 
-	overall_help(&help);
+	write(&help);
 	(void)cli_print(&help);
 	return cli_finish(CLI_OK);
 }
@@ -94,8 +97,10 @@ int main(int argc, char **argv)
 	}
 	if (strcmp(word, "help") == 0 && argc > 2 && find(argv[2]))
 		return run(find(argv[2]), 1, (const char *const[]){"--help"});
+	if (strcmp(word, "help") == 0 && argc > 2 && strcmp(argv[2], "filter") == 0)
+		return print_help(filter_help);
 	if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0 || strcmp(word, "help") == 0)
-		return overall();
+		return print_help(overall_help);
 	if (argc < 2) {
 		(void)fputs("tapeloop: which command? `tapeloop --help` lists them.\n", stderr);
 		return CLI_USAGE;

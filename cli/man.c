@@ -16,6 +16,7 @@
 #include "cli/options.h"
 #include "schema/fields.h"
 #include "schema/settings.h"
+#include "store/filter_forms.tbl.h"
 
 #define DATE "November 22, 2026"
 
@@ -385,46 +386,35 @@ static const char *const field_type_names[] = {
 	[FIELD_TYPE_BOOL] = "true or false",
 };
 
-struct form {
-	const char *form, *what;
+#define GROUP_NUMBER(NAME, title) GROUP_##NAME,
+enum group { FORM_GROUPS(GROUP_NUMBER) };
+#define GROUP_TITLE(NAME, title) [GROUP_##NAME] = title,
+static const char *const group_titles[] = {FORM_GROUPS(GROUP_TITLE)};
+
+static const struct form {
+	enum group group;
+	const char *form, *what, *example;
+} forms[] = {
+#define FORM(GROUP, form, what, example) {GROUP_##GROUP, form, what, example},
+#include "store/filter_forms.tbl.h"
+#undef FORM
 };
 
-static const struct form forms[] = {
-	{"a || b, a && b, !a", "or, and, not; brackets as usual"},
-	{"== != < <= > >=", "comparison with a constant, or of two fields of one type"},
-	{"status in [500, 503]", "equal to one of a list"},
-	{"src.ip in \"10.0.0.0/8\"", "in a range of addresses"},
-	{"\"redacted\" in anomalies", "the flag is set"},
-	{"\"x-user\" in request.headers", "there is such a header"},
-	{"path.startsWith(\"/api/\")", "parts of text; also endsWith and contains"},
-	{"request.headers[\"x\"], response.body", "what a message holds"},
-	{"failed(), failed(\"reset\")", "any failure, or one outcome"},
-	{"duration(\"300ms\")", "a length of time: ns us ms s m h d"},
-	{"timestamp(\"2026-11-22T03:00:00Z\")", "a point in time"},
-};
-
-static const struct form bare_forms[] = {
-	{"500", "status == 500"},
-	{"5xx", "status >= 500 && status <= 599"},
-	{"/api/cart", "path == \"/api/cart\""},
-	{"/api/cart*", "path.startsWith(\"/api/cart\")"},
-	{"cart", "dst.service == \"cart\""},
-};
-
-static void form_items(struct buf *out, const struct form *list, size_t count, bool is_code)
+static void form_items(struct buf *out, enum group group)
 {
 	begin_list(out);
-	for (size_t i = 0; i < count; i++) {
+	for (size_t i = 0; i < COUNT_OF(forms); i++) {
+		if (forms[i].group != group)
+			continue;
 		buf_add_str(out, ".It Li");
-		argument(out, list[i].form);
+		argument(out, forms[i].form);
 		buf_add_char(out, '\n');
-		if (is_code) {
-			buf_add_str(out, ".Li");
-			argument(out, list[i].what);
-			buf_add_char(out, '\n');
-		} else {
-			line(out, list[i].what);
-		}
+		line(out, forms[i].what);
+		if (strcmp(forms[i].form, forms[i].example) == 0)
+			continue;
+		buf_add_str(out, ".Dl");
+		argument(out, forms[i].example);
+		buf_add_char(out, '\n');
 	}
 	end_list(out);
 }
@@ -477,10 +467,15 @@ static void filter_page(struct buf *out)
 	argument(out, "status >= 500 && dst.service == \"cart\" && path.startsWith(\"/api/\")");
 	buf_add_str(out, "\n.Dl");
 	argument(out, "failed() || latency > duration(\"300ms\")");
-	buf_add_str(out, "\n.Ss Forms\n");
-	form_items(out, forms, COUNT_OF(forms), false);
-	buf_add_str(out, ".Ss Short forms\nOn the command line, when they are the whole filter:\n");
-	form_items(out, bare_forms, COUNT_OF(bare_forms), true);
+	buf_add_char(out, '\n');
+	for (size_t g = 0; g < COUNT_OF(group_titles); g++) {
+		buf_add_fmt(out, ".Ss %s\n", group_titles[g]);
+		form_items(out, (enum group)g);
+	}
+	line(out,
+	     "What is not there (a member of JSON, a number divided by 0) is equal to nothing, and "
+	     "no comparison with it holds; != is the negation of ==. A regular expression or "
+	     "other condition that reaches a limit counts as false, and it is said so.");
 	buf_add_str(out, ".Sh FIELDS\nA field that is not known is empty text or 0.\n");
 	field_items(out);
 	buf_add_str(out, ".Sh NAMES\n");

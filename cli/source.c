@@ -12,6 +12,7 @@
 #include <stdlib.h>
 
 #include "cli/source_kind.h"
+#include "lib/clock.h"
 #include "lib/id.h"
 #include "schema/settings.h"
 #include "store/filter.h"
@@ -76,7 +77,7 @@ static int check_filter(const char *text, struct err *e)
 {
 	AUTO(filter) f = NULL;
 
-	return text && text[0] ? filter_parse(span_str(text), &f, e) : 0;
+	return text && text[0] ? filter_parse_at(span_str(text), clock_wall_ns(), &f, e) : 0;
 }
 
 int source_list(struct source *s, const struct source_query *q, reader_exchange_fn *fn, void *ctx,

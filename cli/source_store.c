@@ -44,7 +44,9 @@ static void store_source_close(struct source *s)
 static int make_query(const struct source_query *q, struct filter **f_out, struct query *out,
 		      struct err *e)
 {
-	int r = q->filter && q->filter[0] ? filter_parse(span_str(q->filter), f_out, e) : 0;
+	int r = q->filter && q->filter[0]
+			? filter_parse_at(span_str(q->filter), clock_wall_ns(), f_out, e)
+			: 0;
 
 	*out = (struct query){
 		.filter = *f_out,

@@ -206,10 +206,10 @@ static ptrdiff_t decode(char *s, size_t n)
 	return to - s;
 }
 
-static bool read_filter(struct request *q, struct span v)
+static bool read_filter(struct request *q, struct span v, uint64_t now_ns)
 {
 	struct err e = {0};
-	int r = filter_parse(v, &q->filter, &e);
+	int r = filter_parse_at(v, now_ns, &q->filter, &e);
 
 	if (r < 0)
 		request_failed(q, r, "filter", &e);
@@ -287,7 +287,7 @@ static bool read_part(struct request *q, struct span v)
 static bool read_param(struct request *q, enum param which, struct span v, uint64_t now_ns)
 {
 	switch (which) {
-	case PARAM_INDEX_FILTER: return read_filter(q, v);
+	case PARAM_INDEX_FILTER: return read_filter(q, v, now_ns);
 	case PARAM_INDEX_SINCE: return read_time(q, which, v, now_ns, &q->since_ns);
 	case PARAM_INDEX_UNTIL: return read_time(q, which, v, now_ns, &q->until_ns);
 	case PARAM_INDEX_LIMIT: return read_limit(q, v);

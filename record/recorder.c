@@ -29,6 +29,7 @@ struct recorder {
 	const struct record_config *config; /* borrowed */
 	struct counters *counters;	    /* borrowed */
 	struct filter *filter;		    /* NULL keeps all */
+	struct filter_scratch *scratch;	    /* for judging by it */
 	struct identities *identities;	    /* NULL: nobody is known */
 	struct store *store;		    /* NULL: decode only */
 	struct helper *helper;		    /* trains and makes checkpoints for the store */
@@ -72,6 +73,7 @@ static void free_recorder(struct recorder *r)
 	helper_finish(r->helper);
 	helper_free(r->helper);
 	filter_free(r->filter);
+	filter_scratch_free(r->scratch);
 	identities_free(r->identities);
 	free(r);
 }
@@ -86,8 +88,9 @@ int recorder_open(const struct record_config *config, struct counters *counters,
 		return err_set(e, -ENOMEM, "recorder: out of memory");
 	*r = (struct recorder){.config = config,
 			       .counters = counters,
+			       .scratch = filter_scratch_new(),
 			       .commit_interval_ns = config->commit_interval_ns};
-	failed = open_filter(r, e);
+	failed = r->scratch ? open_filter(r, e) : err_set(e, -ENOMEM, "recorder: out of memory");
 	if (failed == 0)
 		failed = open_store(r, e);
 	if (failed < 0) {
@@ -202,6 +205,19 @@ static bool finish(struct recorder *r, enum counter where)
 	return true;
 }
 
+static bool is_wanted(struct recorder *r, const struct exchange *x)
+{
+	uint64_t gave_up;
+	bool holds;
+
+	if (!r->filter)
+		return true;
+	gave_up = filter_gave_up(r->filter);
+	holds = filter_judge(r->filter, r->scratch, x);
+	counter_add(r->counters, COUNTER_FILTER_LIMITS, filter_gave_up(r->filter) - gave_up);
+	return holds;
+}
+
 bool recorder_take(struct recorder *r, struct exchange *x, uint64_t now_ns)
 {
 	bool can_add = !r->failure.code || now_ns >= r->retry_at_ns;
@@ -212,7 +228,7 @@ bool recorder_take(struct recorder *r, struct exchange *x, uint64_t now_ns)
 		x->id = r->last_id = MAX(x->start_ns, r->last_id + (x->start_ns == r->last_id));
 	name_end(r, &x->src);
 	name_end(r, &x->dst);
-	if (r->filter && !filter_matches(r->filter, x))
+	if (!is_wanted(r, x))
 		return finish(r, COUNTER_EXCHANGES_FILTERED);
 	if (r->store && !add(r, x, now_ns))
 		return false;

@@ -81,5 +81,6 @@ COUNTER(EXCHANGES_FILTERED,  EXCHANGES, OUT,  "exchanges",       "filtered",    
 COUNTER(EXCHANGES_STORE_FULL, EXCHANGES, OUT, "exchanges",       "store_full",  "exchanges dropped because the disk or the quota was full")
 COUNTER(EXCHANGES_STORE_ERROR, EXCHANGES, OUT, "exchanges",      "store_error", "exchanges dropped because the store failed")
 COUNTER(EXCHANGES_DECODED,   EXCHANGES, OUT,  "exchanges",       "decoded",     "exchanges decoded only, as asked")
+COUNTER(FILTER_LIMITS,       EXCHANGES, NOTE, "record_filter_gave_up", "",     "conditions of the record filter that reached a limit and counted as false: a regular expression's steps, a body's size")
 COUNTER(EXCHANGES_HELD,      EXCHANGES, HELD, "exchanges_held",  "",            "exchanges in the queue or in a batch not yet committed")
 // clang-format on

@@ -21,29 +21,62 @@ struct filter;
  * -ENOMEM.
  */
 int filter_parse(struct span text, struct filter **f_out, struct err *e) MUST_USE;
+/* filter_parse_at() - likewise, for a question that is asked now: now() is @now_ns; without it,
+ * refused */
+int filter_parse_at(struct span text, uint64_t now_ns, struct filter **f_out,
+		    struct err *e) MUST_USE;
 void filter_free(struct filter *f); /* accepts NULL */
 AUTO_DEFINE(filter, filter_free)
 
-/* filter_matches() - the answer for one exchange in memory, messages included */
+/*
+ * A scratch is what judging needs beside the filter; it belongs to one thread and is used again and
+ * again, so that judging allocates nothing as a rule.
+ */
+struct filter_scratch;
+struct filter_scratch *filter_scratch_new(void) MUST_USE; /* NULL: no memory */
+void filter_scratch_free(struct filter_scratch *s);	  /* accepts NULL */
+AUTO_DEFINE(filter_scratch, filter_scratch_free)
+
+/* filter_judge() - the answer for one exchange in memory, messages included */
+bool filter_judge(const struct filter *f, struct filter_scratch *s, const struct exchange *x);
+/* filter_matches() - likewise, with a scratch of its own; false without memory */
 bool filter_matches(const struct filter *f, const struct exchange *x);
+/*
+ * filter_gave_up() - tests that reached a limit (a regular expression's steps, the work for one
+ * exchange) since the filter was read; such a test counts as false. Any thread.
+ */
+uint64_t filter_gave_up(const struct filter *f);
 /* filter_wants_messages() - it looks at heads or bodies: the exchange must come with them */
 bool filter_wants_messages(const struct filter *f);
 
-/* One bound parameter of the SQL: text (or BLOB) when text.ptr is set, else number. */
+/* One bound parameter of the SQL: text (or BLOB) when text.ptr is set, a node, else number. */
 struct filter_param {
 	struct span text; /* borrowed from the filter and from filter_sql.bytes */
 	int64_t number;
-	bool is_blob; /* text: bind it as BLOB */
+	bool is_blob;				  /* text: bind it as BLOB */
+	const struct filter_condition *condition; /* a calculated condition, bound as a pointer */
 };
 struct filter_sql {
 	struct buf where;	     /* a condition over SQL_FROM (schema/sql.h); "1" for all */
 	struct filter_param *params; /* in order of the ? in where; owned */
 	size_t param_count;
-	uint8_t *bytes; /* what params were made up for the SQL; owned */
-	bool is_exact;	/* false: rows that pass must still be judged by filter_matches() */
+	uint8_t *bytes;			     /* what params were made up for the SQL; owned */
+	struct filter_condition *conditions; /* owned; params point into it */
+	size_t condition_count;
+	bool is_exact; /* false: rows that pass must still be judged by filter_matches() */
 };
 /* filter_to_sql() - never excludes a row that filter_matches() would take. Return: 0 or -ENOMEM. */
 int filter_to_sql(const struct filter *f, struct filter_sql *out) MUST_USE;
 void filter_sql_fini(struct filter_sql *s);
+/*
+ * filter_sql_bind() - bind all parameters, from number @at on; @s must outlive the statement's
+ * steps Return: the next free parameter.
+ */
+struct sqlite3_stmt;
+int filter_sql_bind(const struct filter_sql *s, struct sqlite3_stmt *st, int at);
+/* filter_sql_register() - make known to a connection the function that the SQL may call. Return: 0
+ * or -ENOMEM. */
+struct sqlite3;
+int filter_sql_register(struct sqlite3 *db) MUST_USE;
 /* filter_describe() - the expression with all its brackets, for --explain and for tests */
 void filter_describe(const struct filter *f, struct buf *out);

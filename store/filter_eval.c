@@ -1,82 +1,36 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "store/filter_tree.h"
+#include "store/filter_regex.h"
+#include "store/filter_value.h"
 
 #include "lib/id.h"
-#include "schema/content.h"
+
+#include <stdatomic.h>
 
 /*
  * Theory of operation
  *
- * The tree is walked as it stands; everything was typed and converted when it was read, so there
- * is nothing to go wrong here. Two rules that the SQL must share:
+ * The tree is walked as it stands. Tests of one operand with constants were typed and converted
+ * when the filter was read, so there is nothing to go wrong in them; what is calculated has its
+ * rules in filter_value.c. Two rules that the SQL must share:
  *
  * - Numbers are compared as SQLite has them: 64 bits with sign. What is larger counts as the
  *   largest of them.
  * - A header may come several times. A test holds when it holds for one of its lines; a header
  *   that is absent counts as empty. != is the negation of ==: true when no line is equal.
  *
- * A body is what its reader saw: content codings are undone once for each exchange, within the
- * limits of schema/content.h. Of a body that does not decode to its end, what was read before
- * counts; where nothing was, the octets of the wire.
+ * All of it together may look at FILTER_WORK_MAX bytes of an exchange; a test beyond is given up,
+ * which is counted and never silent.
  */
-
-/* one exchange that is being judged, and its bodies once a test has asked for them */
-struct judged {
-	const struct exchange *x;
-	struct side {
-		struct buf room;
-		struct span body;
-		bool is_read;
-	} sides[2]; /* request, response */
-};
+#define REGEX_WORK 4096 /* bytes that a search counts as, beside its text's */
 
 static int64_t signed_number(uint64_t n)
 {
 	return n > INT64_MAX ? INT64_MAX : (int64_t)n;
 }
 
-static bool order_holds(enum test_op op, int sign)
-{
-	switch (op) {
-	case OP_EQ: return sign == 0;
-	case OP_LT: return sign < 0;
-	case OP_LE: return sign <= 0;
-	case OP_GT: return sign > 0;
-	case OP_GE: return sign >= 0;
-	case OP_STARTS:
-	case OP_ENDS:
-	case OP_CONTAINS:
-	case OP_HAS:
-	case OP_FAILED: break;
-	}
-	return false;
-}
-
 static bool number_holds(enum test_op op, int64_t a, int64_t b)
 {
-	return order_holds(op, (a > b) - (a < b));
-}
-
-/* bytewise, the shorter first: what SQLite's BINARY collation does */
-static int compare_bytes(struct span a, struct span b)
-{
-	size_t n = MIN(a.len, b.len);
-	int sign = n ? memcmp(a.ptr, b.ptr, n) : 0;
-
-	return sign ? sign : (a.len > b.len) - (a.len < b.len);
-}
-
-static bool text_holds(enum test_op op, struct span s, struct span want)
-{
-	if (op < OP_STARTS)
-		return order_holds(op, compare_bytes(s, want));
-	if (want.len > s.len)
-		return false;
-	if (op == OP_STARTS)
-		return span_eq(span_of(s.ptr, want.len), want);
-	if (op == OP_ENDS)
-		return span_eq(span_from(s, s.len - want.len), want) || want.len == 0;
-	return want.len == 0 || memmem(s.ptr, s.len, want.ptr, want.len);
+	return filter_order_holds(op, (a > b) - (a < b));
 }
 
 static bool address_holds(const struct endpoint *e, const struct value *v)
@@ -91,7 +45,7 @@ static bool address_holds(const struct endpoint *e, const struct value *v)
 static bool any_text(const struct node *n, struct span s)
 {
 	for (size_t i = 0; i < n->value_count; i++)
-		if (text_holds(n->op, s, n->values[i].text))
+		if (filter_text_holds(n->op, s, n->values[i].text))
 			return true;
 	return false;
 }
@@ -125,15 +79,15 @@ static bool id_test(const struct node *n, uint64_t id)
 	for (size_t i = 0; i < n->value_count; i++) {
 		uint64_t want = (uint64_t)n->values[i].number;
 
-		if (order_holds(n->op, (id > want) - (id < want)))
+		if (filter_order_holds(n->op, (id > want) - (id < want)))
 			return true;
 	}
 	return false;
 }
 
-static bool field_test(const struct node *n, const struct exchange *x)
+static bool field_test(const struct node *n, struct filter_scratch *s)
 {
-	struct field_value v = field_get(x, n->left.field);
+	struct field_value v = filter_field_of(s, n->left.field);
 
 	switch ((enum field_type)field_rows[n->left.field].type) {
 	case FIELD_TYPE_TEXT:
@@ -150,18 +104,19 @@ static bool field_test(const struct node *n, const struct exchange *x)
 }
 
 /* field op field, of one type */
-static bool pair_test(const struct node *n, const struct exchange *x)
+static bool pair_test(const struct node *n, struct filter_scratch *s)
 {
-	struct field_value a = field_get(x, n->left.field), b = field_get(x, n->right.field);
+	struct field_value a = filter_field_of(s, n->left.field);
+	struct field_value b = filter_field_of(s, n->right.field);
 
 	switch ((enum field_type)field_rows[n->left.field].type) {
 	case FIELD_TYPE_ADDRESS:
 		return a.endpoint->is_ipv4 == b.endpoint->is_ipv4 &&
 		       memcmp(a.endpoint->address, b.endpoint->address, 16) == 0;
 	case FIELD_TYPE_TEXT:
-	case FIELD_TYPE_NAME: return text_holds(n->op, a.text, b.text);
+	case FIELD_TYPE_NAME: return filter_text_holds(n->op, a.text, b.text);
 	case FIELD_TYPE_ID:
-		return order_holds(n->op, (a.number > b.number) - (a.number < b.number));
+		return filter_order_holds(n->op, (a.number > b.number) - (a.number < b.number));
 	case FIELD_TYPE_INT:
 	case FIELD_TYPE_TIME:
 	case FIELD_TYPE_DURATION:
@@ -171,87 +126,224 @@ static bool pair_test(const struct node *n, const struct exchange *x)
 	return number_holds(n->op, signed_number(a.number), signed_number(b.number));
 }
 
-/* ---- messages ---- */
+/* ---- texts of messages, and what has a name ---- */
 
-static const struct message *message_of(const struct operand *o, const struct exchange *x)
+static bool text_test(const struct node *n, struct filter_scratch *s, struct span text)
 {
-	return o->is_response ? &x->response : &x->request;
-}
-
-static struct span body_of(const struct operand *o, struct judged *j)
-{
-	struct side *side = &j->sides[o->is_response];
-	const struct message *m = message_of(o, j->x);
-
-	if (!side->is_read && content_decode(m, &side->room, &side->body, NULL) < 0 &&
-	    side->body.len == 0)
-		side->body = m->body;
-	side->is_read = true;
-	return side->body;
-}
-
-static struct span text_of(const struct operand *o, struct judged *j)
-{
-	if (o->kind == OPERAND_BODY)
-		return body_of(o, j);
-	return field_get(j->x, o->field).text;
-}
-
-static bool text_test(const struct node *n, struct judged *j, struct span s)
-{
+	if (!filter_work(s, text.len))
+		return false;
 	if (n->has_right)
-		return text_holds(n->op, s, text_of(&n->right, j));
-	return any_text(n, s);
+		return filter_text_holds(n->op, text, filter_operand_text(s, &n->right));
+	return any_text(n, text);
 }
 
-static bool header_test(const struct node *n, struct judged *j)
+static bool named_test(const struct node *n, struct filter_scratch *s)
 {
-	struct header_iter it = {.rest = message_of(&n->left, j->x)->head};
+	struct operand_iter it = {.operand = &n->left};
 	bool is_there = false;
 
-	while (header_next(&it)) {
-		if (!span_ieq(it.name, n->left.name))
-			continue;
+	while (filter_operand_next(s, &it)) {
 		is_there = true;
-		if (n->op == OP_HAS || text_test(n, j, it.value))
+		if (n->op == OP_HAS || text_test(n, s, it.value))
 			return true;
 	}
-	return !is_there && n->op != OP_HAS && text_test(n, j, (struct span){0});
+	return !is_there && n->op != OP_HAS && text_test(n, s, (struct span){0});
+}
+
+static bool failed(struct filter_scratch *s)
+{
+	struct exchange x = {0};
+	int outcome;
+
+	if (s->x)
+		return exchange_is_failed(s->x);
+	outcome = outcome_parse(filter_field_of(s, FIELD_OUTCOME).text);
+	x.outcome = (uint8_t)MAX(outcome, 0);
+	return exchange_is_failed(&x);
+}
+
+static bool test_holds(const struct node *n, struct filter_scratch *s)
+{
+	if (n->op == OP_FAILED)
+		return failed(s);
+	if (operand_is_named(&n->left))
+		return named_test(n, s);
+	if (n->left.kind == OPERAND_BODY || (n->has_right && n->right.kind != OPERAND_FIELD))
+		return text_test(n, s, filter_operand_text(s, &n->left));
+	return n->has_right ? pair_test(n, s) : field_test(n, s);
+}
+
+/* ---- what is calculated ---- */
+
+static bool matches(struct filter_scratch *s, const struct filter_regex *r,
+		    const struct value_of *v)
+{
+	int found;
+
+	if (v->type != VALUE_TEXT || !filter_work(s, v->text.len + REGEX_WORK))
+		return false;
+	found = filter_regex_search(r, s->regex_room, v->text);
+	s->gave_up += found < 0;
+	return found > 0;
+}
+
+static bool compare_once(const struct node *n, struct filter_scratch *s)
+{
+	struct value_of a = filter_value(s, n->a), b;
+
+	if (n->op == OP_MATCHES)
+		return matches(s, n->regex, &a);
+	b = filter_value(s, n->b);
+	return filter_work(s, a.text.len) && filter_compare(n->op, &a, &b);
+}
+
+static bool in_once(const struct node *n, struct filter_scratch *s)
+{
+	struct value_of a = filter_value(s, n->a), b = filter_value(s, n->b);
+	struct value_iter it = {.of = &b};
+
+	while (filter_value_next(s, &it))
+		if (filter_compare(OP_EQ, &a, &it.item))
+			return true;
+	return false;
+}
+
+static bool once(const struct node *n, struct filter_scratch *s)
+{
+	return n->kind == NODE_IN ? in_once(n, s) : compare_once(n, s);
+}
+
+/* A header may have several lines: it holds when it holds for one; none count as one that is empty.
+ */
+static bool for_any_line(const struct node *n, struct filter_scratch *s)
+{
+	struct operand_iter it = {.operand = n->many};
+	bool is_there = false, holds = false;
+
+	while (!holds && filter_operand_next(s, &it)) {
+		is_there = true;
+		s->many = n->many;
+		s->line = it.value;
+		holds = once(n, s);
+	}
+	s->many = NULL;
+	return holds || (!is_there && once(n, s));
+}
+
+static unsigned count_holding(const struct node *n, struct filter_scratch *s, unsigned enough,
+			      bool is_wanted)
+{
+	struct value_of all = filter_value(s, n->a);
+	struct value_iter it = {.of = &all};
+	unsigned count = 0;
+
+	while (count < enough && filter_value_next(s, &it)) {
+		s->vars[n->slot] = it.item;
+		count += filter_node_holds(s, n->first) == is_wanted;
+	}
+	return count;
+}
+
+static bool all_hold(const struct node *n, struct filter_scratch *s)
+{
+	struct value_of all = filter_value(s, n->a);
+
+	/* of what is no list nothing holds, not even that all do */
+	return (all.type == VALUE_LIST || all.type == VALUE_MAP) &&
+	       count_holding(n, s, 1, false) == 0;
+}
+
+/* ---- text("...") ---- */
+
+static uint8_t lower(uint8_t c)
+{
+	return c >= 'A' && c <= 'Z' ? (uint8_t)(c + 32) : c;
+}
+
+/* @want is in lower case already */
+static bool has_text(struct filter_scratch *s, struct span text, struct span want)
+{
+	if (want.len > text.len || !filter_work(s, text.len))
+		return false;
+	for (size_t i = 0; i + want.len <= text.len; i++) {
+		size_t n = 0;
+
+		while (n < want.len && lower(text.ptr[i + n]) == want.ptr[n])
+			n++;
+		if (n == want.len)
+			return true;
+	}
+	return false;
+}
+
+static bool found_in(struct filter_scratch *s, struct span want, bool is_response)
+{
+	const struct message *m = is_response ? &s->x->response : &s->x->request;
+
+	return has_text(s, m->head, want) || has_text(s, m->trailers, want) ||
+	       has_text(s, filter_body_of(s, is_response), want);
+}
+
+static bool search(const struct node *n, struct filter_scratch *s)
+{
+	struct span want = n->values[0].text;
+
+	return s->x && (found_in(s, want, false) || found_in(s, want, true) ||
+			has_text(s, s->x->children, want));
 }
 
 /* ---- the tree ---- */
 
-static bool test_holds(const struct node *n, struct judged *j)
+static bool joined_hold(const struct node *n, struct filter_scratch *s)
 {
-	if (n->op == OP_FAILED)
-		return exchange_is_failed(j->x);
-	if (n->left.kind == OPERAND_HEADER)
-		return header_test(n, j);
-	if (n->left.kind == OPERAND_BODY || (n->has_right && n->right.kind == OPERAND_BODY))
-		return text_test(n, j, text_of(&n->left, j));
-	return n->has_right ? pair_test(n, j->x) : field_test(n, j->x);
-}
-
-static bool node_holds(const struct node *n, struct judged *j)
-{
-	if (n->kind == NODE_TEST)
-		return test_holds(n, j);
-	if (n->kind == NODE_NOT)
-		return !node_holds(n->first, j);
 	for (const struct node *c = n->first; c; c = c->next)
-		if (node_holds(c, j) != (n->kind == NODE_AND))
+		if (filter_node_holds(s, c) != (n->kind == NODE_AND))
 			return n->kind == NODE_OR;
 	return n->kind == NODE_AND;
 }
 
+bool filter_node_holds(struct filter_scratch *s, const struct node *n)
+{
+	switch ((enum node_kind)n->kind) {
+	case NODE_AND:
+	case NODE_OR: return joined_hold(n, s);
+	case NODE_NOT: return !filter_node_holds(s, n->first);
+	case NODE_TEST: return test_holds(n, s);
+	case NODE_COMPARE:
+	case NODE_IN: return n->many ? for_any_line(n, s) : once(n, s);
+	case NODE_EXISTS: return count_holding(n, s, 1, true) == 1;
+	case NODE_ONE: return count_holding(n, s, 2, true) == 1;
+	case NODE_ALL: return all_hold(n, s);
+	case NODE_IF:
+		return filter_node_holds(s,
+					 filter_node_holds(s, n->first) ? n->first->next : n->last);
+	case NODE_PRESENT: return filter_value(s, n->a).type != VALUE_ABSENT;
+	case NODE_SEARCH: return search(n, s);
+	}
+	return false;
+}
+
+bool filter_judge(const struct filter *f, struct filter_scratch *s, const struct exchange *x)
+{
+	bool holds;
+
+	filter_scratch_begin(s, x, NULL);
+	holds = filter_node_holds(s, f->root);
+	if (UNLIKELY(s->gave_up))
+		(void)atomic_fetch_add_explicit(f->gave_up, s->gave_up, memory_order_relaxed);
+	return holds;
+}
+
 bool filter_matches(const struct filter *f, const struct exchange *x)
 {
-	struct judged j = {.x = x};
-	bool holds = node_holds(f->root, &j);
+	AUTO(filter_scratch) s = filter_scratch_new();
 
-	buf_fini(&j.sides[0].room);
-	buf_fini(&j.sides[1].room);
-	return holds;
+	return s && filter_judge(f, s, x);
+}
+
+uint64_t filter_gave_up(const struct filter *f)
+{
+	return atomic_load_explicit(f->gave_up, memory_order_relaxed);
 }
 
 bool filter_wants_messages(const struct filter *f)

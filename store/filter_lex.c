@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/filter_tree.h"
 
+#include "lib/utf8.h"
+
 #include <errno.h>
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 /*
  * Theory of operation
@@ -121,26 +125,6 @@ static int hex_digit(int c)
 	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-static void put_utf8(struct lexer *l, uint32_t c)
-{
-	if (c < 0x80) {
-		*l->bytes++ = (uint8_t)c;
-		return;
-	}
-	if (c < 0x800) {
-		*l->bytes++ = (uint8_t)(0xc0 | c >> 6);
-	} else {
-		if (c < 0x10000) {
-			*l->bytes++ = (uint8_t)(0xe0 | c >> 12);
-		} else {
-			*l->bytes++ = (uint8_t)(0xf0 | c >> 18);
-			*l->bytes++ = (uint8_t)(0x80 | (c >> 12 & 0x3f));
-		}
-		*l->bytes++ = (uint8_t)(0x80 | (c >> 6 & 0x3f));
-	}
-	*l->bytes++ = (uint8_t)(0x80 | (c & 0x3f));
-}
-
 static int take_digits(struct lexer *l, unsigned count, unsigned base, uint32_t *out)
 {
 	uint32_t v = 0;
@@ -197,7 +181,7 @@ static int take_numbered_escape(struct lexer *l, int c, bool is_octets)
 	if (is_octets)
 		*l->bytes++ = (uint8_t)v;
 	else
-		put_utf8(l, v);
+		l->bytes += utf8_put(v, l->bytes);
 	return 0;
 }
 
@@ -246,7 +230,50 @@ static int take_string(struct lexer *l, struct token *t, bool is_raw, bool is_oc
 	return 0;
 }
 
-static int take_number(struct lexer *l, struct token *t)
+static const char number_mistake[] = "not a number; a time span is duration(\"300ms\"), "
+				     "a class of status is status >= 500 && status <= 599";
+
+/* How many characters from here on are a number with a fraction or an exponent; 0: they are not. */
+static size_t double_len(const struct lexer *l)
+{
+	size_t n = 0;
+	bool has_fraction;
+
+	while (is_digit(peek_byte(l, n)))
+		n++;
+	has_fraction = peek_byte(l, n) == '.' && is_digit(peek_byte(l, n + 1));
+	if (has_fraction)
+		for (n++; is_digit(peek_byte(l, n));)
+			n++;
+	if ((peek_byte(l, n) | 0x20) != 'e')
+		return has_fraction ? n : 0;
+	n += peek_byte(l, n + 1) == '-' || peek_byte(l, n + 1) == '+' ? 2 : 1;
+	if (!is_digit(peek_byte(l, n)))
+		return 0;
+	while (is_digit(peek_byte(l, n)))
+		n++;
+	return n;
+}
+
+#define DOUBLE_TEXT_MAX 64
+
+static int take_double(struct lexer *l, struct token *t, size_t len)
+{
+	char text[DOUBLE_TEXT_MAX + 1];
+
+	if (len > DOUBLE_TEXT_MAX)
+		return filter_error(l->e, l->source, t->at, -EINVAL, "this number is too long");
+	memcpy(text, l->source.ptr + l->at, len);
+	text[len] = '\0';
+	l->at += len;
+	t->type = TOKEN_DOUBLE;
+	t->real = strtod(text, NULL);
+	if (!isfinite(t->real))
+		return filter_error(l->e, l->source, t->at, -EINVAL, "this number is too large");
+	return 0;
+}
+
+static int take_int(struct lexer *l, struct token *t)
 {
 	bool is_hex = peek_byte(l, 0) == '0' && (peek_byte(l, 1) | 0x20) == 'x';
 	int64_t base = is_hex ? 16 : 10, v = 0;
@@ -262,16 +289,21 @@ static int take_number(struct lexer *l, struct token *t)
 					    "this number is too large");
 		v = v * base + d;
 	}
-	if (peek_byte(l, 0) == '.')
-		return filter_error(l->e, l->source, l->at, -EINVAL,
-				    "numbers have no fraction here");
-	if (begins_word(peek_byte(l, 0)) || l->source.ptr[l->at - 1] == 'x')
-		return filter_error(l->e, l->source, t->at, -EINVAL,
-				    "not a number; a time span is duration(\"300ms\"), "
-				    "a class of status is status >= 500 && status <= 599");
 	t->type = TOKEN_INT;
 	t->number = v;
-	return 0;
+	return l->source.ptr[l->at - 1] == 'x'
+		       ? filter_error(l->e, l->source, t->at, -EINVAL, "%s", number_mistake)
+		       : 0;
+}
+
+static int take_number(struct lexer *l, struct token *t)
+{
+	size_t len = double_len(l);
+	int r = len ? take_double(l, t, len) : take_int(l, t);
+
+	if (r == 0 && begins_word(peek_byte(l, 0)))
+		return filter_error(l->e, l->source, t->at, -EINVAL, "%s", number_mistake);
+	return r;
 }
 
 static void take_word(struct lexer *l, struct token *t)
@@ -291,8 +323,8 @@ static const struct sign {
 	enum token_type type;
 	const char *mistake;
 } signs[] = {
-	{"=~", TOKEN_END, "regular expressions come later; use startsWith, endsWith or contains"},
-	{"!~", TOKEN_END, "regular expressions come later; use startsWith, endsWith or contains"},
+	{"=~", TOKEN_MATCH, NULL},
+	{"!~", TOKEN_NOT_MATCH, NULL},
 	{"&&", TOKEN_AND, NULL},
 	{"||", TOKEN_OR, NULL},
 	{"==", TOKEN_EQ, NULL},
@@ -315,11 +347,12 @@ static const struct sign {
 	{"=", TOKEN_END, "'equals' is written =="},
 	{"&", TOKEN_END, "'and' is written &&"},
 	{"|", TOKEN_END, "'or' is written ||"},
-	{"+", TOKEN_END, "there is no arithmetic in a filter"},
-	{"*", TOKEN_END, "there is no arithmetic in a filter; /path* stands alone"},
-	{"/", TOKEN_END, "a path inside an expression is text: path.startsWith(\"/api/\")"},
-	{"%", TOKEN_END, "there is no arithmetic in a filter"},
-	{"?", TOKEN_END, "there is no ?: in a filter"},
+	{"+", TOKEN_PLUS, NULL},
+	{"*", TOKEN_TIMES, NULL},
+	{"/", TOKEN_OVER, NULL},
+	{"%", TOKEN_MODULO, NULL},
+	{"?", TOKEN_QUESTION, NULL},
+	{":", TOKEN_COLON, NULL},
 };
 
 static int take_sign(struct lexer *l, struct token *t)

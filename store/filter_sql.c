@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "store/filter_tree.h"
+#include "store/filter_sql.h"
 
 #include "schema/sql.h"
 
@@ -10,11 +10,12 @@
 /*
  * Theory of operation
  *
- * A test over a column becomes SQL that says exactly the same; any other (headers, bodies, the
- * text of an id, odd ranges of addresses) becomes "may hold", which is true. So that this never
- * excludes a row that matches, NOT is moved down to the tests first (De Morgan): above them stand
- * AND and OR only, and in these a test that is true too often can only let more rows through. The
- * residual check by filter_matches() then removes them.
+ * A test over a column becomes SQL that says exactly the same, and a calculated condition over
+ * columns a call of our own function (filter_function.c); any other (headers, bodies, the text of
+ * an id, odd ranges of addresses) becomes "may hold", which is true. So that this never excludes a
+ * row that matches, NOT is moved down to the tests first (De Morgan): above them stand AND and OR
+ * only, and in these a test that is true too often can only let more rows through. The residual
+ * check by filter_matches() then removes them.
  *
  * Every test is given twice, as it is and negated, and each of the two is NULL where its column is
  * NULL: the store asks with NULL for what it does not know yet (schema/sql.h). Constants fold away,
@@ -33,6 +34,7 @@ enum truth { NEVER, ALWAYS, DEPENDS };
 struct writer {
 	struct filter_sql *out;
 	uint8_t *free_bytes;
+	const struct filter *f;
 };
 
 static const struct column *column_of(const struct operand *o)
@@ -96,6 +98,18 @@ static bool test_has_sql(const struct node *n)
 	return values_have_sql(n, c);
 }
 
+static bool is_calculated(const struct node *n)
+{
+	return n->kind > NODE_TEST;
+}
+
+static bool leaf_has_sql(const struct node *n)
+{
+	uint8_t fields[FILTER_COLUMNS_MAX];
+
+	return is_calculated(n) ? filter_node_columns(n, fields) > 0 : test_has_sql(n);
+}
+
 /* What is known of a node, negated or not, without looking at a row. */
 static enum truth estimate(const struct node *n, bool is_negated)
 {
@@ -104,8 +118,8 @@ static enum truth estimate(const struct node *n, bool is_negated)
 
 	if (n->kind == NODE_NOT)
 		return estimate(n->first, !is_negated);
-	if (n->kind == NODE_TEST)
-		return test_has_sql(n) ? DEPENDS : ALWAYS;
+	if (n->kind == NODE_TEST || is_calculated(n))
+		return leaf_has_sql(n) ? DEPENDS : ALWAYS;
 	for (const struct node *c = n->first; c; c = c->next) {
 		enum truth t = estimate(c, is_negated);
 
@@ -119,8 +133,8 @@ static enum truth estimate(const struct node *n, bool is_negated)
 
 static bool is_exact(const struct node *n)
 {
-	if (n->kind == NODE_TEST)
-		return test_has_sql(n);
+	if (n->kind == NODE_TEST || is_calculated(n))
+		return leaf_has_sql(n);
 	for (const struct node *c = n->first; c; c = c->next)
 		if (!is_exact(c))
 			return false;
@@ -347,6 +361,21 @@ static void put_test(struct writer *w, const struct node *n, bool is_negated)
 		put(w, ")");
 }
 
+static void put_call(struct writer *w, const struct node *n, bool is_negated)
+{
+	struct filter_condition *c = &w->out->conditions[w->out->condition_count++];
+
+	*c = (struct filter_condition){.node = n, .gave_up = w->f->gave_up};
+	c->count = filter_node_columns(n, c->fields);
+	put(w, is_negated ? "NOT " FILTER_SQL_FUNCTION "(" : FILTER_SQL_FUNCTION "(");
+	put_param(w, "?", (struct filter_param){.condition = c});
+	for (size_t i = 0; i < c->count; i++) {
+		put(w, ", ");
+		put(w, columns[c->fields[i]].sql);
+	}
+	put(w, ")");
+}
+
 /* ---- the tree ---- */
 
 /* Brackets around everything that stands inside an operator and is more than one comparison. */
@@ -357,6 +386,10 @@ static void put_node(struct writer *w, const struct node *n, bool is_negated, bo
 
 	if (n->kind == NODE_NOT) {
 		put_node(w, n->first, !is_negated, is_inside);
+		return;
+	}
+	if (is_calculated(n)) {
+		put_call(w, n, is_negated);
 		return;
 	}
 	is_inside &= n->op != OP_FAILED;
@@ -378,19 +411,21 @@ static void put_node(struct writer *w, const struct node *n, bool is_negated, bo
 int filter_to_sql(const struct filter *f, struct filter_sql *out)
 {
 	struct filter_sql sql = {.is_exact = is_exact(f->root)};
-	struct writer w = {.out = &sql};
+	struct writer w = {.out = &sql, .f = f};
 	enum truth t = estimate(f->root, false);
 	size_t made_up = 1;
 
 	for (size_t i = 0; i < f->value_count; i++)
 		made_up += f->values[i].text.len + MADE_UP_MAX;
-	sql.params = calloc(f->value_count * PARAMS_PER_VALUE + 1, sizeof(*sql.params));
+	sql.params =
+		calloc(f->value_count * PARAMS_PER_VALUE + f->node_count + 1, sizeof(*sql.params));
+	sql.conditions = calloc(f->node_count + 1, sizeof(*sql.conditions));
 	sql.bytes = w.free_bytes = malloc(made_up);
-	if (sql.params && sql.bytes && t == DEPENDS)
+	if (sql.params && sql.conditions && sql.bytes && t == DEPENDS)
 		put_node(&w, f->root, false, false);
 	else
 		put(&w, t == NEVER ? "0" : "1");
-	if (!sql.params || !sql.bytes || sql.where.is_failed) {
+	if (!sql.params || !sql.conditions || !sql.bytes || sql.where.is_failed) {
 		filter_sql_fini(&sql);
 		return -ENOMEM;
 	}
@@ -403,5 +438,6 @@ void filter_sql_fini(struct filter_sql *s)
 	buf_fini(&s->where);
 	free(s->params);
 	free(s->bytes);
+	free(s->conditions);
 	*s = (struct filter_sql){0};
 }

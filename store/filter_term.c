@@ -6,7 +6,7 @@
  *
  * Here two terms meet, and what does not go together is refused. a != b becomes !(a == b),
  * "500 <= status" becomes "status >= 500", so that a test always has its operand on the left and
- * five operators do for all.
+ * five operators do for all. What is calculated goes on to filter_expr.c.
  */
 
 /* ---- building ---- */
@@ -62,12 +62,11 @@ struct node *term_new_test(struct parser *p, const struct operand *left, enum te
 		return NULL;
 	n->op = (uint8_t)op;
 	n->left = *left;
-	if (left->kind != OPERAND_FIELD)
-		p->f->wants_messages = true;
+	p->f->wants_messages |= operand_needs_messages(left);
 	return n;
 }
 
-static void add_value(struct parser *p, struct node *n, struct value v)
+void term_add_value(struct parser *p, struct node *n, struct value v)
 {
 	struct value *slot = &p->f->values[p->f->value_count++];
 
@@ -91,7 +90,7 @@ int term_test(struct parser *p, struct term *out, const struct term *left, enum 
 		return r;
 	n = term_new_test(p, &left->operand, op);
 	if (n)
-		add_value(p, n, v);
+		term_add_value(p, n, v);
 	return term_set(p, out, left->at, n);
 }
 
@@ -103,9 +102,10 @@ int term_as_condition(struct parser *p, struct term *t)
 		[TERM_LITERAL] = "a constant alone is no condition",
 		[TERM_LIST] = "a list alone is no condition: write field in [..]",
 		[TERM_AFFIX] = "prefix() and suffix() stand behind ==",
-		[TERM_HEADERS] = "headers need a name: request.headers[\"x\"]",
+		[TERM_NAMES] = "headers need a name: request.headers[\"x\"]",
 	};
 	struct literal yes = {.type = LITERAL_BOOL, .at = t->at, .number = 1};
+	struct term is_true = {.kind = TERM_LITERAL, .at = t->at, .literal = yes};
 	AUTO_BUF name = {0};
 
 	if (t->kind == TERM_CONDITION)
@@ -115,6 +115,11 @@ int term_as_condition(struct parser *p, struct term *t)
 				term_new_node(p, t->literal.number ? NODE_AND : NODE_OR));
 	if (t->kind == TERM_OPERAND && operand_type(&t->operand) == FIELD_TYPE_BOOL)
 		return term_test(p, t, t, OP_EQ, t->at, &yes);
+	if (t->kind == TERM_VALUE && (t->expr->type == VALUE_BOOL || t->expr->type == VALUE_ANY))
+		return term_calculated(p, t, t, OP_EQ, t->at, &is_true);
+	if (t->kind == TERM_VALUE)
+		return FAIL(p, t->at, "%s alone is no condition: compare it with something",
+			    term_type_noun(t->expr->type));
 	if (t->kind != TERM_OPERAND)
 		return FAIL(p, t->at, "%s", what[t->kind]);
 	filter_operand_name(&t->operand, &name);
@@ -184,7 +189,7 @@ static int set_pair(struct parser *p, struct term *out, struct term *left, enum 
 	struct node *n;
 	int r;
 
-	if (left->operand.kind == OPERAND_FIELD && right->operand.kind == OPERAND_HEADER) {
+	if (!operand_is_named(&left->operand) && operand_is_named(&right->operand)) {
 		struct term t = *left;
 
 		*left = *right;
@@ -193,7 +198,7 @@ static int set_pair(struct parser *p, struct term *out, struct term *left, enum 
 	}
 	if (operand_type(&left->operand) != operand_type(&right->operand))
 		return FAIL(p, right->at, "the two sides are of different types");
-	if (right->operand.kind == OPERAND_HEADER)
+	if (operand_is_named(&right->operand))
 		return FAIL(p, right->at, "two headers cannot be compared");
 	r = filter_can(&left->operand, op, p->source, op_at, p->e);
 	if (r < 0)
@@ -202,7 +207,7 @@ static int set_pair(struct parser *p, struct term *out, struct term *left, enum 
 	if (n) {
 		n->has_right = true;
 		n->right = right->operand;
-		p->f->wants_messages |= right->operand.kind != OPERAND_FIELD;
+		p->f->wants_messages |= operand_needs_messages(&right->operand);
 	}
 	return term_set(p, out, left->at, n);
 }
@@ -232,8 +237,25 @@ static int set_empty_set(struct parser *p, struct term *out, const struct term *
 	n = term_new_test(p, &left->operand, OP_HAS);
 	if (!n)
 		return term_too_big(p, left->at);
-	add_value(p, n, (struct value){.number = (INT64_C(1) << ANOMALY_COUNT) - 1});
+	term_add_value(p, n, (struct value){.number = (INT64_C(1) << ANOMALY_COUNT) - 1});
 	return term_not(p, out, left->at, n);
+}
+
+/* A number with a fraction, or null: no field is of that type, but some may be compared with it. */
+static bool is_foreign(const struct term *t, const struct term *other)
+{
+	return t->kind == TERM_LITERAL && t->literal.type == LITERAL_DOUBLE &&
+	       other->kind == TERM_OPERAND && operand_type(&other->operand) == FIELD_TYPE_INT;
+}
+
+/* What two kinds of term have in common that no comparison is about. */
+static int refuse_pair(struct parser *p, const struct term *left, const struct term *right)
+{
+	if (left->kind == TERM_LITERAL)
+		return FAIL(p, left->at, "two constants are compared");
+	if (left->kind != TERM_OPERAND)
+		return FAIL(p, left->at, "only fields, headers and bodies can be compared");
+	return FAIL(p, right->at, "this cannot be compared");
 }
 
 int term_compare(struct parser *p, struct term *out, struct term *left, enum test_op op,
@@ -248,19 +270,17 @@ int term_compare(struct parser *p, struct term *out, struct term *left, enum tes
 	}
 	if (left->kind == TERM_CONDITION && op == OP_EQ)
 		return set_truth(p, out, left, right);
-	if (left->kind == TERM_LITERAL)
-		return FAIL(p, left->at, "two constants are compared");
-	if (left->kind != TERM_OPERAND)
-		return FAIL(p, left->at, "only fields, headers and bodies can be compared");
-	if (right->kind == TERM_OPERAND)
+	if (term_calculates(left) || term_calculates(right) || is_foreign(right, left))
+		return term_calculated(p, out, left, op, op_at, right);
+	if (left->kind == TERM_OPERAND && right->kind == TERM_OPERAND)
 		return set_pair(p, out, left, op, op_at, right);
-	if (right->kind == TERM_LITERAL)
+	if (left->kind == TERM_OPERAND && right->kind == TERM_LITERAL)
 		return term_test(p, out, left, op, op_at, &right->literal);
-	if (right->kind == TERM_AFFIX && op == OP_EQ)
+	if (left->kind == TERM_OPERAND && right->kind == TERM_AFFIX && op == OP_EQ)
 		return term_part(p, out, left, right->affix, right->at, &right->literal);
-	if (right->kind == TERM_LIST && op == OP_EQ)
+	if (left->kind == TERM_OPERAND && right->kind == TERM_LIST && op == OP_EQ)
 		return set_empty_set(p, out, left, op_at, right);
-	return FAIL(p, right->at, "this cannot be compared");
+	return refuse_pair(p, left, right);
 }
 
 /* ---- in ---- */
@@ -282,7 +302,7 @@ static int set_one_of(struct parser *p, struct term *out, const struct term *lef
 		r = filter_convert(&left->operand, OP_EQ, &items[i], true, p->source, &v, p->e);
 		if (r < 0)
 			return r;
-		add_value(p, n, v);
+		term_add_value(p, n, v);
 	}
 	if (count == 0)
 		n->kind = NODE_OR; /* of none: false */
@@ -301,27 +321,28 @@ static int set_has(struct parser *p, struct term *out, const struct term *name,
 	if (name->kind != TERM_LITERAL || name->literal.type != LITERAL_TEXT)
 		return FAIL(p, name->at,
 			    "a name in quotes stands before in: \"redacted\" in anomalies");
-	if (set->kind == TERM_HEADERS)
+	if (set->kind == TERM_NAMES)
 		o.name = name->literal.text;
 	else
 		r = filter_anomalies(&name->literal, p->source, &v.number, p->e);
 	if (r < 0)
 		return r;
 	n = term_new_test(p, &o, OP_HAS);
-	if (n && set->kind != TERM_HEADERS)
-		add_value(p, n, v);
+	if (n && set->kind != TERM_NAMES)
+		term_add_value(p, n, v);
 	return term_set(p, out, name->at, n);
 }
 
-int term_in(struct parser *p, struct term *out, const struct term *left, size_t op_at,
-	    const struct term *right)
+int term_in(struct parser *p, struct term *out, struct term *left, size_t op_at, struct term *right)
 {
 	bool is_flags =
 		right->kind == TERM_OPERAND && operand_type(&right->operand) == FIELD_TYPE_FLAGS;
 	bool is_address =
 		left->kind == TERM_OPERAND && operand_type(&left->operand) == FIELD_TYPE_ADDRESS;
 
-	if (is_flags || right->kind == TERM_HEADERS)
+	if (term_calculates(left) || term_calculates(right))
+		return term_calculated_in(p, out, left, right);
+	if (is_flags || right->kind == TERM_NAMES)
 		return set_has(p, out, left, right);
 	if (left->kind != TERM_OPERAND)
 		return FAIL(p, left->at, "a field stands before in: status in [500, 503]");

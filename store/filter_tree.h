@@ -16,6 +16,9 @@
 #define FILTER_DEPTH_MAX 48   /* nested brackets and ! */
 #define FILTER_NODE_MAX	 512  /* conditions and operators */
 #define FILTER_LIST_MAX	 256  /* values in one [..] */
+#define FILTER_EXPR_MAX	 1024 /* operands and operations that are calculated */
+#define FILTER_VARS_MAX	 4    /* exists() and all() inside each other */
+#define FILTER_REGEX_MAX 16   /* regular expressions */
 
 /* ---- tokens (filter_lex.c) ---- */
 
@@ -24,13 +27,20 @@ enum token_type {
 	TOKEN_NAME,   /* a word, dots included: dst.service, path.startsWith */
 	TOKEN_STRING, /* text: without quotes, escapes resolved */
 	TOKEN_INT,
+	TOKEN_DOUBLE,
 	TOKEN_OPEN,
 	TOKEN_CLOSE,
 	TOKEN_LIST_OPEN,
 	TOKEN_LIST_CLOSE,
 	TOKEN_COMMA,
 	TOKEN_DOT,
+	TOKEN_PLUS,
 	TOKEN_MINUS,
+	TOKEN_TIMES,
+	TOKEN_OVER,
+	TOKEN_MODULO,
+	TOKEN_QUESTION,
+	TOKEN_COLON,
 	TOKEN_NOT,
 	TOKEN_AND,
 	TOKEN_OR,
@@ -41,6 +51,8 @@ enum token_type {
 	TOKEN_LE,
 	TOKEN_GT,
 	TOKEN_GE,
+	TOKEN_MATCH,	 /* =~ */
+	TOKEN_NOT_MATCH, /* !~ */
 };
 
 struct token {
@@ -48,6 +60,7 @@ struct token {
 	size_t at;	  /* where it begins [bytes of the source] */
 	struct span text; /* NAME: in the source; STRING: in filter::bytes */
 	int64_t number;	  /* INT */
+	double real;	  /* DOUBLE */
 };
 
 /**
@@ -67,16 +80,36 @@ bool filter_bare(struct span source, struct buf *out);
 
 /* ---- the tree ---- */
 
-enum operand_kind { OPERAND_FIELD, OPERAND_HEADER, OPERAND_BODY };
+enum operand_kind {
+	OPERAND_FIELD,
+	OPERAND_HEADER,
+	OPERAND_TRAILER,
+	OPERAND_QUERY,	/* a parameter of the target */
+	OPERAND_COOKIE, /* of Cookie, or of Set-Cookie */
+	OPERAND_LABEL,	/* of the client's pod, or of the server's: is_response */
+	OPERAND_BODY,
+};
 
 /* The left side of a test: something of an exchange. */
 struct operand {
 	uint8_t kind;	  /* enum operand_kind */
 	uint8_t field;	  /* enum field */
-	bool is_response; /* HEADER, BODY: of which message */
+	bool is_response; /* of which message, or end */
 	bool is_text;	  /* Loop's headers[":status"]: a number that is written in quotes */
-	struct span name; /* HEADER: lives in filter::bytes */
+	struct span name; /* HEADER to LABEL: lives in filter::bytes */
 };
+
+/* operand_is_named() - one of several with a name; there may be none, or many of one name */
+static inline bool operand_is_named(const struct operand *o)
+{
+	return o->kind >= OPERAND_HEADER && o->kind <= OPERAND_LABEL;
+}
+
+/* operand_needs_messages() - columns do not say it */
+static inline bool operand_needs_messages(const struct operand *o)
+{
+	return o->kind != OPERAND_FIELD && o->kind != OPERAND_QUERY && o->kind != OPERAND_LABEL;
+}
 
 struct value {
 	struct span text;    /* TEXT, NAME, header, body; lives in filter::bytes */
@@ -87,10 +120,19 @@ struct value {
 };
 
 enum node_kind {
-	NODE_AND,  /* of its children; none: true */
-	NODE_OR,   /* of its children; none: false */
-	NODE_NOT,  /* of its only child */
-	NODE_TEST, /* left op values, or left op right */
+	NODE_AND,     /* of its children; none: true */
+	NODE_OR,      /* of its children; none: false */
+	NODE_NOT,     /* of its only child */
+	NODE_TEST,    /* left op values, or left op right */
+	NODE_COMPARE, /* a op b, calculated */
+	NODE_IN,      /* a is one of b */
+	NODE_EXISTS,  /* its child holds for one of a, which is variable .slot (values[0].text)
+			 meanwhile */
+	NODE_ALL,     /* ... for each */
+	NODE_ONE,     /* ... for exactly one */
+	NODE_IF,      /* its first child ? the second : the third */
+	NODE_PRESENT, /* has(a) */
+	NODE_SEARCH,  /* text("..."): values[0].text somewhere in heads and bodies */
 };
 
 enum test_op {
@@ -102,8 +144,9 @@ enum test_op {
 	OP_STARTS,
 	OP_ENDS,
 	OP_CONTAINS,
-	OP_HAS,	   /* FLAGS: a bit of the mask is set; HEADER: it is there */
-	OP_FAILED, /* no operand */
+	OP_HAS,	    /* FLAGS: a bit of the mask is set; a named operand: it is there */
+	OP_FAILED,  /* no operand */
+	OP_MATCHES, /* COMPARE only: a against node::regex */
 };
 
 struct node {
@@ -114,6 +157,72 @@ struct node {
 	struct value *values; /* in filter::values */
 	size_t value_count;
 	struct node *first, *last, *next; /* children, sibling */
+	struct expr *a, *b;		  /* COMPARE, IN, EXISTS, ALL, ONE, PRESENT */
+	const struct operand *many;	  /* COMPARE, IN: one of its names' lines makes it hold */
+	struct filter_regex *regex;	  /* OP_MATCHES: in filter::regexes */
+	uint8_t slot;
+};
+
+/* ---- what is calculated (filter_expr.c builds, filter_value.c evaluates) ---- */
+
+enum value_type {
+	VALUE_ABSENT, /* nothing is equal to it, smaller or larger */
+	VALUE_NULL,   /* JSON's */
+	VALUE_BOOL,
+	VALUE_INT,
+	VALUE_DOUBLE,
+	VALUE_TEXT,
+	VALUE_TIME,
+	VALUE_DURATION,
+	VALUE_LIST,
+	VALUE_MAP,
+	VALUE_ANY, /* known only when it is there: JSON */
+};
+
+enum expr_kind {
+	EXPR_LITERAL,
+	EXPR_OPERAND, /* a field of type FLAGS is the list of its names */
+	EXPR_NAMES,   /* the names of headers, parameters, cookies; operand without its name */
+	EXPR_LIST,    /* items */
+	EXPR_JSON,    /* the body of a message as JSON */
+	EXPR_SELECT,  /* member literal.text of a */
+	EXPR_INDEX,   /* element or member b of a */
+	EXPR_VAR,     /* variable .op */
+	EXPR_ARITH,   /* a op b */
+	EXPR_CALL,    /* function .op of a */
+	EXPR_IF,      /* condition ? a : b */
+};
+
+enum arith_op { ARITH_ADD, ARITH_SUB, ARITH_MUL, ARITH_DIV, ARITH_MOD };
+
+enum literal_type {
+	LITERAL_TEXT,
+	LITERAL_INT,
+	LITERAL_TIME,
+	LITERAL_DURATION,
+	LITERAL_BOOL,
+	LITERAL_DOUBLE,
+	LITERAL_NULL,
+};
+
+struct literal {
+	enum literal_type type;
+	size_t at;	  /* where it stands [bytes of the source] */
+	struct span text; /* lives in filter::bytes */
+	int64_t number;
+	double real; /* DOUBLE */
+};
+
+struct expr {
+	uint8_t kind; /* enum expr_kind */
+	uint8_t type; /* enum value_type: what it will be */
+	uint8_t op;   /* enum arith_op, number of a function, slot of a variable */
+	struct expr *a, *b;
+	struct node *condition;
+	struct operand operand; /* OPERAND, NAMES; JSON: is_response */
+	struct literal literal; /* LITERAL; SELECT: the name; VAR: its name */
+	struct literal *items;	/* LIST: in filter::literals */
+	size_t item_count;
 };
 
 struct filter {
@@ -122,9 +231,25 @@ struct filter {
 	size_t node_count, node_max;
 	struct value *values; /* owned: all values */
 	size_t value_count;
-	uint8_t *bytes; /* owned: all strings */
+	struct expr *exprs; /* owned: all that is calculated */
+	size_t expr_count, expr_max;
+	struct literal *literals; /* owned: the items of all lists */
+	size_t literal_count;
+	struct filter_regex *regexes[FILTER_REGEX_MAX]; /* owned */
+	size_t regex_count;
+	_Atomic uint64_t *gave_up; /* owned: tests that reached a limit */
+	uint8_t *bytes;		   /* owned: all strings */
 	bool wants_messages;
 };
+
+/* What stands before a name or a [: words that are no fields. */
+struct filter_root {
+	const char *word;
+	uint8_t kind; /* enum operand_kind */
+	bool is_response, is_json;
+};
+#define FILTER_ROOT_COUNT 15
+extern const struct filter_root filter_roots[FILTER_ROOT_COUNT];
 
 /* operand_type() - headers and bodies are TEXT */
 static inline enum field_type operand_type(const struct operand *o)
@@ -133,16 +258,11 @@ static inline enum field_type operand_type(const struct operand *o)
 					: FIELD_TYPE_TEXT;
 }
 
+/* filter_order_by_cost() - what is cheap to judge first: columns, then heads, then bodies
+ * (filter_cost.c) */
+void filter_order_by_cost(struct node *n);
+
 /* ---- literals and types (filter_type.c) ---- */
-
-enum literal_type { LITERAL_TEXT, LITERAL_INT, LITERAL_TIME, LITERAL_DURATION, LITERAL_BOOL };
-
-struct literal {
-	enum literal_type type;
-	size_t at;	  /* where it stands [bytes of the source] */
-	struct span text; /* lives in filter::bytes */
-	int64_t number;
-};
 
 /**
  * filter_convert() - a literal as a value of the type that @o has, for @op
@@ -165,5 +285,9 @@ int filter_anomalies(const struct literal *l, struct span source, int64_t *mask_
 /* filter_outcome() - failed("reset"): an outcome that counts as failed. Return: number or -EINVAL.
  */
 int filter_outcome(const struct literal *l, struct span source, struct err *e) MUST_USE;
+/* filter_refuse_name() - "no WHAT NAME; did you mean ...?" from the names of @names. Return:
+ * -EINVAL. */
+int filter_refuse_name(const char *what, struct span name, const char *const *names, size_t count,
+		       struct span source, size_t at, struct err *e);
 /* filter_quote() - @s as a string literal of the language */
 void filter_quote(struct span s, struct buf *out);

@@ -44,7 +44,8 @@ static const struct type_row {
 static const char *const literal_nouns[] = {
 	[LITERAL_TEXT] = "text",	  [LITERAL_INT] = "a number",
 	[LITERAL_TIME] = "a time",	  [LITERAL_DURATION] = "a duration",
-	[LITERAL_BOOL] = "true or false",
+	[LITERAL_BOOL] = "true or false", [LITERAL_DOUBLE] = "a number with a fraction",
+	[LITERAL_NULL] = "null",
 };
 
 void filter_quote(struct span s, struct buf *out)
@@ -67,13 +68,34 @@ void filter_operand_name(const struct operand *o, struct buf *out)
 		buf_add_str(out, field_rows[o->field].name);
 		return;
 	}
-	buf_add_str(out, o->is_response ? "response." : "request.");
-	buf_add_str(out, o->kind == OPERAND_BODY ? "body" : "headers[");
-	if (o->kind == OPERAND_HEADER) {
+	for (size_t i = 0; i < COUNT_OF(filter_roots); i++) {
+		const struct filter_root *r = &filter_roots[i];
+
+		if (r->kind == o->kind && r->is_response == o->is_response && !r->is_json) {
+			buf_add_str(out, r->word);
+			break;
+		}
+	}
+	if (operand_is_named(o)) {
+		buf_add_char(out, '[');
 		filter_quote(o->name, out);
 		buf_add_char(out, ']');
 	}
 }
+
+// clang-format off
+const struct filter_root filter_roots[] = {
+	{"request.headers",  OPERAND_HEADER,  false, false}, {"response.headers",  OPERAND_HEADER,  true, false},
+	{"requestHeaders",   OPERAND_HEADER,  false, false}, {"responseHeaders",   OPERAND_HEADER,  true, false},
+	{"request.trailers", OPERAND_TRAILER, false, false}, {"response.trailers", OPERAND_TRAILER, true, false},
+	{"request.cookies",  OPERAND_COOKIE,  false, false}, {"response.cookies",  OPERAND_COOKIE,  true, false},
+	{"request.json",     OPERAND_BODY,    false, true},  {"response.json",     OPERAND_BODY,    true, true},
+	{"request.body",     OPERAND_BODY,    false, false}, {"response.body",     OPERAND_BODY,    true, false},
+	{"src.labels",       OPERAND_LABEL,   false, false}, {"dst.labels",        OPERAND_LABEL,   true, false},
+	{"query",            OPERAND_QUERY,   false, false},
+};
+// clang-format on
+_Static_assert(COUNT_OF(filter_roots) == FILTER_ROOT_COUNT, "as many as the header says");
 
 /* ---- the nearest name ---- */
 
@@ -97,23 +119,37 @@ static bool is_last_part(struct span part, struct span name)
 }
 
 static const char *const other_words[] = {
-	"failed()",	"duration()",	 "timestamp()", "request.headers", "response.headers",
-	"request.body", "response.body", "true",	"false",
+	"failed()", "duration()", "timestamp()", "now()", "text()", "has()", "true", "false",
 };
 
 static const char *nearest_field(struct span name)
 {
-	const char *names[FIELD_COUNT + COUNT_OF(other_words)];
+	const char *names[FIELD_COUNT + COUNT_OF(other_words) + FILTER_ROOT_COUNT];
 	const char *meant = NULL;
+	size_t count = FIELD_COUNT + COUNT_OF(other_words);
 
 	for (int i = 0; i < FIELD_COUNT; i++) {
 		names[i] = field_rows[i].name;
 		/* of several people mean the server's */
-		if (is_last_part(name, span_str(names[i])) && (!meant || strncmp(names[i], "dst.", 4) == 0))
+		if (is_last_part(name, span_str(names[i])) &&
+		    (!meant || strncmp(names[i], "dst.", 4) == 0))
 			meant = names[i];
 	}
 	memcpy(names + FIELD_COUNT, other_words, sizeof(other_words));
-	return meant ? meant : nearest_name(name, names, COUNT_OF(names));
+	for (size_t i = 0; i < FILTER_ROOT_COUNT; i++)
+		names[count++] = filter_roots[i].word;
+	return meant ? meant : nearest_name(name, names, count);
+}
+
+int filter_refuse_name(const char *what, struct span name, const char *const *names, size_t count,
+		       struct span source, size_t at, struct err *e)
+{
+	AUTO_BUF all = {0};
+
+	buf_add_str(&all, "there are ");
+	for (size_t i = 0; i < count; i++)
+		buf_add_fmt(&all, "%s%s", i ? ", " : "", names[i]);
+	return no_such(what, name, nearest_name(name, names, count), source, at, buf_cstr(&all), e);
 }
 
 int filter_field(struct span name, struct span source, size_t at, struct err *e)
@@ -359,11 +395,12 @@ int filter_convert(const struct operand *o, enum test_op op, const struct litera
 }
 
 static const char *const op_nouns[] = {
-	[OP_EQ] = "==",		[OP_LT] = "<",
-	[OP_LE] = "<=",		[OP_GT] = ">",
-	[OP_GE] = ">=",		[OP_STARTS] = "startsWith",
-	[OP_ENDS] = "endsWith", [OP_CONTAINS] = "contains",
-	[OP_HAS] = "in",	[OP_FAILED] = "failed",
+	[OP_EQ] = "==",		  [OP_LT] = "<",
+	[OP_LE] = "<=",		  [OP_GT] = ">",
+	[OP_GE] = ">=",		  [OP_STARTS] = "startsWith",
+	[OP_ENDS] = "endsWith",	  [OP_CONTAINS] = "contains",
+	[OP_HAS] = "in",	  [OP_FAILED] = "failed",
+	[OP_MATCHES] = "matches",
 };
 
 int filter_can(const struct operand *o, enum test_op op, struct span source, size_t at,

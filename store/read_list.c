@@ -262,7 +262,8 @@ static int read_head(struct merge *m, struct track *k, struct exchange *x, bool 
 	int failed = read_tape_exchange(k->tape->open, &k->rows, head_of(k), p->wants_messages,
 					r->unpacker, &r->room, x, e);
 
-	*is_wanted = failed == 0 && (!p->needs_residual || filter_matches(p->q->filter, x));
+	*is_wanted =
+		failed == 0 && (!p->needs_residual || filter_judge(p->q->filter, r->scratch, x));
 	return failed;
 }
 

@@ -59,23 +59,6 @@ static int64_t as_integer(uint64_t v)
 	return (int64_t)MIN(v, (uint64_t)INT64_MAX);
 }
 
-static int bind_filter(const struct read_plan *p, sqlite3_stmt *st, int at)
-{
-	for (size_t i = 0; i < p->filter.param_count; i++) {
-		const struct filter_param *param = &p->filter.params[i];
-
-		if (!param->text.ptr)
-			(void)sqlite3_bind_int64(st, at++, param->number);
-		else if (param->is_blob)
-			(void)sqlite3_bind_blob(st, at++, param->text.ptr, (int)param->text.len,
-						SQLITE_STATIC);
-		else
-			(void)sqlite3_bind_text(st, at++, (const char *)param->text.ptr,
-						(int)param->text.len, SQLITE_STATIC);
-	}
-	return at;
-}
-
 int read_plan_bind(const struct read_plan *p, sqlite3_stmt *st, int at, uint64_t after,
 		   uint64_t before)
 {
@@ -85,7 +68,7 @@ int read_plan_bind(const struct read_plan *p, sqlite3_stmt *st, int at, uint64_t
 		(void)sqlite3_bind_int64(st, at++, as_integer(p->q->since_ns));
 	if (p->q->until_ns)
 		(void)sqlite3_bind_int64(st, at++, as_integer(p->q->until_ns));
-	return p->is_all ? at : bind_filter(p, st, at);
+	return p->is_all ? at : filter_sql_bind(&p->filter, st, at);
 }
 
 bool read_plan_window(const struct read_plan *p, const struct tape_summary *sum, uint64_t *after,
@@ -135,7 +118,7 @@ static sqlite3_stmt *ask_kinds(const struct read_plan *p, struct tape *t, const 
 	buf_add_str(&sql, ending);
 	st = tape_prepare(t, buf_cstr(&sql), e);
 	if (st)
-		(void)bind_filter(p, st, 1);
+		(void)filter_sql_bind(&p->filter, st, 1);
 	return st;
 }
 

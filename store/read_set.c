@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "store/directory.h"
+#include "store/filter.h"
 
 /*
  * Theory of operation. Tapes come and go while we read. Each query begins with a look at the
@@ -175,6 +176,8 @@ int read_set_open(struct reader *r, struct seen_tape *t, struct err *e)
 		return 0;
 	close_oldest(r, t);
 	failed = read_tape_open(t->path, &t->open, e);
+	if (failed == 0 && filter_sql_register(tape_db(read_tape_tape(t->open))) < 0)
+		return err_set(e, -ENOMEM, "tape %s: out of memory", t->path);
 	if (failed == 0)
 		sqlite3_progress_handler(tape_db(read_tape_tape(t->open)), PROGRESS_STEPS, is_late,
 					 r);

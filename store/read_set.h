@@ -24,6 +24,7 @@ struct reader {
 	uint64_t turn;
 	struct unpacker *unpacker;
 	struct read_room room;
+	struct filter_scratch *scratch;
 	uint64_t limit_ns, deadline_ns;
 	uint64_t (*now_ns)(void);
 };

@@ -9,6 +9,7 @@
 
 #include "lib/id.h"
 #include "store/directory.h"
+#include "store/filter.h"
 #include "store/read_set.h"
 
 /*
@@ -28,7 +29,8 @@ static int open_set(struct reader *r, struct err *e)
 		return err_set(e, -errno, "store %s: %s", r->path, strerror(errno));
 	r->is_file = !S_ISDIR(st.st_mode);
 	r->unpacker = unpacker_new();
-	if (!r->unpacker)
+	r->scratch = filter_scratch_new();
+	if (!r->unpacker || !r->scratch)
 		return err_set(e, -ENOMEM, "store %s: out of memory", r->path);
 	failed = read_set_refresh(r, e);
 	if (failed == 0 && r->count) /* the newest tells whether we can read this store */
@@ -65,6 +67,7 @@ void reader_close(struct reader *r)
 	}
 	free(r->tapes);
 	unpacker_free(r->unpacker);
+	filter_scratch_free(r->scratch);
 	read_room_fini(&r->room);
 	free(r->path);
 	free(r);
