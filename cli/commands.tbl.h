@@ -11,6 +11,8 @@ COMMAND(replay)
 COMMAND(export)
 COMMAND(import)
 COMMAND(doctor)
+COMMAND(fsck)
+COMMAND(backup)
 COMMAND(completion)
 COMMAND(man)
 // clang-format on

@@ -226,6 +226,38 @@ void directory_tidy(const char *dir)
 	(void)closedir(d);
 }
 
+void directory_tidy_all(const char *dir)
+{
+	AUTO_BUF failures = {0};
+
+	directory_tidy(dir);
+	directory_tidy(directory_failures(&failures, dir));
+}
+
+static int each_tape(const char *dir, bool is_failures, directory_tape_fn *fn, void *ctx,
+		     struct err *e)
+{
+	AUTO_BUF path = {0};
+	struct tape_list l;
+	struct err why = {0};
+	int r = directory_list(dir, &l, &why);
+
+	if (r < 0)
+		return is_failures && r == -ENOENT ? 0 : err_set(e, r, "%s", why.why);
+	for (size_t i = 0; i < l.count && r == 0; i++)
+		r = fn(ctx, directory_path(&path, dir, l.numbers[i], false), is_failures, e);
+	tape_list_fini(&l);
+	return r;
+}
+
+int directory_each_tape(const char *dir, directory_tape_fn *fn, void *ctx, struct err *e)
+{
+	AUTO_BUF failures = {0};
+	int r = each_tape(dir, false, fn, ctx, e);
+
+	return r < 0 ? r : each_tape(directory_failures(&failures, dir), true, fn, ctx, e);
+}
+
 static int say_who(int fd, const char *dir, struct err *e)
 {
 	char pid[24] = "";

@@ -33,6 +33,13 @@ bool directory_is_pinned(const char *path);
 int directory_pin(const char *path, bool is_pinned, struct err *e) MUST_USE;
 /* directory_failures() - where in store @dir the failures' tapes are: @dir/failures */
 const char *directory_failures(struct buf *out, const char *dir);
+/* directory_tape_fn - @path is borrowed for the call. Return: 0 to go on, or a negative errno with
+ * @e. */
+typedef int directory_tape_fn(void *ctx, const char *path, bool is_failures, struct err *e);
+/* directory_each_tape() - the tapes of store @dir in order, the rest's, then the failures' */
+int directory_each_tape(const char *dir, directory_tape_fn *fn, void *ctx, struct err *e) MUST_USE;
+/* directory_tidy_all() - directory_tidy() for a store: @dir and its failures */
+void directory_tidy_all(const char *dir);
 /* directory_tidy() - remove what an interrupted writer left: parts, logs without a tape */
 void directory_tidy(const char *dir);
 
