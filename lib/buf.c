@@ -13,13 +13,11 @@ void buf_fini(struct buf *b)
 	*b = (struct buf){0};
 }
 
-bool buf_reserve(struct buf *b, size_t more)
+bool buf_grow(struct buf *b, size_t more)
 {
 	size_t cap = b->cap ? b->cap : BUF_FIRST;
 	uint8_t *ptr;
 
-	if (b->cap - b->len >= more)
-		return true;
 	if (more > SIZE_MAX / 2 - b->len) {
 		b->is_failed = true;
 		return false;
@@ -36,27 +34,9 @@ bool buf_reserve(struct buf *b, size_t more)
 	return true;
 }
 
-void buf_add(struct buf *b, const void *ptr, size_t len)
-{
-	if (len == 0 || !buf_reserve(b, len))
-		return;
-	memcpy(b->ptr + b->len, ptr, len);
-	b->len += len;
-}
-
 void buf_add_str(struct buf *b, const char *s)
 {
 	buf_add(b, s, strlen(s));
-}
-
-void buf_add_char(struct buf *b, char c)
-{
-	buf_add(b, &c, 1);
-}
-
-void buf_add_span(struct buf *b, struct span s)
-{
-	buf_add(b, s.ptr, s.len);
 }
 
 void buf_add_u64(struct buf *b, uint64_t v)

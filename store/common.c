@@ -20,44 +20,64 @@ const char *const common_insert_sql[] = {
 	[COMMON_DICTIONARY] = "INSERT INTO dictionary (id, class, bytes) VALUES (?,?,?)",
 };
 
+/*
+ * A key is written once for each exchange: room for all of it is made first, and the values follow
+ * without looking again.
+ */
+#define KIND_NUMBERS  12
+#define NUMBER_BYTES  (1 + sizeof(uint64_t))
+#define TEXT_BYTES(s) (1 + sizeof(uint32_t) + (s).len)
+
 static void add_number(struct buf *key, uint64_t v)
 {
-	buf_add_char(key, 'i');
-	buf_add(key, &v, sizeof(v));
+	key->ptr[key->len] = 'i';
+	memcpy(key->ptr + key->len + 1, &v, sizeof(v));
+	key->len += NUMBER_BYTES;
+}
+
+static void add_bytes(struct buf *key, char type, struct span s)
+{
+	uint32_t len = (uint32_t)s.len;
+
+	key->ptr[key->len] = (uint8_t)type;
+	memcpy(key->ptr + key->len + 1, &len, sizeof(len));
+	if (len)
+		memcpy(key->ptr + key->len + 1 + sizeof(len), s.ptr, len);
+	key->len += TEXT_BYTES(s);
 }
 
 static void add_text(struct buf *key, struct span s)
 {
-	uint32_t len = (uint32_t)s.len;
-
-	buf_add_char(key, 't');
-	buf_add(key, &len, sizeof(len));
-	buf_add_span(key, s);
+	add_bytes(key, 't', s);
 }
 
 void common_dictionary_key(struct buf *key, struct span class_name, struct span bytes)
 {
-	uint32_t len = (uint32_t)bytes.len;
-
 	buf_clear(key);
+	if (!buf_reserve(key, TEXT_BYTES(class_name) + TEXT_BYTES(bytes)))
+		return;
 	add_text(key, class_name);
-	buf_add_char(key, 'b');
-	buf_add(key, &len, sizeof(len));
-	buf_add_span(key, bytes);
+	add_bytes(key, 'b', bytes);
 }
 
 void common_peer_key(struct buf *key, const struct endpoint *end, bool is_server)
 {
+	const struct identity *who = &end->who;
+
 	buf_clear(key);
+	if (!buf_reserve(key, 2 + sizeof(end->address) + NUMBER_BYTES + TEXT_BYTES(who->service) +
+				      TEXT_BYTES(who->name_space) + TEXT_BYTES(who->pod) +
+				      TEXT_BYTES(who->workload) + TEXT_BYTES(who->node)))
+		return;
 	buf_add_char(key, 'a');
 	buf_add(key, end->address, sizeof(end->address));
 	buf_add_char(key, (char)end->is_ipv4);
 	add_number(key, is_server ? end->port : 0);
-	add_text(key, end->who.service);
-	add_text(key, end->who.name_space);
-	add_text(key, end->who.pod);
-	add_text(key, end->who.workload);
-	add_text(key, end->who.node);
+	add_text(key, who->service);
+	add_text(key, who->name_space);
+	add_text(key, who->pod);
+	add_text(key, who->workload);
+	add_text(key, who->node);
 }
 
 void common_kind_key(struct buf *key, const struct exchange *x, uint64_t dst_peer)
@@ -68,6 +88,10 @@ void common_kind_key(struct buf *key, const struct exchange *x, uint64_t dst_pee
 	uint32_t response_absent = s->content_type.ptr ? 0u : COMMON_NO_TYPE;
 
 	buf_clear(key);
+	if (!buf_reserve(key, KIND_NUMBERS * NUMBER_BYTES + TEXT_BYTES(x->method) +
+				      TEXT_BYTES(x->host) + TEXT_BYTES(x->route) +
+				      TEXT_BYTES(q->content_type) + TEXT_BYTES(s->content_type)))
+		return;
 	add_number(key, dst_peer);
 	add_number(key, x->protocol);
 	add_text(key, x->method);

@@ -95,7 +95,8 @@ static bool read_failure(const json_t *v, struct failure *f)
 		.method = text_of(v, "method"),
 		.route = text_of(v, "route"),
 	};
-	if (outcome < 0 || reason < 0 || !read_codes(v, f) || !read_number(v, "status", UINT16_MAX, &status) ||
+	if (outcome < 0 || reason < 0 || !read_codes(v, f) ||
+	    !read_number(v, "status", UINT16_MAX, &status) ||
 	    !read_number(v, "count", INT64_MAX, &f->count) ||
 	    id_parse(text_of(v, "exemplar"), &f->exemplar, &bits) < 0 ||
 	    clock_parse(text_of(v, "first"), 0, &f->first_ns) < 0 ||

@@ -5,18 +5,16 @@
 #include <sqlite3.h>
 #include <stdlib.h>
 
+#include "store/batch_table.h"
 #include "store/common.h"
 #include "store/tape.h"
 
 /*
- * Theory of operation. One prepared statement for each table. First the rows that others name
+ * Theory of operation. One prepared statement for each table; that for exchanges takes all rows of
+ * the batch at once (store/batch_table.c). First the rows that others name
  * (peers, kinds, dictionaries), then the exchanges, the blocks, and the sums in the table tape. A
  * failure takes all of it back: SQLite may have taken the transaction back by itself by then.
  */
-static const char insert_sql[] =
-	"INSERT INTO exchange (id, moved, kind, outcome, src, src_port, age, sequence, latency,"
-	" path, query, target, request_size, response_size, trace_id, replay, stream, sent,"
-	" received, deadline, times, place) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)";
 static const char block_sql[] =
 	"INSERT INTO block (id, at, bytes, raw_bytes, exchanges, dictionary, checksum)"
 	" VALUES (?,?,?,?,?,?,?)";
@@ -31,7 +29,7 @@ enum statement {
 	ST_PEER,
 	ST_KIND,
 	ST_DICTIONARY,
-	ST_EXCHANGE,
+	ST_EXCHANGES,
 	ST_BLOCK,
 	ST_CHUNK,
 	ST_TAPE,
@@ -41,35 +39,48 @@ enum statement {
 
 struct inserts {
 	struct tape *tape;
+	const struct batch *batch; /* for ST_EXCHANGES */
 	sqlite3_stmt *st[ST_COUNT];
 };
 
-int inserts_new(struct tape *t, struct inserts **out, struct err *e)
+static int prepare(struct inserts *n, struct err *e)
 {
+	AUTO_BUF exchanges = {0};
 	const char *const sql[] = {
 		[ST_PEER] = common_insert_sql[COMMON_PEER],
 		[ST_KIND] = common_insert_sql[COMMON_KIND],
 		[ST_DICTIONARY] = common_insert_sql[COMMON_DICTIONARY],
-		[ST_EXCHANGE] = insert_sql,
+		[ST_EXCHANGES] = (batch_table_sql(&exchanges), buf_cstr(&exchanges)),
 		[ST_BLOCK] = block_sql,
 		[ST_CHUNK] = CHUNK_INSERT_SQL,
 		[ST_TAPE] = tape_sql,
 		[ST_HAS] = "SELECT 1 FROM exchange WHERE id = ?",
 	};
+
+	if (batch_table_register(tape_db(n->tape), &n->batch) != SQLITE_OK)
+		return tape_failed(n->tape, e);
+	for (size_t i = 0; i < ST_COUNT; i++) {
+		n->st[i] = tape_prepare(n->tape, sql[i], e);
+		if (!n->st[i])
+			return tape_failed(n->tape, e);
+	}
+	return 0;
+}
+
+int inserts_new(struct tape *t, struct inserts **out, struct err *e)
+{
 	struct inserts *n = calloc(1, sizeof(*n));
+	int r;
 
 	if (!n)
 		return err_set(e, -ENOMEM, "tape %s: out of memory", tape_path(t));
 	n->tape = t;
-	for (size_t i = 0; i < ST_COUNT; i++) {
-		n->st[i] = tape_prepare(t, sql[i], e);
-		if (!n->st[i]) {
-			inserts_free(n);
-			return tape_failed(t, e);
-		}
-	}
-	*out = n;
-	return 0;
+	r = prepare(n, e);
+	if (r < 0)
+		inserts_free(n);
+	else
+		*out = n;
+	return r;
 }
 
 void inserts_free(struct inserts *n)
@@ -99,61 +110,6 @@ static int step(struct inserts *n, enum statement which, struct err *e)
 	return r;
 }
 
-static void bind_text(sqlite3_stmt *st, int at, struct span s)
-{
-	(void)sqlite3_bind_text(st, at, (const char *)s.ptr, (int)s.len, SQLITE_STATIC);
-}
-
-static void bind_text_or_0(sqlite3_stmt *st, int at, bool is_0, struct span s)
-{
-	if (is_0)
-		(void)sqlite3_bind_int(st, at, 0);
-	else
-		bind_text(st, at, s);
-}
-
-static void bind_blob(sqlite3_stmt *st, int at, struct span s)
-{
-	(void)sqlite3_bind_blob(st, at, s.ptr, (int)s.len, SQLITE_STATIC);
-}
-
-static void bind_row(sqlite3_stmt *st, const struct batch *b, const struct row *row)
-{
-	struct span trace = batch_span(b, row->trace), times = batch_span(b, row->times);
-
-	(void)sqlite3_bind_int64(st, 1, (int64_t)row->id);
-	(void)sqlite3_bind_int64(st, 2, (int64_t)row->moved);
-	(void)sqlite3_bind_int64(st, 3, (int64_t)row->kind);
-	(void)sqlite3_bind_int(st, 4, row->outcome);
-	(void)sqlite3_bind_int64(st, 5, (int64_t)row->src);
-	(void)sqlite3_bind_int(st, 6, row->src_port);
-	(void)sqlite3_bind_int64(st, 7, (int64_t)(row->id - row->connection));
-	(void)sqlite3_bind_int64(st, 8, row->sequence);
-	(void)sqlite3_bind_int64(st, 9, (int64_t)row->latency_ns);
-	if (row->is_path_part)
-		bind_blob(st, 10, batch_span(b, row->path));
-	else
-		bind_text_or_0(st, 10, row->is_path_route, batch_span(b, row->path));
-	bind_text(st, 11, batch_span(b, row->query));
-	bind_text_or_0(st, 12, !row->has_target, batch_span(b, row->target));
-	(void)sqlite3_bind_int64(st, 13, (int64_t)row->request_bytes);
-	(void)sqlite3_bind_int64(st, 14, (int64_t)row->response_bytes);
-	if (row->is_trace_packed)
-		bind_blob(st, 15, trace);
-	else
-		bind_text(st, 15, trace);
-	bind_text(st, 16, batch_span(b, row->replay));
-	(void)sqlite3_bind_int64(st, 17, row->stream);
-	(void)sqlite3_bind_int64(st, 18, (int64_t)row->sent);
-	(void)sqlite3_bind_int64(st, 19, (int64_t)row->received);
-	(void)sqlite3_bind_int64(st, 20, (int64_t)row->deadline_ns);
-	if (times.len)
-		bind_blob(st, 21, times);
-	else
-		(void)sqlite3_bind_int(st, 21, 0);
-	(void)sqlite3_bind_int64(st, 22, row->place);
-}
-
 static int write_commons(struct inserts *n, const struct batch *b, struct err *e)
 {
 	int r = 0;
@@ -164,17 +120,6 @@ static int write_commons(struct inserts *n, const struct batch *b, struct err *e
 
 		common_bind(n->st[which], row->number, batch_span(b, row->key));
 		r = step(n, which, e);
-	}
-	return r;
-}
-
-static int write_rows(struct inserts *n, const struct batch *b, struct err *e)
-{
-	int r = 0;
-
-	for (size_t i = 0; i < b->row_count && r == 0; i++) {
-		bind_row(n->st[ST_EXCHANGE], b, &b->rows[i]);
-		r = step(n, ST_EXCHANGE, e);
 	}
 	return r;
 }
@@ -226,8 +171,9 @@ int inserts_write(struct inserts *n, const struct batch *b, struct chunk_end *en
 
 	if (r == 0)
 		r = write_commons(n, b, e);
+	n->batch = b;
 	if (r == 0)
-		r = write_rows(n, b, e);
+		r = step(n, ST_EXCHANGES, e);
 	if (r == 0)
 		r = write_blocks(n, b, &moved, e);
 	if (r == 0)

@@ -379,8 +379,8 @@ int share_write(struct share *s, struct err *e)
 
 bool share_has_id(struct share *s, uint64_t id)
 {
-	return writer_has_id(s->writer, id) ||
-	       (s->tape && id <= s->highest_id && writer_tape_has_id(s->writer, id)) ||
+	return (s->tape && id <= s->highest_id &&
+		(writer_has_id(s->writer, id) || writer_tape_has_id(s->writer, id))) ||
 	       series_has_id(s->series, id);
 }
 

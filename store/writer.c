@@ -48,6 +48,7 @@ struct writer {
 	uint64_t next_block;	  /* likewise */
 	struct class_of class_of[CLASS_OF];
 	struct block_draft drafts[DRAFTS];
+	size_t draft_bytes;   /* in all of them */
 	struct chunk_end end; /* of what is committed */
 	struct bodies *bodies;
 	struct buf key; /* scratch */
@@ -337,6 +338,7 @@ static int close_draft(struct writer *w, size_t class, struct err *e)
 		return err_set(e, -ENOMEM, "store: no memory for a block");
 	info->at = at;
 	info->dictionary = number;
+	w->draft_bytes -= info->raw_bytes;
 	w->batch.block_count++;
 	return 0;
 }
@@ -374,7 +376,9 @@ static int fill_pack(struct writer *w, const struct exchange *x, struct row *row
 	if (d->exchanges == 0)
 		d->number = w->next_block++;
 	was = d->raw.len;
+	w->draft_bytes -= block_draft_bytes(d);
 	r = pack_add(x, &elsewhere, &d->prefixes, &d->raw, e);
+	w->draft_bytes += block_draft_bytes(d);
 	if (r < 0)
 		return r;
 	row->place = (int64_t)(d->number * BLOCK_PLACES + d->exchanges++);
@@ -456,6 +460,7 @@ uint64_t writer_discard(struct writer *w)
 	forget_ids(w);
 	for (size_t i = 0; i < DRAFTS; i++)
 		block_draft_clear(&w->drafts[i]);
+	w->draft_bytes = 0;
 	batch_clear(&w->batch);
 	bodies_forget(w->bodies);
 	dictionaries_leave_tape(w->dictionaries);
@@ -466,11 +471,7 @@ uint64_t writer_discard(struct writer *w)
 
 size_t writer_batch_bytes(const struct writer *w)
 {
-	size_t bytes = batch_memory(&w->batch);
-
-	for (size_t i = 0; i < DRAFTS; i++)
-		bytes += block_draft_bytes(&w->drafts[i]);
-	return bytes;
+	return batch_memory(&w->batch) + w->draft_bytes;
 }
 
 size_t writer_batch_rows(const struct writer *w)
