@@ -290,11 +290,16 @@ static int parse_source(struct filter *f, struct span source, uint64_t now_ns, s
 	struct token *tokens = calloc(source.len + 1, sizeof(*tokens));
 	int r = -ENOMEM;
 
-	f->bytes = malloc(source.len + 1);
-	if (tokens && f->bytes)
-		r = filter_lex(source, tokens, f->bytes, e);
-	else
+	/* a copy of the source, for the names in it, and behind it what its strings say */
+	f->bytes = malloc(2 * source.len + 1);
+	if (tokens && f->bytes) {
+		if (source.len)
+			memcpy(f->bytes, source.ptr, source.len);
+		source.ptr = f->bytes;
+		r = filter_lex(source, tokens, f->bytes + source.len, e);
+	} else {
 		(void)err_set(e, r, "filter: out of memory");
+	}
 	if (r == 0)
 		r = parse_tokens(f, source, tokens, now_ns, e);
 	free(tokens);
