@@ -5,13 +5,14 @@
 #include "cli/source.h"
 #include "cli/view.h"
 #include "lib/id.h"
+#include "store/filter.h"
 
 struct ls_args {
 	struct source_args source;
 	struct query_args query;
 	bool is_reverse, wants_explain;
 	unsigned form, part;
-	const char *cursor;
+	const char *cursor, *text;
 };
 
 static const struct option_row ls_options[] = {
@@ -49,6 +50,12 @@ static const struct option_row ls_options[] = {
 	 OPTION_AT(struct ls_args, cursor),
 	 .value = "ID",
 	 .what = "go on behind this exchange (next_cursor of -o json)"},
+	{.name = "text",
+	 .kind = OPTION_TEXT,
+	 OPTION_AT(struct ls_args, text),
+	 .value = "TEXT",
+	 .what = "only those with TEXT in their heads or decoded bodies, in any case: short for a filter "
+		 "&& text(\"TEXT\"), which other commands take"},
 	{.name = "explain",
 	 .kind = OPTION_FLAG,
 	 OPTION_AT(struct ls_args, wants_explain),
@@ -109,9 +116,26 @@ static int list(struct cli *cli, struct source *s, const struct source_query *q)
 	return view_count(v) == 0 && q->filter ? CLI_DIFFERS : CLI_OK;
 }
 
+/* The filter with && text("...") behind it: a short form must be spelled out for that. */
+static int add_text(const struct cli *cli, const char *filter, const char *text, struct buf *out,
+		    struct err *e)
+{
+	AUTO(filter) f = NULL;
+	int r = filter_parse_at(span_str(filter ? filter : ""), cli->now_ns, &f, e);
+
+	if (r < 0)
+		return r;
+	filter_describe(f, out);
+	buf_add_str(out, " && text(");
+	filter_quote(span_str(text), out);
+	buf_add_char(out, ')');
+	return 0;
+}
+
 static int run_ls(struct cli *cli)
 {
 	const struct ls_args *a = cli->args;
+	AUTO_BUF filter = {0};
 	struct source_query q = {
 		.filter = cli->operand_count ? cli->operands[0] : NULL,
 		.since_ns = a->query.since_ns,
@@ -126,6 +150,10 @@ static int run_ls(struct cli *cli)
 
 	if (a->cursor && (id_parse(span_str(a->cursor), &q.cursor, &bits) < 0 || bits != 64))
 		return cli_usage(cli, "--cursor: \"%s\" is no whole id", a->cursor);
+	if (a->text && add_text(cli, q.filter, a->text, &filter, &e) < 0)
+		return cli_fail(cli, &e);
+	if (a->text)
+		q.filter = buf_cstr(&filter);
 	if (source_open(&a->source, &s, &e) < 0)
 		return cli_fail(cli, &e);
 	return a->wants_explain ? explain(cli, s, &q) : list(cli, s, &q);
@@ -143,6 +171,7 @@ const struct command command_ls = {
 		"exit "
 		"status is 1.",
 	.examples = "tapeloop ls 'failed()' --since 10m\twhat failed in the last ten minutes\n"
+		    "tapeloop ls cart --since 1h --text 'out of stock'\twhere it stands in a head or a body\n"
 		    "tapeloop ls 5xx -o id | xargs tapeloop show\teach of the newest in full\n"
 		    "tapeloop ls 'latency > duration(\"1s\")' -n 0 -o jsonl | jq .target\tfor "
 		    "other tools\n",

@@ -21,6 +21,7 @@
 #define CONNECT_MS    5000L
 #define SILENCE_S     60L
 #define CURSOR_HEADER "Tapeloop-Next-Cursor:"
+#define GAVE_UP_HEADER "Tapeloop-Gave-Up:"
 
 struct rest {
 	CURL *curl;
@@ -31,6 +32,7 @@ struct rest {
 	int fn_result;
 	long status;
 	char cursor[32];
+	uint64_t gave_up;
 	char why[CURL_ERROR_SIZE];
 };
 
@@ -96,6 +98,15 @@ static size_t on_body(char *ptr, size_t size, size_t count, void *ctx)
 	return c->fn_result ? 0 : n;
 }
 
+static uint64_t number_of(struct span digits)
+{
+	uint64_t n = 0;
+
+	for (size_t i = 0; i < digits.len && digits.ptr[i] >= '0' && digits.ptr[i] <= '9'; i++)
+		n = n > UINT64_MAX / 16 ? n : n * 10 + (uint64_t)(digits.ptr[i] - '0');
+	return n;
+}
+
 static size_t on_header(char *ptr, size_t size, size_t count, void *ctx)
 {
 	struct rest *c = ctx;
@@ -110,6 +121,8 @@ static size_t on_header(char *ptr, size_t size, size_t count, void *ctx)
 		(void)snprintf(c->cursor, sizeof(c->cursor), "%.*s", (int)v.len,
 			       (const char *)v.ptr);
 	}
+	if (span_istarts(line, SPAN_LIT(GAVE_UP_HEADER)))
+		c->gave_up = number_of(span_trim(span_from(line, strlen(GAVE_UP_HEADER))));
 	return line.len;
 }
 
@@ -223,6 +236,7 @@ int rest_get(struct rest *c, const struct rest_get *get, struct err *e)
 	c->fn_result = 0;
 	c->status = 0;
 	c->cursor[0] = c->why[0] = '\0';
+	c->gave_up = 0;
 	buf_clear(&c->problem);
 	buf_add_fmt(&url, "%s%s", c->base, get->path);
 	set_options(c, buf_cstr(&url), headers);
@@ -235,6 +249,11 @@ int rest_get(struct rest *c, const struct rest_get *get, struct err *e)
 	if (c->status < 200 || c->status > 299)
 		return read_problem(c, e);
 	return 0;
+}
+
+uint64_t rest_gave_up(const struct rest *c)
+{
+	return c->gave_up;
 }
 
 const char *rest_next_cursor(const struct rest *c)

@@ -34,6 +34,8 @@ struct rest_get {
 int rest_get(struct rest *c, const struct rest_get *get, struct err *e) MUST_USE;
 /* rest_next_cursor() - Tapeloop-Next-Cursor of the last answer; "" without one */
 const char *rest_next_cursor(const struct rest *c);
+/* rest_gave_up() - Tapeloop-Gave-Up of the last answer; 0 without one */
+uint64_t rest_gave_up(const struct rest *c);
 /* rest_status() - HTTP status of the last answer; 0 when there was none */
 long rest_status(const struct rest *c);
 /* rest_add_param() - "?key=value" or "&key=value", percent-encoded, to the path in @out */

@@ -73,6 +73,23 @@ const char *source_name(const struct source *s)
 	return s->name;
 }
 
+void source_say_progress(uint64_t reached, uint64_t found)
+{
+	AUTO_BUF when = {0};
+
+	clock_format_utc(&when, reached);
+	cli_progress("looked at exchanges up to %.19sZ, %llu found; ^C ends it", buf_cstr(&when),
+		     (unsigned long long)found);
+}
+
+void source_say_limits(uint64_t gave_up)
+{
+	if (gave_up)
+		cli_note("%llu conditions reached a limit and counted as false: a regular expression's "
+			 "steps, or the size of a body (tapeloop-filter(7)).",
+			 (unsigned long long)gave_up);
+}
+
 static int check_filter(const char *text, struct err *e)
 {
 	AUTO(filter) f = NULL;

@@ -169,13 +169,15 @@ static int api_list(struct source *s, const struct source_query *q, reader_excha
 {
 	struct receiver rc = {.fn = fn, .ctx = ctx, .e = e};
 	struct lines lines = {.fn = receive, .ctx = &rc};
-	char cursor[ID_TEXT_LEN + 1] = "";
+	char cursor[ID_TEXT_LEN + 1] = "", before[ID_TEXT_LEN + 1];
+	uint64_t gave_up = 0;
 	AUTO_BUF path = {0};
 	int r;
 
 	if (q->cursor)
 		(void)id_format(q->cursor, cursor);
 	do {
+		(void)snprintf(before, sizeof(before), "%s", cursor);
 		page_path(&path, q, q->limit ? q->limit - rc.count : 0, cursor);
 		r = rest_get(rest_of(s),
 			     &(struct rest_get){.path = buf_cstr(&path),
@@ -184,8 +186,15 @@ static int api_list(struct source *s, const struct source_query *q, reader_excha
 						.ctx = &lines},
 			     e);
 		(void)snprintf(cursor, sizeof(cursor), "%s", rest_next_cursor(rest_of(s)));
+		gave_up += rest_gave_up(rest_of(s));
+		/* out of time, but further than before: go on */
+		if (r == -ETIMEDOUT && cursor[0] && strcmp(cursor, before) != 0) {
+			source_say_progress(id_of(cursor), rc.count);
+			r = 0;
+		}
 	} while (r == 0 && cursor[0] && !(q->limit && rc.count >= q->limit));
 	buf_fini(&lines.rest);
+	source_say_limits(gave_up);
 	if (cursor_out)
 		*cursor_out = r > 0 ? rc.last_id : id_of(cursor);
 	return r < 0 && r != -ECANCELED ? page_failed(r, e) : 0;
@@ -327,8 +336,24 @@ static int api_tapes(struct source *s, int (*fn)(void *ctx, const struct tape_in
 static int api_explain(struct source *s, const struct source_query *q, struct buf *out,
 		       struct err *e)
 {
-	(void)q, (void)out;
-	return err_set(e, -ENOTSUP, "%s keeps its SQL to itself: --explain needs --store", s->name);
+	AUTO_BUF path = {0};
+	char limit[24], cursor[ID_TEXT_LEN + 1];
+
+	buf_add_str(&path, "/api/v1/explain");
+	add_query(&path, q);
+	(void)snprintf(limit, sizeof(limit), "%u",
+		       (unsigned)(q->limit && q->limit < PAGE_MAX ? q->limit : PAGE_MAX));
+	rest_add_param(&path, "limit", limit);
+	if (q->cursor)
+		rest_add_param(&path, "cursor", id_format(q->cursor, cursor));
+	if (q->is_reverse)
+		rest_add_param(&path, "order", "asc");
+	return rest_get(rest_of(s),
+			&(struct rest_get){.path = buf_cstr(&path),
+					   .accept = "text/plain",
+					   .fn = on_whole,
+					   .ctx = out},
+			e);
 }
 
 /* One server-sent event as far as it has come. */

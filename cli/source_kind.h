@@ -4,6 +4,11 @@
 
 #include "cli/source.h"
 
+/* source_say_progress() - on a terminal: how far a long list has come */
+void source_say_progress(uint64_t reached, uint64_t found);
+/* source_say_limits() - that conditions were given up, when some were */
+void source_say_limits(uint64_t gave_up);
+
 struct source {
 	const struct source_ops *ops;
 	char name[512];

@@ -64,24 +64,53 @@ static int make_query(const struct source_query *q, struct filter **f_out, struc
 struct guard {
 	reader_exchange_fn *fn;
 	void *ctx;
+	uint64_t count;
 };
+
+#define SLICE_NS NS_PER_S /* a long list says every so often how far it is, and looks whether ^C came */
 
 static int guarded(void *ctx, const struct exchange *x)
 {
 	struct guard *g = ctx;
 
+	g->count++;
 	return cli_is_interrupted() ? 1 : g->fn(g->ctx, x);
 }
 
 static int store_list(struct source *s, const struct source_query *q, reader_exchange_fn *fn,
 		      void *ctx, uint64_t *cursor_out, struct err *e)
 {
-	struct guard g = {fn, ctx};
+	struct reader *reader = store_of(s)->reader;
+	struct guard g = {fn, ctx, 0};
 	AUTO(filter) f = NULL;
 	struct query query;
 	int r = make_query(q, &f, &query, e);
 
-	return r < 0 ? r : reader_list(store_of(s)->reader, &query, guarded, &g, cursor_out, e);
+	if (r < 0)
+		return r;
+	for (uint64_t slice_ns = SLICE_NS;;) {
+		uint64_t reached;
+
+		reader_limit_ns(reader, slice_ns, clock_mono_ns);
+		r = reader_list(reader, &query, guarded, &g, cursor_out, e);
+		reached = reader_effort(reader)->reached;
+		if (r != -ETIMEDOUT || cli_is_interrupted() || (q->limit && g.count == q->limit))
+			break;
+		if (!reached)
+			slice_ns *= 2; /* it did not get through a single tape */
+		else
+			query.cursor = reached;
+		query.limit = q->limit ? q->limit - g.count : 0;
+		source_say_progress(reached ? reached : clock_wall_ns(), g.count);
+	}
+	reader_limit_ns(reader, 0, NULL);
+	source_say_limits(f ? filter_gave_up(f) : 0);
+	if (r != -ETIMEDOUT)
+		return r;
+	/* ^C, or all that was wanted is there: what was found is the answer */
+	if (cursor_out)
+		*cursor_out = reader_effort(reader)->reached;
+	return 0;
 }
 
 static int store_get(struct source *s, uint64_t id, reader_exchange_fn *fn, void *ctx,
@@ -115,10 +144,16 @@ static int store_explain(struct source *s, const struct source_query *q, struct 
 			 struct err *e)
 {
 	AUTO(filter) f = NULL;
+	struct explanation x = {0};
 	struct query query;
 	int r = make_query(q, &f, &query, e);
 
-	return r < 0 ? r : reader_explain(store_of(s)->reader, &query, out, e);
+	if (r == 0)
+		r = reader_explain(store_of(s)->reader, &query, &x, e);
+	if (r == 0)
+		explanation_text(&x, out);
+	explanation_fini(&x);
+	return r;
 }
 
 /* Ids that were shown: open addressing, twice as large whenever half full; 0 is no id. */

@@ -28,7 +28,6 @@
  * and ends in the reverse order, but for the API, which is told of the last commit before it ends.
  * Threads are made after the privileges are gone, because capabilities belong to threads.
  */
-#define QUERY_LIMIT_NS	(10 * NS_PER_S)
 #define API_CLIENTS_MAX 64
 #define LOSS_REPEAT_NS	(60 * NS_PER_S) /* the log speaks of losses at most so often */
 
@@ -270,7 +269,7 @@ static int start_api(struct service *s, struct err *e)
 		.store_dir = v->store,
 		.socket_path = v->api_socket,
 		.listen = v->api_listen,
-		.query_limit_ns = QUERY_LIMIT_NS,
+		.query_limit_ns = v->api_query_max,
 		.clients_max = API_CLIENTS_MAX,
 		.counters = give_counters,
 		.health = give_health,

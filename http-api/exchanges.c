@@ -5,6 +5,7 @@
 #include "lib/clock.h"
 #include "lib/id.h"
 #include "schema/message.h"
+#include "store/filter.h"
 #include "store/failure_json.h"
 
 #include <errno.h>
@@ -78,6 +79,15 @@ static void end_page(struct page *p, uint64_t cursor)
 	json_object_end(&p->json);
 }
 
+/* Conditions that were given up count as false: whoever reads the page must know. */
+static void say_limits(struct request *q, const struct reader_effort *effort)
+{
+	if (q->filter && filter_gave_up(q->filter))
+		request_header(q, "Tapeloop-Gave-Up", "%llu",
+			       (unsigned long long)filter_gave_up(q->filter));
+	request_header(q, "Tapeloop-Rows-Read", "%llu", (unsigned long long)effort->read);
+}
+
 void list_exchanges(struct request *q)
 {
 	struct page p = {.q = q};
@@ -99,11 +109,42 @@ void list_exchanges(struct request *q)
 		json_array_begin(&p.json);
 	}
 	result = reader_list(r, &query, write_item, &p, &cursor, &e);
+	if (result == -ETIMEDOUT) {
+		cursor = reader_effort(r)->reached;
+		/* what was found is a page, if a short one */
+		result = p.last_id && cursor ? 0 : result;
+	}
+	say_limits(q, reader_effort(r));
 	request_return(q, r, result);
 	if (result < 0)
-		request_failed(q, result, NULL, &e);
+		request_out_of_time(q, result, cursor, &e);
 	else
 		end_page(&p, p.is_full ? p.last_id : cursor);
+}
+
+void explain_query(struct request *q)
+{
+	struct query query = query_of(q);
+	struct explanation x = {0};
+	struct reader *r = request_borrow(q);
+	struct err e = {0};
+	struct json j;
+	int result;
+
+	if (!r)
+		return;
+	result = reader_explain(r, &query, &x, &e);
+	request_return(q, r, result);
+	j = request_json(q);
+	if (result < 0) {
+		request_failed(q, result, NULL, &e);
+	} else if (accepts(q, "text/plain")) {
+		q->content_type = "text/plain; charset=utf-8";
+		explanation_text(&x, &q->body);
+	} else {
+		explanation_json(&x, &j);
+	}
+	explanation_fini(&x);
 }
 
 /* ---- one exchange ---- */

@@ -76,16 +76,11 @@ struct json request_json(struct request *q)
 	return json_to(&q->body);
 }
 
-void request_problem(struct request *q, unsigned status, const char *parameter, const char *fmt,
-		     ...)
+static void write_problem(struct request *q, unsigned status, const char *parameter,
+			  const char *cursor, const char *detail)
 {
 	struct json j = request_json(q);
-	char detail[ERR_WHY_MAX + 128];
-	va_list ap;
 
-	va_start(ap, fmt);
-	(void)vsnprintf(detail, sizeof(detail), fmt, ap);
-	va_end(ap);
 	q->status = status;
 	q->content_type = "application/problem+json";
 	json_object_begin(&j);
@@ -95,7 +90,21 @@ void request_problem(struct request *q, unsigned status, const char *parameter, 
 	json_key_str(&j, "detail", detail);
 	if (parameter)
 		json_key_str(&j, "parameter", parameter);
+	if (cursor)
+		json_key_str(&j, "cursor", cursor);
 	json_object_end(&j);
+}
+
+void request_problem(struct request *q, unsigned status, const char *parameter, const char *fmt,
+		     ...)
+{
+	char detail[ERR_WHY_MAX + 128];
+	va_list ap;
+
+	va_start(ap, fmt);
+	(void)vsnprintf(detail, sizeof(detail), fmt, ap);
+	va_end(ap);
+	write_problem(q, status, parameter, NULL, detail);
 }
 
 static const struct {
@@ -117,6 +126,18 @@ void request_failed(struct request *q, int error, const char *parameter, const s
 		if (statuses[i].error == error)
 			status = statuses[i].status;
 	request_problem(q, status, parameter, "%s", e->why);
+}
+
+void request_out_of_time(struct request *q, int error, uint64_t cursor, const struct err *e)
+{
+	char id[ID_TEXT_LEN + 1];
+
+	if (error != -ETIMEDOUT || !cursor) {
+		request_failed(q, error, NULL, e);
+		return;
+	}
+	request_header(q, "Tapeloop-Next-Cursor", "%s", id_format(cursor, id));
+	write_problem(q, MHD_HTTP_GATEWAY_TIMEOUT, NULL, id, e->why);
 }
 
 struct reader *request_borrow(struct request *q)

@@ -75,6 +75,8 @@ void request_problem(struct request *q, unsigned status, const char *parameter, 
 		     ...) PRINTF_LIKE(4, 5);
 /* request_failed() - the problem that an error of the store is; @parameter as above */
 void request_failed(struct request *q, int error, const char *parameter, const struct err *e);
+/* request_out_of_time() - likewise, of a list: with the cursor to go on with, unless it is 0 */
+void request_out_of_time(struct request *q, int error, uint64_t cursor, const struct err *e);
 /* request_borrow() - a reader, or NULL when a problem was answered */
 struct reader *request_borrow(struct request *q) MUST_USE;
 void request_return(struct request *q, struct reader *r, int result);

@@ -27,6 +27,7 @@ ROUTE(get_response_body, "/api/v1/exchanges/{id}/response/body", 0, "octets of t
 ROUTE(get_request_raw,   "/api/v1/exchanges/{id}/request/raw",   0, "the request as recorded, byte for byte")
 ROUTE(get_response_raw,  "/api/v1/exchanges/{id}/response/raw",  0, "the response as recorded, byte for byte")
 ROUTE(list_failures,     "/api/v1/failures",                     SELECTION | PARAM_LIMIT, "the kinds of failure, the most frequent first")
+ROUTE(explain_query,     "/api/v1/explain",                      SELECTION | PARAM_LIMIT | PARAM_CURSOR | PARAM_ORDER, "how a query is carried out: its SQL, what is checked besides, the rows it looks at")
 ROUTE(open_stream,       "/api/v1/stream",                       PARAM_FILTER, "exchanges as they are recorded (server-sent events)")
 ROUTE(list_counters,     "/api/v1/counters",                     0, "what became of every packet, byte, request and exchange")
 ROUTE(list_tapes,        "/api/v1/tapes",                        0, "the files of the store")

@@ -41,6 +41,7 @@ SETTING(compression,      "store.compression",    COUNT,    1,                 1
 SETTING(record,           "record",               TEXT,     "",                0, 4096,                LIVE,  "filter: which exchanges are kept; empty keeps all")
 SETTING(api_socket,       "api.socket",           TEXT,     "/run/tapeloop/api.sock", 0, 107,          START, "unix socket of the REST API; empty for none")
 SETTING(api_listen,       "api.listen",           TEXT,     "127.0.0.1:7700",  0, 128,                 START, "loopback address and port of the REST API; empty for none")
+SETTING(api_query_max,    "api.query_max",        DURATION, 10 * NS_PER_S,     100 * NS_PER_MS, 3600 * NS_PER_S, START, "a query that takes longer ends: the answer says how far it came and how to go on")
 SETTING(identities,       "identities",           TEXT,     "",                0, 4096,                LIVE,  "YAML file that names addresses: service, namespace, pod")
 SETTING(log_level,        "log_level",            TEXT,     "info",            0, 8,                   LIVE,  "err, warn, info or debug")
 // clang-format on

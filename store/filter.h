@@ -80,3 +80,5 @@ struct sqlite3;
 int filter_sql_register(struct sqlite3 *db) MUST_USE;
 /* filter_describe() - the expression with all its brackets, for --explain and for tests */
 void filter_describe(const struct filter *f, struct buf *out);
+/* filter_quote() - @s as a string literal of the language */
+void filter_quote(struct span s, struct buf *out);

@@ -109,3 +109,14 @@ int parse_expression(struct parser *p, struct term *out); /* filter_parse.c */
 int parse_primary(struct parser *p, struct term *out);
 /* parse_members() - .name, .method(..) and [index] behind @t */
 int parse_members(struct parser *p, struct term *t);
+
+/* ---- functions, and what words share (filter_special.c) ---- */
+
+bool token_is_word(const struct token *t, const char *word);
+bool term_is_text(const struct term *t); /* a constant text */
+int term_set_literal(struct term *out, size_t at, struct literal l);
+int parse_expect(struct parser *p, enum token_type type, const char *sentence);
+int parse_enter(struct parser *p, size_t at);		/* one deeper; leave by p->depth-- */
+int parse_argument(struct parser *p, struct term *out); /* "(" expression ")" */
+/* parse_function() - a call of what has no dot in its name; @t is that name, p->next its bracket */
+int parse_function(struct parser *p, struct term *out, const struct token *t);

@@ -238,7 +238,7 @@ struct filter {
 	struct filter_regex *regexes[FILTER_REGEX_MAX]; /* owned */
 	size_t regex_count;
 	_Atomic uint64_t *gave_up; /* owned: tests that reached a limit */
-	uint8_t *bytes;		   /* owned: all strings */
+	uint8_t *bytes;		   /* owned: the source, and what its strings say */
 	bool wants_messages;
 };
 
@@ -289,5 +289,3 @@ int filter_outcome(const struct literal *l, struct span source, struct err *e) M
  * -EINVAL. */
 int filter_refuse_name(const char *what, struct span name, const char *const *names, size_t count,
 		       struct span source, size_t at, struct err *e);
-/* filter_quote() - @s as a string literal of the language */
-void filter_quote(struct span s, struct buf *out);

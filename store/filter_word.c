@@ -15,74 +15,14 @@
  *without a dot it is a function. What there is of both stands in tables.
  */
 
-/* ---- small parts ---- */
-
-static int expect(struct parser *p, enum token_type type, const char *sentence)
-{
-	if (p->next->type != type)
-		return FAIL(p, p->next->at, "%s", sentence);
-	p->next++;
-	return 0;
-}
-
-static int enter(struct parser *p, size_t at)
-{
-	if (++p->depth > FILTER_DEPTH_MAX)
-		return filter_error(p->e, p->source, at, -E2BIG, "nested deeper than %d",
-				    FILTER_DEPTH_MAX);
-	return 0;
-}
-
-static bool is_word(const struct token *t, const char *word)
-{
-	return t->type == TOKEN_NAME && span_eq(t->text, span_str(word));
-}
-
-/* "(" expression ")" */
-static int parse_argument(struct parser *p, struct term *out)
-{
-	int r = enter(p, p->next->at);
-
-	if (r == 0)
-		r = expect(p, TOKEN_OPEN, "( is missing");
-	if (r == 0)
-		r = parse_expression(p, out);
-	p->depth--;
-	return r < 0 ? r : expect(p, TOKEN_CLOSE, ") is missing");
-}
-
-static bool is_text(const struct term *t)
-{
-	return t->kind == TERM_LITERAL && t->literal.type == LITERAL_TEXT;
-}
-
-/* "(" text ")" of failed, prefix, suffix, text */
-static int parse_text_argument(struct parser *p, const char *example, struct literal *out)
-{
-	struct term t;
-	int r = parse_argument(p, &t);
-
-	if (r == 0 && !is_text(&t))
-		return FAIL(p, t.at, "a text in quotes is expected: %s", example);
-	*out = t.literal;
-	return r;
-}
-
 /* ---- literals ---- */
-
-static int set_literal(struct term *out, size_t at, struct literal l)
-{
-	l.at = at;
-	*out = (struct term){.kind = TERM_LITERAL, .at = at, .literal = l};
-	return 0;
-}
 
 static int parse_list(struct parser *p, struct term *out)
 {
 	struct term list = {.kind = TERM_LIST,
 			    .at = p->next->at,
 			    .items = p->f->literals + p->f->literal_count};
-	int r = enter(p, p->next->at);
+	int r = parse_enter(p, p->next->at);
 
 	p->next++;
 	while (r == 0 && p->next->type != TOKEN_LIST_CLOSE) {
@@ -107,155 +47,6 @@ static int parse_list(struct parser *p, struct term *out)
 	p->depth--;
 	*out = list;
 	return r;
-}
-
-/* ---- functions ---- */
-
-/* failed() and failed("reset") */
-static int call_failed(struct parser *p, struct term *out, size_t at)
-{
-	static const struct operand outcome = {.field = FIELD_OUTCOME};
-	struct literal kind;
-	int r;
-
-	if (p->next->type == TOKEN_OPEN && p->next[1].type == TOKEN_CLOSE) {
-		p->next += 2;
-		return term_set(p, out, at, term_new_test(p, &outcome, OP_FAILED));
-	}
-	r = parse_text_argument(p, "failed(\"reset\"), or failed()", &kind);
-	if (r == 0)
-		r = filter_outcome(&kind, p->source, p->e);
-	if (r < 0)
-		return r;
-	*out = (struct term){.kind = TERM_OPERAND, .at = at, .operand = outcome};
-	return term_test(p, out, out, OP_EQ, at, &kind);
-}
-
-static int call_prefix(struct parser *p, struct term *out, size_t at)
-{
-	*out = (struct term){.kind = TERM_AFFIX, .at = at, .affix = OP_STARTS};
-	return parse_text_argument(p, "prefix(\"5\")", &out->literal);
-}
-
-static int call_suffix(struct parser *p, struct term *out, size_t at)
-{
-	*out = (struct term){.kind = TERM_AFFIX, .at = at, .affix = OP_ENDS};
-	return parse_text_argument(p, "suffix(\".js\")", &out->literal);
-}
-
-static int call_now(struct parser *p, struct term *out, size_t at)
-{
-	int r = expect(p, TOKEN_OPEN, "( is missing");
-
-	if (r == 0)
-		r = expect(p, TOKEN_CLOSE, "now() takes nothing");
-	if (r < 0)
-		return r;
-	if (!p->now_ns)
-		return FAIL(p, at,
-			    "now() is for questions about what is recorded, not for what is to be");
-	return set_literal(out, at,
-			   (struct literal){.type = LITERAL_TIME, .number = (int64_t)p->now_ns});
-}
-
-static int call_has(struct parser *p, struct term *out, size_t at)
-{
-	int r = parse_argument(p, out);
-
-	(void)at;
-	return r < 0 ? r : term_has(p, out);
-}
-
-/* text("out of stock"): in any case, so it is kept in lower case */
-static int call_text(struct parser *p, struct term *out, size_t at)
-{
-	struct literal l;
-	struct node *n;
-	uint8_t *bytes;
-	int r = parse_text_argument(p, "text(\"out of stock\")", &l);
-
-	if (r < 0)
-		return r;
-	if (l.text.len == 0)
-		return FAIL(p, l.at, "an empty text is everywhere");
-	bytes = p->f->bytes + (l.text.ptr - p->f->bytes);
-	for (size_t i = 0; i < l.text.len; i++)
-		if (bytes[i] >= 'A' && bytes[i] <= 'Z')
-			bytes[i] = (uint8_t)(bytes[i] + 32);
-	n = term_new_node(p, NODE_SEARCH);
-	if (n)
-		term_add_value(p, n, (struct value){.text = l.text});
-	p->f->wants_messages = true;
-	return term_set(p, out, at, n);
-}
-
-typedef int call_fn(struct parser *p, struct term *out, size_t at);
-
-static const struct special {
-	const char *name;
-	call_fn *call;
-} specials[] = {
-	{"failed", call_failed}, {"has", call_has},	  {"now", call_now},
-	{"text", call_text},	 {"prefix", call_prefix}, {"suffix", call_suffix},
-};
-
-/* duration("1h"), timestamp("..."): constants, or else calculated */
-static int fold_call(struct parser *p, struct term *t, unsigned function)
-{
-	bool is_duration = filter_functions[function].gives == VALUE_DURATION;
-	struct value_of text = filter_literal_value(&t->literal);
-	struct value_of v = filter_call(NULL, function, &text);
-
-	if (v.type == VALUE_ABSENT && is_duration)
-		return FAIL(p, t->at, "no duration; write \"300ms\", \"1.5s\" or \"1h30m\"");
-	if (v.type == VALUE_ABSENT)
-		return FAIL(p, t->at, "no time in RFC 3339; write \"2026-11-22T03:00:00Z\"");
-	return set_literal(t, t->at,
-			   (struct literal){.type = is_duration ? LITERAL_DURATION : LITERAL_TIME,
-					    .number = v.number});
-}
-
-static int call_function(struct parser *p, struct term *out, unsigned function, size_t at)
-{
-	const struct filter_function *f = &filter_functions[function];
-	bool is_moment = f->gives == VALUE_DURATION || f->gives == VALUE_TIME;
-	int r = parse_argument(p, out);
-
-	if (r < 0)
-		return r;
-	if (is_moment && is_text(out))
-		r = fold_call(p, out, function);
-	else if (is_moment && out->kind == TERM_LITERAL &&
-		 !(f->takes >> filter_literal_value(&out->literal).type & 1))
-		r = FAIL(p, out->at, "a text in quotes is expected: %s", f->example);
-	else
-		r = term_call(p, out, function, at);
-	out->at = out->literal.at = at;
-	return r;
-}
-
-static int refuse_function(struct parser *p, const struct token *t)
-{
-	const char *names[COUNT_OF(specials) + 32];
-	size_t n = 0;
-
-	for (size_t i = 0; i < COUNT_OF(specials); i++)
-		names[n++] = specials[i].name;
-	for (unsigned i = 0; i < filter_function_count; i++)
-		if (filter_functions[i].is_global && n < COUNT_OF(names))
-			names[n++] = filter_functions[i].name;
-	return filter_refuse_name("function", t->text, names, n, p->source, t->at, p->e);
-}
-
-static int parse_function(struct parser *p, struct term *out, const struct token *t)
-{
-	for (size_t i = 0; i < COUNT_OF(specials); i++)
-		if (is_word(t, specials[i].name))
-			return specials[i].call(p, out, t->at);
-	for (unsigned i = 0; i < filter_function_count; i++)
-		if (filter_functions[i].is_global && is_word(t, filter_functions[i].name))
-			return call_function(p, out, i, t->at);
-	return refuse_function(p, t);
 }
 
 /* ---- methods ---- */
@@ -294,7 +85,7 @@ static int parse_part(struct parser *p, struct term *t, const struct part_method
 		return term_matches(p, t, &self, at, &part);
 	if (part.kind == TERM_LITERAL && part.literal.type != LITERAL_TEXT)
 		return FAIL(p, part.at, "a text in quotes is expected: path.startsWith(\"/api/\")");
-	if (self.kind == TERM_OPERAND && is_text(&part))
+	if (self.kind == TERM_OPERAND && term_is_text(&part))
 		return term_part(p, t, &self, m->op, at, &part.literal);
 	return term_calculated(p, t, &self, m->op, at, &part);
 }
@@ -329,13 +120,13 @@ static int parse_each(struct parser *p, struct term *t, const struct each_method
 	if (r >= 0)
 		r = parse_variable(p, m->name, r);
 	if (r == 0)
-		r = enter(p, at);
+		r = parse_enter(p, at);
 	if (r == 0)
 		r = parse_expression(p, &body);
 	if (r == 0)
 		r = term_as_condition(p, &body);
 	if (r == 0)
-		r = expect(p, TOKEN_CLOSE, ") is missing");
+		r = parse_expect(p, TOKEN_CLOSE, ") is missing");
 	if (r < 0)
 		return r;
 	p->depth--;
@@ -378,9 +169,9 @@ static int parse_method(struct parser *p, struct term *t, struct span name, size
 		if (!filter_functions[i].is_method ||
 		    !span_eq(name, span_str(filter_functions[i].name)))
 			continue;
-		r = expect(p, TOKEN_OPEN, "( is missing");
+		r = parse_expect(p, TOKEN_OPEN, "( is missing");
 		if (r == 0)
-			r = expect(p, TOKEN_CLOSE, "this method takes nothing: ) is missing");
+			r = parse_expect(p, TOKEN_CLOSE, "this method takes nothing: ) is missing");
 		return r < 0 ? r : term_call(p, t, i, at);
 	}
 	return refuse_method(p, name, at);
@@ -423,7 +214,7 @@ static int name_operand(struct parser *p, struct term *t, struct span name, size
 static int parse_index(struct parser *p, struct term *t)
 {
 	struct term index;
-	int r = enter(p, p->next->at);
+	int r = parse_enter(p, p->next->at);
 
 	p->next++;
 	if (r == 0)
@@ -431,9 +222,9 @@ static int parse_index(struct parser *p, struct term *t)
 	if (r < 0)
 		return r;
 	p->depth--;
-	if (t->kind == TERM_NAMES && !is_text(&index))
+	if (t->kind == TERM_NAMES && !term_is_text(&index))
 		return FAIL(p, index.at, "a header is named in quotes: request.headers[\"x\"]");
-	r = expect(p, TOKEN_LIST_CLOSE, "] is missing");
+	r = parse_expect(p, TOKEN_LIST_CLOSE, "] is missing");
 	if (r < 0)
 		return r;
 	if (t->kind == TERM_NAMES)
@@ -515,13 +306,13 @@ static size_t last_part(struct span name)
 
 static bool parse_constant_word(struct term *out, const struct token *t)
 {
-	struct literal l = {.type = LITERAL_BOOL, .number = is_word(t, "true")};
+	struct literal l = {.type = LITERAL_BOOL, .number = token_is_word(t, "true")};
 
-	if (is_word(t, "null"))
+	if (token_is_word(t, "null"))
 		l.type = LITERAL_NULL;
-	else if (!l.number && !is_word(t, "false"))
+	else if (!l.number && !token_is_word(t, "false"))
 		return false;
-	(void)set_literal(out, t->at, l);
+	(void)term_set_literal(out, t->at, l);
 	return true;
 }
 
@@ -536,9 +327,9 @@ static int parse_word(struct parser *p, struct term *out)
 		return 0;
 	if (is_call && split == 0)
 		return parse_function(p, out, t);
-	if (is_word(t, "and") || is_word(t, "or") || is_word(t, "not"))
+	if (token_is_word(t, "and") || token_is_word(t, "or") || token_is_word(t, "not"))
 		return FAIL(p, t->at, "and, or, not are written &&, ||, !");
-	if (is_word(t, "failed"))
+	if (token_is_word(t, "failed"))
 		return FAIL(p, t->at, "failed is a function: failed()");
 	if (!is_call)
 		return parse_operand(p, out, t->text, t->at);
@@ -551,7 +342,7 @@ static int parse_word(struct parser *p, struct term *out)
 static int parse_brackets(struct parser *p, struct term *out)
 {
 	size_t at = p->next->at;
-	int r = enter(p, at);
+	int r = parse_enter(p, at);
 
 	p->next++;
 	if (r == 0)
@@ -560,7 +351,7 @@ static int parse_brackets(struct parser *p, struct term *out)
 		return r;
 	p->depth--;
 	out->at = at;
-	return expect(p, TOKEN_CLOSE, "&&, || or ) is expected");
+	return parse_expect(p, TOKEN_CLOSE, "&&, || or ) is expected");
 }
 
 static int refuse_primary(struct parser *p, const struct token *t)
@@ -590,7 +381,7 @@ int parse_primary(struct parser *p, struct term *out)
 		 : t->type == TOKEN_INT	 ? LITERAL_INT
 					 : LITERAL_DOUBLE;
 	p->next++;
-	return set_literal(out, t->at, l);
+	return term_set_literal(out, t->at, l);
 }
 
 /* ".a.b" or ".a.method(..)" */

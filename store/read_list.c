@@ -5,6 +5,7 @@
 #include <sqlite3.h>
 #include <stdlib.h>
 
+#include "lib/clock.h"
 #include "lib/id.h"
 #include "schema/sql.h"
 
@@ -54,7 +55,7 @@ static uint64_t edge(const struct read_plan *p, const struct seen_tape *t)
 
 /* --- one track --- */
 
-static void write_sql(const struct read_plan *p, bool has_kind, struct buf *sql)
+void read_list_sql(const struct read_plan *p, bool has_kind, struct buf *sql)
 {
 	buf_add_fmt(sql, "SELECT " READ_COLUMNS " FROM %s", p->is_all ? "exchange" : SQL_FROM);
 	read_plan_where(p, sql);
@@ -67,7 +68,13 @@ static int prepare_track(const struct read_plan *p, struct track *k, struct err 
 {
 	AUTO_BUF sql = {0};
 
-	write_sql(p, k->kind != 0, &sql);
+	read_list_sql(p, k->kind != 0, &sql);
+	if (p->explains && read_explain_plan(p, read_tape_tape(k->tape->open),
+					     k->kind	  ? "kind by kind"
+					     : k->tape->summary.is_sealed ? "sealed tape"
+									  : "growing tape",
+					     buf_cstr(&sql), e) < 0)
+		return e->code;
 	k->st = tape_prepare(read_tape_tape(k->tape->open), buf_cstr(&sql), e);
 	return k->st ? 0 : e->code;
 }
@@ -92,7 +99,7 @@ static int read_rows(const struct read_plan *p, struct track *k, struct err *e)
 }
 
 /* Read on, when what was read ahead is used up. */
-static int track_fill(const struct read_plan *p, struct track *k, struct err *e)
+static int track_fill(const struct read_plan *p, struct track *k, uint64_t *read, struct err *e)
 {
 	int at, r;
 
@@ -110,6 +117,7 @@ static int track_fill(const struct read_plan *p, struct track *k, struct err *e)
 		(void)sqlite3_bind_int64(k->st, at++, (int64_t)k->kind);
 	(void)sqlite3_bind_int64(k->st, at, (int64_t)k->ahead);
 	r = read_rows(p, k, e);
+	*read += k->rows.row_count;
 	(void)sqlite3_reset(k->st);
 	k->is_read = k->rows.row_count == 0;
 	k->ahead = MIN(2 * k->ahead, (size_t)READ_AHEAD_MAX);
@@ -151,7 +159,7 @@ static int add_track(struct merge *m, struct seen_tape *t, uint64_t kind, struct
 	if (prepare_track(m->plan, k, e) < 0)
 		return e->code;
 	m->count++;
-	if (track_fill(m->plan, k, e) < 0)
+	if (track_fill(m->plan, k, &m->reader->effort.read, e) < 0)
 		return e->code;
 	if (k->is_read)
 		drop_track(m, k);
@@ -205,6 +213,8 @@ static int next_track(struct merge *m, struct track **out, struct err *e)
 
 		if (first && is_before(m->plan, head_of(first)->id, edge(m->plan, t)))
 			break;
+		/* all before the beginning of this tape was looked at */
+		m->reader->effort.reached = edge(m->plan, t) + (m->plan->q->is_reverse ? -1ULL : 1ULL);
 		m->next_tape++;
 		r = begin_tape(m, t, e);
 		first = first_track(m);
@@ -218,7 +228,7 @@ static int advance(struct merge *m, struct track *k, struct err *e)
 	int r;
 
 	k->at++;
-	r = track_fill(m->plan, k, e);
+	r = track_fill(m->plan, k, &m->reader->effort.read, e);
 	if (r == 0 && k->is_read)
 		drop_track(m, k);
 	return r;
@@ -264,7 +274,16 @@ static int read_head(struct merge *m, struct track *k, struct exchange *x, bool 
 
 	*is_wanted =
 		failed == 0 && (!p->needs_residual || filter_judge(p->q->filter, r->scratch, x));
+	r->effort.judged += p->needs_residual;
 	return failed;
+}
+
+#define LOOKS 16 /* rows that are judged between two looks at the clock */
+
+static int no_time(const struct reader *r, struct err *e)
+{
+	return err_set(e, -ETIMEDOUT, "out of time after %llu exchanges",
+		       (unsigned long long)r->effort.read);
 }
 
 /* Return: 1 at the end, 0 with one more handed out or skipped, or a negative errno. */
@@ -282,6 +301,9 @@ static int list_one(struct merge *m, reader_exchange_fn *fn, void *ctx, uint64_t
 		*cursor = 0;
 		return 1;
 	}
+	if (m->plan->needs_residual && m->reader->effort.judged % LOOKS == LOOKS - 1 &&
+	    read_set_is_late(m->reader))
+		return no_time(m->reader, e);
 	r = read_head(m, k, &x, &is_wanted, e);
 	if (r == 0 && is_wanted) {
 		if (m->plan->q->limit && *count == m->plan->q->limit)
@@ -290,6 +312,8 @@ static int list_one(struct merge *m, reader_exchange_fn *fn, void *ctx, uint64_t
 		*cursor = x.id;
 		r = fn(ctx, &x);
 	}
+	if (r >= 0)
+		m->reader->effort.reached = x.id;
 	return r ? r : advance(m, k, e);
 }
 
@@ -301,6 +325,7 @@ int read_list(struct reader *r, const struct read_plan *p, reader_exchange_fn *f
 	int failed = read_set_refresh(r, e);
 
 	r->turn++;
+	r->effort = (struct reader_effort){0};
 	if (failed == 0)
 		failed = choose_tapes(&m, e);
 	while (failed == 0)
@@ -309,11 +334,33 @@ int read_list(struct reader *r, const struct read_plan *p, reader_exchange_fn *f
 		track_fini(&m.tracks[i]);
 	free(m.tracks);
 	free(m.tapes);
+	r->effort.selected = count;
+	/* no step forward is no place to go on from */
+	if (r->effort.reached == p->q->cursor)
+		r->effort.reached = 0;
 	if (failed < 0)
 		return failed;
 	if (cursor_out)
 		*cursor_out = cursor;
 	return 0;
+}
+
+/* How far it came, and how to go on. */
+static int say_how_far(const struct reader *r, struct err *e)
+{
+	AUTO_BUF when = {0};
+	char id[ID_TEXT_LEN + 1];
+
+	if (!r->effort.reached)
+		return err_set(e, -ETIMEDOUT,
+			       "out of time before the first tape was read; ask less: a shorter time, a "
+			       "service, a status");
+	clock_format_utc(&when, r->effort.reached);
+	return err_set(e, -ETIMEDOUT,
+		       "out of time: %llu exchanges read, up to %s; go on with cursor %s, or ask less: a "
+		       "shorter time, a service, a status",
+		       (unsigned long long)r->effort.read, buf_cstr(&when),
+		       id_format(r->effort.reached, id));
 }
 
 int reader_list(struct reader *r, const struct query *q, reader_exchange_fn *fn, void *ctx,
@@ -326,54 +373,7 @@ int reader_list(struct reader *r, const struct query *q, reader_exchange_fn *fn,
 	if (failed == 0)
 		failed = read_list(r, &p, fn, ctx, cursor_out, &why);
 	read_plan_fini(&p);
+	if (failed == -ETIMEDOUT)
+		return say_how_far(r, e);
 	return failed < 0 ? err_set(e, failed, "%s", *why.why ? why.why : strerror(-failed)) : 0;
-}
-
-/* --- for people --- */
-
-static void explain_param(const struct filter_param *p, struct buf *out)
-{
-	if (!p->text.ptr)
-		buf_add_fmt(out, " %lld", (long long)p->number);
-	else if (p->is_blob)
-		buf_add_fmt(out, " %zu bytes", p->text.len);
-	else
-		buf_add_fmt(out, " '%.*s'", (int)p->text.len, (const char *)p->text.ptr);
-}
-
-static void explain_filter(const struct read_plan *p, struct buf *out)
-{
-	buf_add_str(out, "parameters of the filter:");
-	for (size_t i = 0; i < p->filter.param_count; i++)
-		explain_param(&p->filter.params[i], out);
-	buf_add_str(out, "\nkinds: ");
-	read_plan_kinds_sql(p, "kind.id", out);
-	buf_add_str(out, " IS NOT FALSE\n");
-}
-
-static void explain_residual(const struct read_plan *p, struct buf *out)
-{
-	buf_add_str(out, "then, for each exchange: ");
-	if (p->needs_residual)
-		filter_describe(p->q->filter, out);
-	else
-		buf_add_str(out, "nothing, the SQL is exact");
-	buf_add_str(out, p->wants_messages ? "\nmessages: read\n" : "\nmessages: not read\n");
-}
-
-int reader_explain(struct reader *r, const struct query *q, struct buf *out, struct err *e)
-{
-	struct read_plan p;
-	int failed = read_plan_init(&p, q, NULL, e);
-
-	if (failed == 0) {
-		buf_add_fmt(out, "%zu tapes, each:\n", r->count);
-		write_sql(&p, false, out);
-		buf_add_char(out, '\n');
-		if (!p.is_all)
-			explain_filter(&p, out);
-		explain_residual(&p, out);
-	}
-	read_plan_fini(&p);
-	return failed;
 }

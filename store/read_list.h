@@ -12,7 +12,8 @@ struct read_plan {
 	const char *extra;   /* one more condition; NULL: none */
 	bool is_all;	     /* the filter's SQL excludes nothing: no need of kinds and peers */
 	bool wants_messages; /* of the caller or the filter */
-	bool needs_residual; /* filter_matches() has the last word */
+	bool needs_residual; /* filter_judge() has the last word */
+	struct buf *explains; /* NULL, or where SQLite's plan goes; rows are then counted */
 };
 
 /* read_plan_init() - @extra: SQL that lives as long as the plan, or NULL */
@@ -48,6 +49,11 @@ int read_plan_kinds(const struct read_plan *p, struct tape *t,
 /* read_plan_kinds_sql() - what read_plan_kinds() asks */
 void read_plan_kinds_sql(const struct read_plan *p, const char *select, struct buf *sql);
 
+/* read_list_sql() - the statement for a tape, or for one kind of it */
+void read_list_sql(const struct read_plan *p, bool has_kind, struct buf *sql);
+/* read_explain_plan() - add SQLite's plan of @sql to p->explains, once for each form */
+int read_explain_plan(const struct read_plan *p, struct tape *t, const char *form, const char *sql,
+		      struct err *e) MUST_USE;
 /* read_list() - as reader_list(), with the plan made */
 int read_list(struct reader *r, const struct read_plan *p, reader_exchange_fn *fn, void *ctx,
 	      uint64_t *cursor_out, struct err *e) MUST_USE;

@@ -45,6 +45,8 @@ void read_plan_where(const struct read_plan *p, struct buf *sql)
 		buf_add_str(sql, " AND " START " >= ?");
 	if (p->q->until_ns)
 		buf_add_str(sql, " AND " START " < ?");
+	if (p->explains)
+		buf_add_str(sql, " AND " READ_SET_SEEN);
 	if (p->extra)
 		buf_add_fmt(sql, " AND %s", p->extra);
 	if (!p->is_all) {

@@ -140,11 +140,31 @@ int read_set_refresh(struct reader *r, struct err *e)
 	return refresh_directory(r, e);
 }
 
-static int is_late(void *ctx)
+bool read_set_is_late(const struct reader *r)
 {
-	const struct reader *r = ctx;
-
 	return r->deadline_ns && r->now_ns() > r->deadline_ns;
+}
+
+static int is_late(void *reader)
+{
+	return read_set_is_late(reader);
+}
+
+static void count_seen(sqlite3_context *context, int count, sqlite3_value **values)
+{
+	struct reader *r = sqlite3_user_data(context);
+
+	(void)count, (void)values;
+	r->effort.seen++;
+	sqlite3_result_int(context, 1);
+}
+
+static int register_functions(struct reader *r, sqlite3 *db)
+{
+	if (sqlite3_create_function(db, "reader_seen", 0, SQLITE_UTF8 | SQLITE_DIRECTONLY, r,
+				    count_seen, NULL, NULL) != SQLITE_OK)
+		return -ENOMEM;
+	return filter_sql_register(db);
 }
 
 static void close_oldest(struct reader *r, const struct seen_tape *keep)
@@ -176,7 +196,7 @@ int read_set_open(struct reader *r, struct seen_tape *t, struct err *e)
 		return 0;
 	close_oldest(r, t);
 	failed = read_tape_open(t->path, &t->open, e);
-	if (failed == 0 && filter_sql_register(tape_db(read_tape_tape(t->open))) < 0)
+	if (failed == 0 && register_functions(r, tape_db(read_tape_tape(t->open))) < 0)
 		return err_set(e, -ENOMEM, "tape %s: out of memory", t->path);
 	if (failed == 0)
 		sqlite3_progress_handler(tape_db(read_tape_tape(t->open)), PROGRESS_STEPS, is_late,

@@ -25,10 +25,15 @@ struct reader {
 	struct unpacker *unpacker;
 	struct read_room room;
 	struct filter_scratch *scratch;
+	struct reader_effort effort;
 	uint64_t limit_ns, deadline_ns;
 	uint64_t (*now_ns)(void);
 };
 
+#define READ_SET_SEEN "reader_seen()" /* SQL that is true and counts the row in effort.seen */
+
+/* read_set_is_late() - the query has taken all the time that it has */
+bool read_set_is_late(const struct reader *r);
 /* read_set_refresh() - look again which tapes there are; a query begins with it */
 int read_set_refresh(struct reader *r, struct err *e) MUST_USE;
 /* read_set_summary() - of a tape. Return: 0; -ENOENT it is gone meanwhile: skip it; others */

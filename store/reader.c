@@ -79,6 +79,11 @@ void reader_limit_ns(struct reader *r, uint64_t ns, uint64_t (*now_ns)(void))
 	r->now_ns = now_ns;
 }
 
+const struct reader_effort *reader_effort(const struct reader *r)
+{
+	return &r->effort;
+}
+
 static int hand_out(struct reader *r, struct seen_tape *t, const struct batch *b,
 		    reader_exchange_fn *fn, void *ctx, struct err *e)
 {

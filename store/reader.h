@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "lib/buf.h"
 #include "lib/err.h"
 #include "schema/exchange.h"
 
@@ -35,6 +36,15 @@ struct query {
 	bool wants_messages;         /* heads and bodies too (costs a decompression each) */
 };
 
+/* What a list did: how it went, and where to go on when it ran out of time. */
+struct reader_effort {
+	uint64_t seen;	   /* rows that SQLite looked at; counted for an explanation only */
+	uint64_t read;	   /* rows that its conditions let through */
+	uint64_t judged;   /* of these, by the rest of the filter */
+	uint64_t selected; /* exchanges handed out */
+	uint64_t reached;  /* all before this id, as the list goes, was looked at; 0: nothing yet */
+};
+
 /* exchange_fn - @x is borrowed for the call. Return: 0 to go on, 1 to stop, or a negative errno. */
 typedef int reader_exchange_fn(void *ctx, const struct exchange *x);
 
@@ -44,6 +54,11 @@ typedef int reader_exchange_fn(void *ctx, const struct exchange *x);
  */
 int reader_list(struct reader *r, const struct query *q, reader_exchange_fn *fn, void *ctx,
 		uint64_t *cursor_out, struct err *e) MUST_USE;
+/*
+ * reader_effort() - of the last list, also of one that failed: after -ETIMEDOUT .reached, when it is not
+ * 0, is the cursor of a query that goes on
+ */
+const struct reader_effort *reader_effort(const struct reader *r);
 /* reader_get() - one exchange with its messages. Return: 0, or -ENOENT. */
 int reader_get(struct reader *r, uint64_t id, reader_exchange_fn *fn, void *ctx, struct err *e)
 	MUST_USE;
@@ -76,6 +91,22 @@ struct tape_info {
 };
 int reader_tapes(struct reader *r, int (*fn)(void *ctx, const struct tape_info *t), void *ctx,
 		 struct err *e) MUST_USE;
-/* reader_explain() - the SQL and the residual check of a query, for people */
-struct buf;
-int reader_explain(struct reader *r, const struct query *q, struct buf *out, struct err *e) MUST_USE;
+/* ---- how a query is carried out (read_explain.c) ---- */
+
+struct explanation {
+	size_t tapes;
+	struct buf sql, kinds_sql; /* kinds_sql: empty when no kind is asked for */
+	struct buf parameters;	   /* of the filter, for people */
+	struct buf residual;	   /* what is checked of each row besides; empty: nothing */
+	struct buf plan;	   /* SQLite's, a line each */
+	bool reads_messages;
+	bool is_whole; /* false: it ran out of time */
+	struct reader_effort effort;
+};
+/* reader_explain() - carry a query out, hand nothing on, and say how; free by explanation_fini() */
+int reader_explain(struct reader *r, const struct query *q, struct explanation *out,
+		   struct err *e) MUST_USE;
+void explanation_fini(struct explanation *x);
+void explanation_text(const struct explanation *x, struct buf *out); /* for people */
+struct json;
+void explanation_json(const struct explanation *x, struct json *j); /* one object */

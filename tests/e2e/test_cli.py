@@ -230,8 +230,19 @@ def test_a_wrong_filter_shows_its_place(store):
 def test_explain_shows_sql_and_lists_nothing(store, api):
     explained = ask(store, "ls", "status >= 500", "--explain")
     assert explained.returncode == 0 and "status" in explained.stdout and "SELECT" in explained.stdout.upper()
-    refused = programs.tapeloop("ls", "status >= 500", "--explain", "--api", api)
-    assert refused.returncode == 3 and "--store" in refused.stderr
+    asked = programs.tapeloop("ls", "status >= 500", "--explain", "--api", api)
+    assert asked.returncode == 0 and "SELECT" in asked.stdout and "looked at" in asked.stdout
+
+
+def test_text_searches_heads_and_bodies(store, api):
+    everything = ask(store, "ls", "-n", "0", "-o", "id").stdout.split()
+    with_host = ask(store, "ls", "-n", "0", "-o", "id", "--text", "HOST:").stdout.split()
+    assert everything and with_host == everything  # every head of ours has one, however it is written
+    none = ask(store, "ls", "--text", "no such text anywhere")
+    assert none.returncode == 1 and "Nothing matches" in none.stderr
+    narrowed = programs.tapeloop("ls", "5xx", "--text", "host:", "-o", "id", "-n", "0", "--api", api)
+    assert narrowed.returncode == 0
+    assert narrowed.stdout.split() == ask(store, "ls", "5xx", "-n", "0", "-o", "id").stdout.split()
 
 
 # ---- on a terminal ----
