@@ -96,7 +96,7 @@ static int receive(void *ctx, struct span text)
 {
 	struct receiver *rc = ctx;
 	struct exchange x;
-	void *memory;
+	void *memory = NULL;
 	int r;
 
 	if (text.len == 0)
