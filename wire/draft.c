@@ -14,7 +14,13 @@
 
 void draft_begin(struct draft *d, uint64_t offset, uint64_t acked, uint64_t ts_ns)
 {
-	*d = (struct draft){.offset = offset, .acked = acked, .first_ns = ts_ns, .last_ns = ts_ns};
+	d->head = d->body = d->framing = d->trailers = (struct chain){0};
+	d->offset = offset;
+	d->acked = acked;
+	d->first_ns = d->last_ns = ts_ns;
+	d->body_bytes = 0;
+	d->flags = 0;
+	d->is_over = d->is_part = false;
 }
 
 /* Return: false when not all of @bytes could be kept */

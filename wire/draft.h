@@ -11,7 +11,6 @@
 
 struct draft {
 	struct chain head, body, framing, trailers;
-	struct http1_head info;  /* what its head says; offsets into head */
 	uint64_t offset;         /* of its first byte, in its direction */
 	uint64_t acked;          /* of the packet with its first byte, as conn_data() has it */
 	uint64_t first_ns, last_ns;
@@ -19,8 +18,10 @@ struct draft {
 	uint32_t flags;          /* enum message_flag; MESSAGE_PRESENT once its start line was read */
 	bool is_over;            /* nothing more comes of it */
 	bool is_part;            /* what came before was handed out already: wire/part.h */
+	struct http1_head info;  /* what its head says; offsets into head; all 0 until it was read */
 };
 
+/* draft_begin() - of one that is empty, or whose chains were given back; info is left as it is */
 void draft_begin(struct draft *d, uint64_t offset, uint64_t acked, uint64_t ts_ns);
 void draft_add_head(struct draft *d, struct conn *c, struct span bytes);
 void draft_add_body(struct draft *d, struct conn *c, struct span bytes);
@@ -31,6 +32,13 @@ void draft_note_gap(struct draft *d);
 /* draft_head() - the head in one piece: in its block, or copied to wire->scratch; lasts until the next call */
 struct span draft_head(const struct draft *d, struct wire *w);
 struct span draft_trailers(const struct draft *d, struct wire *w); /* likewise */
+/* draft_move() - @from, whose head was not read yet, becomes @to, which is empty; @from is empty then */
+static inline void draft_move(struct draft *to, struct draft *from)
+{
+	memcpy(to, from, offsetof(struct draft, info));
+	from->head = from->body = from->framing = from->trailers = (struct chain){0};
+	from->flags = 0;
+}
 static inline bool draft_has_begun(const struct draft *d)
 {
 	return d->flags & MESSAGE_PRESENT;

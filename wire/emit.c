@@ -48,7 +48,8 @@ static struct span put_bytes(struct room *r, const uint8_t *bytes, size_t len)
 struct plan {
 	const struct draft *draft;
 	enum http1_kind kind;
-	struct http1_head info;   /* positions in the copy of the head */
+	const struct http1_head *info; /* positions in the copy of the head ... */
+	struct http1_head *moved;      /* ... and where they are when they are not those of the draft's head */
 	size_t head_bytes, trailer_bytes;
 	size_t secrets;           /* to be replaced in the head ... */
 	size_t trailer_secrets;   /* ... and in the trailers */
@@ -70,33 +71,37 @@ static void plan_redaction(struct wire *w, struct plan *p, struct span head)
 	struct redact_job job = {
 		.kind = p->kind,
 		.head = head,
-		.info = p->is_certain ? &p->info : NULL,
+		.info = p->is_certain ? p->moved : NULL,
 		.room = WIRE_REDACTED_BYTES,
 	};
 
+	*p->moved = p->draft->info;
 	p->head_bytes = redact_head(w->redactor, &job, out);
 	p->secrets = job.secrets;
 	p->is_moved = job.is_moved;
+	if (p->secrets)
+		p->info = p->moved;
 	p->redacted = p->head_bytes <= job.room ? out : NULL;
 }
 
-static struct plan make_plan(struct wire *w, const struct draft *d, enum http1_kind kind, bool is_certain)
+static void make_plan(struct plan *p, struct wire *w, bool is_certain)
 {
-	struct plan p = {.draft = d, .kind = kind, .info = d->info, .is_certain = is_certain};
+	const struct draft *d = p->draft;
 	struct span head;
 
 	if (!draft_has_begun(d))
-		return p;
-	p.head_bytes = d->head.len;
-	p.trailer_bytes = d->trailers.len;
+		return;
+	p->info = &d->info;
+	p->is_certain = is_certain;
+	p->head_bytes = d->head.len;
+	p->trailer_bytes = d->trailers.len;
 	if (!w->redactor)
-		return p;
+		return;
 	head = draft_head(d, w);
-	if (!is_certain || may_hold_secret(d, kind, head))
-		plan_redaction(w, &p, head);
+	if (!is_certain || may_hold_secret(d, p->kind, head))
+		plan_redaction(w, p, head);
 	if (d->trailers.len)
-		p.trailer_bytes = redact_trailers(w->redactor, draft_trailers(d, w), NULL, &p.trailer_secrets);
-	return p;
+		p->trailer_bytes = redact_trailers(w->redactor, draft_trailers(d, w), NULL, &p->trailer_secrets);
 }
 
 static size_t plan_bytes(const struct plan *p)
@@ -133,10 +138,10 @@ static struct span put_head(struct wire *w, struct room *r, struct plan *p)
 	if (p->is_moved)
 		return head;
 	if (p->draft->info.version == 20)
-		http2_head_read(p->kind, head, NULL, &p->info);
-	else if (http1_head_parse(p->kind, head, true, NULL, &p->info) == 0)
-		p->info = (struct http1_head){0};
-	p->info.version = p->draft->info.version;
+		http2_head_read(p->kind, head, NULL, p->moved);
+	else if (http1_head_parse(p->kind, head, true, NULL, p->moved) == 0)
+		*p->moved = (struct http1_head){0};
+	p->moved->version = p->draft->info.version;
 	return head;
 }
 
@@ -173,7 +178,7 @@ static void put_message(struct wire *w, struct room *r, struct message *m, struc
 	m->body = put_chain(r, &d->body);
 	m->framing = put_chain(r, &d->framing);
 	m->trailers = put_trailers(w, r, p);
-	m->content_type = http1_span(m->head, p->info.content_type);
+	m->content_type = http1_span(m->head, p->info->content_type);
 	m->first_ns = d->first_ns;
 	m->last_ns = d->last_ns;
 	m->flags = d->flags;
@@ -214,7 +219,7 @@ static void fill_exchange(struct exchange *x, const struct pair *p, const struct
 	x->src = conn_endpoint(c, client);
 	x->dst = conn_endpoint(c, !client);
 	if (is_asked)
-		request_facts(x, &request->info);
+		request_facts(x, request->info);
 	if (draft_has_begun(&p->response))
 		x->status = p->response.info.status;
 	for (unsigned side = 0; side < 2; side++)
@@ -246,12 +251,15 @@ void emit_pair(const struct pair *p, enum outcome outcome, enum reason reason)
 {
 	struct wire *w = p->owner->c->wire;
 	bool is_certain = p->rules == w->redaction_rules;
-	struct plan request = make_plan(w, &p->request, HTTP1_REQUEST, is_certain);
-	struct plan response = make_plan(w, &p->response, HTTP1_RESPONSE, is_certain);
+	struct http1_head moved[2];
+	struct plan request = {.draft = &p->request, .kind = HTTP1_REQUEST, .moved = &moved[0]};
+	struct plan response = {.draft = &p->response, .kind = HTTP1_RESPONSE, .moved = &moved[1]};
 	struct exchange *x;
 	struct request_route route;
 	struct room room;
 
+	make_plan(&request, w, is_certain);
+	make_plan(&response, w, is_certain);
 	make_route(&route, w, &p->request);
 	if (!draft_has_begun(&p->request))
 		counter_add(w->counters, COUNTER_RESPONSES_ALONE, 1);

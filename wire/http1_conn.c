@@ -182,7 +182,6 @@ static bool open_message(const struct feed *f, struct span head, bool is_resynce
 	}
 	p = is_request(d) ? pair_begin_request(&h->pairs, &d->draft)
 			  : pair_begin_response(&h->pairs, &d->draft);
-	d->draft = (struct draft){0};
 	d->is_open = true;
 	if (p && is_resynced)
 		p->anomalies |= ANOMALY_BIT(RESYNCED);

@@ -119,6 +119,10 @@ static void read_content_length(struct http1_head *h, struct http1_at at, struct
 
 	(void)at;
 	h->has_length = true;
+	if (LIKELY(!had_one && h->framing == HTTP1_UNFRAMED && take_number(value, &h->content_length))) {
+		h->framing = HTTP1_LENGTH;
+		return;
+	}
 	do {
 		uint64_t n;
 
@@ -168,6 +172,10 @@ void noted_settle(struct http1_head *h)
 static void read_connection(struct http1_head *h, struct http1_at at, struct span value)
 {
 	(void)at;
+	if (LIKELY(is_token(value, "keep-alive"))) {
+		h->has_keep_alive = true;
+		return;
+	}
 	while (value.len) {
 		struct span option = next_token(&value);
 

@@ -228,7 +228,7 @@ static bool is_pipelined(const struct pairs *ps, const struct draft *request)
 	       (request->acked == UNKNOWN || request->acked <= last->request.acked);
 }
 
-struct pair *pair_begin_request(struct pairs *ps, const struct draft *d)
+struct pair *pair_begin_request(struct pairs *ps, struct draft *d)
 {
 	struct counters *n = ps->c->wire->counters;
 	struct pair *p;
@@ -242,17 +242,15 @@ struct pair *pair_begin_request(struct pairs *ps, const struct draft *d)
 
 		p = pair_new(ps);
 		if (!p) {
-			struct draft lost = *d;
-
 			counter_add(n, COUNTER_REQUESTS_EVICTED, 1);
-			draft_free(&lost, ps->c->wire->pool);
+			draft_free(d, ps->c->wire->pool);
 			return NULL;
 		}
 		p->anomalies |= is_ahead ? ANOMALY_BIT(PIPELINED) : 0;
 		list_append(&ps->open, &p->link);
 	}
 	counter_add(n, COUNTER_REQUESTS_OPEN, 1);
-	p->request = *d;
+	draft_move(&p->request, d);
 	p->request.flags |= MESSAGE_PRESENT;
 	p->sequence = ps->c->sequence++;
 	ps->asking = p;
@@ -372,21 +370,19 @@ static struct pair *new_orphan(struct pairs *ps)
 	return p;
 }
 
-struct pair *pair_begin_response(struct pairs *ps, const struct draft *d)
+struct pair *pair_begin_response(struct pairs *ps, struct draft *d)
 {
 	struct pair *p = find_request_of(ps, d);
 
 	if (!p)
 		p = new_orphan(ps);
 	if (!p) {
-		struct draft lost = *d;
-
-		draft_free(&lost, ps->c->wire->pool);
+		draft_free(d, ps->c->wire->pool);
 		return NULL;
 	}
 	ps->lost_from = UNKNOWN;
 	list_remove(&p->pending);
-	p->response = *d;
+	draft_move(&p->response, d);
 	p->response.flags |= MESSAGE_PRESENT;
 	if (has_request(p) && !p->request.is_over)
 		p->anomalies |= ANOMALY_BIT(EARLY_RESPONSE);

@@ -56,16 +56,16 @@ void pairs_init(struct pairs *ps, struct conn *c);
 
 /**
  * pair_begin_request() - a request's start line was read
- * @d: what is known of it so far; moved into the pair
+ * @d: what is known of it so far; moved into the pair, empty then
  *
  * Return: the pair, now ps->asking; NULL without memory (counted; @d is freed).
  */
-struct pair *pair_begin_request(struct pairs *ps, const struct draft *d);
+struct pair *pair_begin_request(struct pairs *ps, struct draft *d);
 /* pair_end_request() - ps->asking is over: whole, or (@is_whole false) as far as it could be followed */
 void pair_end_request(struct pairs *ps, bool is_whole, uint64_t ts_ns);
 
 /* pair_begin_response() - as above, for the response that begins at d->offset: ps->answering */
-struct pair *pair_begin_response(struct pairs *ps, const struct draft *d);
+struct pair *pair_begin_response(struct pairs *ps, struct draft *d);
 /* pair_skip_interim() - the head of ps->answering was a 1xx: its pair waits on */
 void pair_skip_interim(struct pairs *ps);
 void pair_end_response(struct pairs *ps, bool is_whole, enum reason why_not, uint64_t ts_ns);

@@ -84,20 +84,22 @@ static bool is_uuid(struct span s)
 	return true;
 }
 
-static bool has_digit(struct span s)
+static size_t count_digits(struct span s)
 {
+	size_t n = 0;
+
 	for (size_t i = 0; i < s.len; i++)
-		if (is_digit(s.ptr[i]))
-			return true;
-	return false;
+		n += is_digit(s.ptr[i]);
+	return n;
 }
 
 static bool is_variable(struct span s)
 {
+	size_t digits = count_digits(s);
 	struct makeup m;
 
-	if (!has_digit(s))
-		return false; /* nearly all segments are words */
+	if (digits == 0 || digits == s.len)
+		return digits > 0; /* nearly all segments are words, most others plain numbers */
 	m = look_at(s);
 	if (m.letters == 0 && m.others == 0)
 		return true;
@@ -146,7 +148,7 @@ static void add(struct text *t, struct span s)
 static void add_segment(struct text *t, struct span segment)
 {
 	struct span s = without_params(segment);
-	size_t at = has_digit(s) ? ending_at(s) : s.len;
+	size_t at = ending_at(s);
 
 	if (at < s.len && is_variable(span_of(s.ptr, at))) {
 		add(t, SPAN_LIT("{}"));
@@ -156,20 +158,45 @@ static void add_segment(struct text *t, struct span segment)
 	}
 }
 
+/* Nearly all segments are words: without a digit and without parameters they stay as they are. */
+enum mark { MARK_NONE, MARK_MATTERS, MARK_SLASH };
+
+static const uint8_t marks[256] = {
+	['0'] = MARK_MATTERS, ['1'] = MARK_MATTERS, ['2'] = MARK_MATTERS, ['3'] = MARK_MATTERS,
+	['4'] = MARK_MATTERS, ['5'] = MARK_MATTERS, ['6'] = MARK_MATTERS, ['7'] = MARK_MATTERS,
+	['8'] = MARK_MATTERS, ['9'] = MARK_MATTERS, [';'] = MARK_MATTERS, ['/'] = MARK_SLASH,
+};
+
+/* the length of the words that @path begins with, with the slash behind the last one */
+static size_t words(struct span path)
+{
+	size_t end = 0, i = 0;
+
+	for (; i < path.len; i++) {
+		if (marks[path.ptr[i]] == MARK_MATTERS)
+			return end;
+		if (marks[path.ptr[i]] == MARK_SLASH)
+			end = i + 1;
+	}
+	return i;
+}
+
 size_t route_of(struct span path, uint8_t out[ROUTE_BYTES_MAX])
 {
 	struct text t = {.out = out};
 
-	while (path.len) {
-		const uint8_t *slash = memchr(path.ptr, '/', path.len);
-		size_t n = slash ? (size_t)(slash - path.ptr) : path.len;
+	while (path.len && t.len < ROUTE_BYTES_MAX) {
+		size_t n = words(path);
+		const uint8_t *slash;
 
-		add_segment(&t, span_of(path.ptr, n));
-		if (slash)
-			add(&t, SPAN_LIT("/"));
-		path = span_from(path, n + 1);
-		if (t.len == ROUTE_BYTES_MAX)
+		add(&t, span_of(path.ptr, n));
+		path = span_from(path, n);
+		if (path.len == 0)
 			break;
+		slash = memchr(path.ptr, '/', path.len);
+		n = slash ? (size_t)(slash - path.ptr) : path.len;
+		add_segment(&t, span_of(path.ptr, n));
+		path = span_from(path, n); /* its slash is a word's end */
 	}
 	return t.len;
 }
