@@ -9,13 +9,13 @@
  */
 #include "cli/rest.h"
 
-#include <curl/curl.h>
 #include <errno.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "cli/cli.h"
+#include "cli/libcurl.h"
 
 #define PROBLEM_MAX   65536
 #define CONNECT_MS    5000L
@@ -24,6 +24,7 @@
 #define GAVE_UP_HEADER "Tapeloop-Gave-Up:"
 
 struct rest {
+	struct libcurl lib;
 	CURL *curl;
 	char *base; /* "http://localhost", "http://127.0.0.1:7700" */
 	char *name; /* as given: for messages */
@@ -41,7 +42,7 @@ static bool set_address(struct rest *c, const char *url)
 	if (strncmp(url, "unix:", 5) == 0 && url[5]) {
 		c->base = strdup("http://localhost");
 		return c->base &&
-		       curl_easy_setopt(c->curl, CURLOPT_UNIX_SOCKET_PATH, url + 5) == CURLE_OK;
+		       c->lib.curl_easy_setopt(c->curl, CURLOPT_UNIX_SOCKET_PATH, url + 5) == CURLE_OK;
 	}
 	if (strncmp(url, "http://", 7) == 0 && url[7]) {
 		size_t len = strlen(url);
@@ -58,7 +59,11 @@ int rest_open(const char *url, struct rest **c_out, struct err *e)
 
 	if (!c)
 		return err_set(e, -ENOMEM, "out of memory");
-	c->curl = curl_easy_init();
+	if (libcurl_load(&c->lib, e) < 0) {
+		free(c);
+		return -EIO;
+	}
+	c->curl = c->lib.curl_easy_init();
 	c->name = strdup(url);
 	if (!c->curl || !c->name) {
 		rest_close(c);
@@ -78,7 +83,7 @@ void rest_close(struct rest *c)
 {
 	if (!c)
 		return;
-	curl_easy_cleanup(c->curl);
+	c->lib.curl_easy_cleanup(c->curl);
 	buf_fini(&c->problem);
 	free(c->base);
 	free(c->name);
@@ -112,7 +117,7 @@ static size_t on_header(char *ptr, size_t size, size_t count, void *ctx)
 	struct rest *c = ctx;
 	struct span line = span_of(ptr, size * count);
 
-	(void)curl_easy_getinfo(c->curl, CURLINFO_RESPONSE_CODE, &c->status);
+	(void)c->lib.curl_easy_getinfo(c->curl, CURLINFO_RESPONSE_CODE, &c->status);
 	if (span_istarts(line, SPAN_LIT(CURSOR_HEADER))) {
 		struct span v = span_trim(span_from(line, strlen(CURSOR_HEADER)));
 
@@ -171,13 +176,13 @@ static int read_problem(struct rest *c, struct err *e)
 
 static int transport_failed(const struct rest *c, CURLcode code, struct err *e)
 {
-	const char *why = c->why[0] ? c->why : curl_easy_strerror(code);
+	const char *why = c->why[0] ? c->why : c->lib.curl_easy_strerror(code);
 	long os_error = 0;
 
 	switch ((int)code) {
 	case CURLE_ABORTED_BY_CALLBACK: return err_set(e, -ECANCELED, "interrupted");
 	case CURLE_COULDNT_CONNECT:
-		(void)curl_easy_getinfo(c->curl, CURLINFO_OS_ERRNO, &os_error);
+		(void)c->lib.curl_easy_getinfo(c->curl, CURLINFO_OS_ERRNO, &os_error);
 		return err_set(
 			e, -ECONNREFUSED,
 			"no daemon answers at %s: %s (`tapeloop doctor` looks for the reason; "
@@ -191,17 +196,17 @@ static int transport_failed(const struct rest *c, CURLcode code, struct err *e)
 	}
 }
 
-static struct curl_slist *headers_of(const struct rest_get *get)
+static struct curl_slist *headers_of(const struct rest *c, const struct rest_get *get)
 {
 	struct curl_slist *list;
 	char line[128];
 
 	(void)snprintf(line, sizeof(line), "Accept: %s",
 		       get->accept ? get->accept : "application/json");
-	list = curl_slist_append(NULL, line);
+	list = c->lib.curl_slist_append(NULL, line);
 	if (get->last_event && get->last_event[0]) {
 		(void)snprintf(line, sizeof(line), "Last-Event-ID: %s", get->last_event);
-		list = curl_slist_append(list, line);
+		list = c->lib.curl_slist_append(list, line);
 	}
 	return list;
 }
@@ -210,25 +215,25 @@ static void set_options(struct rest *c, const char *url, struct curl_slist *head
 {
 	CURL *h = c->curl;
 
-	(void)curl_easy_setopt(h, CURLOPT_URL, url);
-	(void)curl_easy_setopt(h, CURLOPT_HTTPHEADER, headers);
-	(void)curl_easy_setopt(h, CURLOPT_PROXY, "");
-	(void)curl_easy_setopt(h, CURLOPT_NOSIGNAL, 1L);
-	(void)curl_easy_setopt(h, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_MS);
-	(void)curl_easy_setopt(h, CURLOPT_LOW_SPEED_LIMIT, c->get->is_stream ? 0L : 1L);
-	(void)curl_easy_setopt(h, CURLOPT_LOW_SPEED_TIME, c->get->is_stream ? 0L : SILENCE_S);
-	(void)curl_easy_setopt(h, CURLOPT_WRITEFUNCTION, on_body);
-	(void)curl_easy_setopt(h, CURLOPT_WRITEDATA, c);
-	(void)curl_easy_setopt(h, CURLOPT_HEADERFUNCTION, on_header);
-	(void)curl_easy_setopt(h, CURLOPT_HEADERDATA, c);
-	(void)curl_easy_setopt(h, CURLOPT_XFERINFOFUNCTION, on_progress);
-	(void)curl_easy_setopt(h, CURLOPT_NOPROGRESS, 0L);
-	(void)curl_easy_setopt(h, CURLOPT_ERRORBUFFER, c->why);
+	(void)c->lib.curl_easy_setopt(h, CURLOPT_URL, url);
+	(void)c->lib.curl_easy_setopt(h, CURLOPT_HTTPHEADER, headers);
+	(void)c->lib.curl_easy_setopt(h, CURLOPT_PROXY, "");
+	(void)c->lib.curl_easy_setopt(h, CURLOPT_NOSIGNAL, 1L);
+	(void)c->lib.curl_easy_setopt(h, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_MS);
+	(void)c->lib.curl_easy_setopt(h, CURLOPT_LOW_SPEED_LIMIT, c->get->is_stream ? 0L : 1L);
+	(void)c->lib.curl_easy_setopt(h, CURLOPT_LOW_SPEED_TIME, c->get->is_stream ? 0L : SILENCE_S);
+	(void)c->lib.curl_easy_setopt(h, CURLOPT_WRITEFUNCTION, on_body);
+	(void)c->lib.curl_easy_setopt(h, CURLOPT_WRITEDATA, c);
+	(void)c->lib.curl_easy_setopt(h, CURLOPT_HEADERFUNCTION, on_header);
+	(void)c->lib.curl_easy_setopt(h, CURLOPT_HEADERDATA, c);
+	(void)c->lib.curl_easy_setopt(h, CURLOPT_XFERINFOFUNCTION, on_progress);
+	(void)c->lib.curl_easy_setopt(h, CURLOPT_NOPROGRESS, 0L);
+	(void)c->lib.curl_easy_setopt(h, CURLOPT_ERRORBUFFER, c->why);
 }
 
 int rest_get(struct rest *c, const struct rest_get *get, struct err *e)
 {
-	struct curl_slist *headers = headers_of(get);
+	struct curl_slist *headers = headers_of(c, get);
 	AUTO_BUF url = {0};
 	CURLcode code;
 
@@ -240,8 +245,8 @@ int rest_get(struct rest *c, const struct rest_get *get, struct err *e)
 	buf_clear(&c->problem);
 	buf_add_fmt(&url, "%s%s", c->base, get->path);
 	set_options(c, buf_cstr(&url), headers);
-	code = curl_easy_perform(c->curl);
-	curl_slist_free_all(headers);
+	code = c->lib.curl_easy_perform(c->curl);
+	c->lib.curl_slist_free_all(headers);
 	if (c->fn_result)
 		return c->fn_result;
 	if (code != CURLE_OK)

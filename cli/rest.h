@@ -7,7 +7,7 @@
 
 struct rest;
 
-/* rest_open() - @url: "unix:PATH" or "http://HOST:PORT". Return: 0; -EINVAL another form; -ENOMEM. */
+/* rest_open() - @url: "unix:PATH" or "http://HOST:PORT". Return: 0; -EINVAL another form; -EIO no libcurl; -ENOMEM. */
 int rest_open(const char *url, struct rest **c_out, struct err *e) MUST_USE;
 void rest_close(struct rest *c); /* accepts NULL */
 
