@@ -115,6 +115,15 @@ static void on_lost(void *ctx, const char *why, size_t left)
 	atomic_store(&s->handles_left, left);
 }
 
+/* Thread: capture */
+static void on_back(void *ctx, const char *name, size_t left)
+{
+	struct service *s = ctx;
+
+	log_info("capture", "interface %s: is back; interfaces: %zu", name, left);
+	atomic_store(&s->handles_left, left);
+}
+
 /* Thread: any of the API */
 static void give_counters(void *ctx, struct counters *sum_out)
 {
@@ -204,6 +213,7 @@ static struct record_config config_of(struct service *s, const struct settings *
 		.on_warning = on_warning,
 		.on_store = on_store,
 		.on_lost = on_lost,
+		.on_back = on_back,
 		.ctx = s,
 	};
 

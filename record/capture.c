@@ -24,12 +24,15 @@
  * others. Time is given to the decoder a little late: packets may still lie in a ring that are
  * older than now.
  *
- * A handle that fails is closed and counted, the others go on. At the end the kernel is told to
- * give nothing more, and what it has taken is read, so that the kernel's account balances.
+ * A handle that fails is closed and counted, the others go on. One whose interface disappeared is kept
+ * aside, and its name looked for, ever more rarely, until the interface is back (handle_rebind()). At the
+ * end the kernel is told to give nothing more, and what it has taken is read, so that the kernel's
+ * account balances.
  */
 #define READ_MOST    8192
 #define TICK_NS	     (100 * NS_PER_MS)
 #define LOOK_TICKS   10		    /* between two looks at kernel counts and namespaces */
+#define BACK_LOOKS   16		    /* looks at most between two looks for an interface that went away */
 #define DRAIN_MAX_NS (2 * NS_PER_S) /* at the end; usually a few polls */
 
 /* A handle and its part of the kernel's account. */
@@ -39,6 +42,8 @@ struct tap {
 	struct wire_source where;
 	uint64_t handed; /* packets in the current read */
 	uint64_t handed_total;
+	unsigned looks, looks_left; /* while is_away: from one look for the interface to the next */
+	bool is_away;               /* the interface disappeared: its handle is kept, in case it comes back */
 };
 
 struct capture {
@@ -93,22 +98,28 @@ static void count_handed(struct capture *c, struct tap *t)
 	t->handed = 0;
 }
 
-/* A handle is no use any more: its packets that were never read count as dropped. */
+/* The handle is no use any more: its packets that were never read count as dropped. */
+static void close_tap(struct capture *c, struct tap *t)
+{
+	struct handle_stats st;
+
+	handle_stats(t->handle, &st);
+	c->lost.received += st.received;
+	c->lost.dropped += st.received - MIN(st.received, t->handed_total);
+	handle_close(t->handle);
+	t->handle = NULL;
+	t->is_away = false;
+}
+
 static void lose(struct capture *c, size_t i, const char *why)
 {
 	const struct record_config *config = &c->record->config;
-	struct handle_stats st;
 
-	handle_stats(c->taps[i].handle, &st);
-	c->lost.received += st.received;
-	c->lost.dropped += st.received - MIN(st.received, c->taps[i].handed_total);
 	c->live_count--;
+	c->polls[i].fd = -1;
 	counter_add(&c->record->capture_counters, COUNTER_INTERFACES_LOST, 1);
 	if (config->on_lost)
 		config->on_lost(config->ctx, why, c->live_count);
-	handle_close(c->taps[i].handle);
-	c->taps[i].handle = NULL;
-	c->polls[i].fd = -1;
 }
 
 static void read_tap(struct capture *c, size_t i)
@@ -118,8 +129,36 @@ static void read_tap(struct capture *c, size_t i)
 	int n = handle_read(t->handle, READ_MOST, take_packet, t, &e);
 
 	count_handed(c, t);
-	if (n < 0)
-		lose(c, i, e.why);
+	if (n >= 0)
+		return;
+	lose(c, i, e.why);
+	t->is_away = n == -ENETDOWN;
+	t->looks = t->looks_left = 1;
+	if (!t->is_away)
+		close_tap(c, t);
+}
+
+/* Is the interface there again? Asked ever more rarely. */
+static void look_for_back(struct capture *c, size_t i)
+{
+	const struct record_config *config = &c->record->config;
+	struct tap *t = &c->taps[i];
+	int r;
+
+	if (--t->looks_left)
+		return;
+	t->looks_left = t->looks = MIN(2 * t->looks, (unsigned)BACK_LOOKS);
+	r = handle_rebind(t->handle);
+	if (r == -EMEDIUMTYPE)
+		close_tap(c, t);
+	if (r < 0)
+		return;
+	t->is_away = false;
+	c->live_count++;
+	c->polls[i].fd = handle_fd(t->handle);
+	counter_add(&c->record->capture_counters, COUNTER_INTERFACES_BACK, 1);
+	if (config->on_back)
+		config->on_back(config->ctx, handle_name(t->handle), c->live_count);
 }
 
 /* Return: how many handles had something. */
@@ -146,18 +185,26 @@ static unsigned read_ready(struct capture *c, uint64_t wait_ns)
  * that went away poll() speaks once, and libpcap wants to be asked again later, to know whether it
  * is gone or only down; so each is read once more, ready or not.
  */
-static void look_for_gone(struct capture *c)
+static void look_for_gone(struct capture *c, size_t i)
+{
+	char why[ERR_WHY_MAX];
+
+	read_tap(c, i);
+	if (!c->taps[i].handle || c->taps[i].is_away || !handle_is_gone(c->taps[i].handle))
+		return;
+	(void)snprintf(why, sizeof(why), "interface %s: its network namespace was removed",
+		       handle_name(c->taps[i].handle));
+	lose(c, i, why);
+	close_tap(c, &c->taps[i]);
+}
+
+static void look_at_taps(struct capture *c)
 {
 	for (size_t i = 0; i < c->count; i++) {
-		char why[ERR_WHY_MAX];
-
-		if (c->taps[i].handle)
-			read_tap(c, i);
-		if (!c->taps[i].handle || !handle_is_gone(c->taps[i].handle))
-			continue;
-		(void)snprintf(why, sizeof(why), "interface %s: its network namespace was removed",
-			       handle_name(c->taps[i].handle));
-		lose(c, i, why);
+		if (c->taps[i].is_away)
+			look_for_back(c, i);
+		else if (c->taps[i].handle)
+			look_for_gone(c, i);
 	}
 }
 
@@ -170,7 +217,7 @@ static void tick(struct capture *c, uint64_t count)
 	if (count % LOOK_TICKS)
 		return;
 	count_kernel(c, false);
-	look_for_gone(c);
+	look_at_taps(c);
 }
 
 /* What the kernel has taken and not yet given. */
@@ -178,9 +225,12 @@ static void drain(struct capture *c)
 {
 	uint64_t until_ns = clock_mono_ns() + DRAIN_MAX_NS;
 
-	for (size_t i = 0; i < c->count; i++)
-		if (c->taps[i].handle)
+	for (size_t i = 0; i < c->count; i++) {
+		if (c->taps[i].is_away)
+			close_tap(c, &c->taps[i]);
+		else if (c->taps[i].handle)
 			handle_shut(c->taps[i].handle);
+	}
 	c->polls[c->count].fd = -1;
 	while (read_ready(c, 2 * c->poll_ns) && clock_mono_ns() < until_ns)
 		;

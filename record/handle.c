@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "record/handle.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <linux/filter.h>
+#include <net/ethernet.h>
 #include <net/if.h>
+#include <netpacket/packet.h>
 #include <pcap/pcap.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include "record/netns.h"
@@ -27,6 +31,10 @@
  *	at the end the ring holds packets: handle_shut() attaches the filter that takes nothing,
  *then what is left is read.
  *
+ * An interface that was removed leaves its socket behind, bound to nothing. Binding it to another
+ * one of the same name takes no privilege, unlike a new socket: that is how capture goes on when a
+ * container or a VPN is started again.
+ *
  * "any" is what is opened where no interface is named: in a pod's namespace it sees loopback too,
  * where a service mesh's proxy talks to the application.
  */
@@ -40,6 +48,8 @@ struct handle {
 	char name[NAME_BYTES];
 	char path[NETNS_PATH_MAX]; /* of the namespace; "" for our own */
 	char *pod;		   /* its name, when it is not ours */
+	char interface[IFNAMSIZ];  /* "": all of them */
+	unsigned hardware;	   /* ARPHRD_ number of the interface */
 	uint64_t netns;		   /* inode of the namespace */
 	struct handle_stats stats;
 	uint32_t recv_last, drop_last; /* libpcap's counts, which wrap */
@@ -210,6 +220,25 @@ static void add_seen(void *ctx, const uint8_t address[16])
 	memcpy(more[s->seen_count++].address, address, 16);
 }
 
+/* Ask the handle's namespace about its interface. Return: false: there is none */
+static bool ask_interface(const struct handle *s, unsigned long what, struct ifreq *r)
+{
+	*r = (struct ifreq){0};
+	memcpy(r->ifr_name, s->interface, sizeof(r->ifr_name));
+	return ioctl(pcap_fileno(s->pcap), what, r) == 0;
+}
+
+static void remember_interface(struct handle *s, const struct handle_config *c)
+{
+	struct ifreq r;
+
+	if (!c->interface)
+		return;
+	(void)snprintf(s->interface, sizeof(s->interface), "%s", c->interface);
+	if (ask_interface(s, SIOCGIFHWADDR, &r))
+		s->hardware = r.ifr_hwaddr.sa_family;
+}
+
 /* Runs inside the namespace. */
 static int open_there(void *arg, struct err *e)
 {
@@ -221,6 +250,7 @@ static int open_there(void *arg, struct err *e)
 	failed = activate(s, o->config, e);
 	if (failed < 0)
 		return failed;
+	remember_interface(s, o->config);
 	begin_counting(s, o->config->poll_ns);
 	failed = set_filter(s, o->config, e);
 	if (failed == 0 && s->pod && netns_addresses(add_seen, s) < 0)
@@ -288,6 +318,26 @@ int handle_read(struct handle *s, int most, handle_packet_fn *fn, void *ctx, str
 void handle_shut(struct handle *s)
 {
 	take_nothing(s);
+}
+
+int handle_rebind(struct handle *s)
+{
+	struct sockaddr_ll at = {.sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL)};
+	int error, fd = pcap_fileno(s->pcap);
+	socklen_t bytes = sizeof(error);
+	struct ifreq r;
+
+	if (!s->interface[0] || !ask_interface(s, SIOCGIFHWADDR, &r))
+		return -ENODEV;
+	if (r.ifr_hwaddr.sa_family != s->hardware)
+		return -EMEDIUMTYPE;
+	if (!ask_interface(s, SIOCGIFINDEX, &r))
+		return -ENODEV;
+	at.sll_ifindex = r.ifr_ifindex;
+	if (bind(fd, (const struct sockaddr *)&at, sizeof(at)) < 0)
+		return -ENODEV;
+	(void)getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &bytes); /* takes the old error away */
+	return 0;
 }
 
 bool handle_is_gone(const struct handle *s)

@@ -52,6 +52,15 @@ int handle_read(struct handle *s, int most, handle_packet_fn *fn, void *ctx,
  * It is all there once handle_fd() is not readable for twice poll_ns.
  */
 void handle_shut(struct handle *s);
+/**
+ * handle_rebind() - after -ENETDOWN: listen again, if there is an interface of that name now
+ *
+ * The same socket, with its ring, filter and counts, so no privilege is needed. Linktype and snaplen stay.
+ *
+ * Return: 0; -ENODEV there is none yet, or the handle takes all interfaces; -EMEDIUMTYPE it is of another link
+ * type now: close the handle.
+ */
+int handle_rebind(struct handle *s) MUST_USE;
 /* handle_is_gone() - the namespace it was opened in has been removed (the handle keeps it alive) */
 bool handle_is_gone(const struct handle *s);
 

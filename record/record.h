@@ -30,6 +30,8 @@ struct record_config {
 	void (*on_commit)(void *ctx, const uint64_t *ids, size_t count);
 	/* capture thread: an interface was lost (why), so many are left; may be NULL */
 	void (*on_lost)(void *ctx, const char *why, size_t left);
+	/* capture thread: an interface that was lost is captured again; may be NULL */
+	void (*on_back)(void *ctx, const char *name, size_t left);
 	/* recorder thread: the store failed (why) or works again (NULL); may be NULL */
 	void (*on_state)(void *ctx, const char *why);
 	/* recorder thread: something beside the recording went wrong (a tape is damaged, could not be

@@ -20,6 +20,7 @@ COUNTER(KERNEL_HANDED,       KERNEL,  OUT,  "kernel_packets",          "handed_o
 COUNTER(KERNEL_DROPPED,      KERNEL,  OUT,  "kernel_packets",          "kernel_drop",    "packets lost in the kernel because the ring was full: raise capture.buffer")
 COUNTER(KERNEL_PENDING,      KERNEL,  HELD, "kernel_packets_pending",  "",               "packets in the ring, not yet read")
 COUNTER(INTERFACES_LOST,     KERNEL,  NOTE, "interfaces_lost",         "",               "interfaces and network namespaces that disappeared while they were captured")
+COUNTER(INTERFACES_BACK,     KERNEL,  NOTE, "interfaces_back",         "",               "interfaces that came back under their name after they had disappeared")
 
 /* packets: each packet that was read ends in exactly one of these */
 COUNTER(PACKETS_IN,          PACKETS, IN,   "packets_read",  "",               "packets read from an interface or a file")

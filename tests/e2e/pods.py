@@ -138,10 +138,17 @@ class Pod(Namespace):
         self.node, self.address, self.directory = node, address, directory
         self.service = name
         self.host_interface = f"v{next(_numbers)}{name}"[:15]  # its end at the node
-        ip("-n", node.name, "link", "add", self.host_interface, "type", "veth", "peer", "name", "eth0", "netns", self.name)
-        ip("-n", node.name, "link", "set", self.host_interface, "master", "br0", "up")
-        ip("-n", self.name, "addr", "add", f"{address}/24", "dev", "eth0")
+        self.plug()
+
+    def plug(self):
+        """The interface is there. unplug() removes both its ends; they may come back, under the same names."""
+        ip("-n", self.node.name, "link", "add", self.host_interface, "type", "veth", "peer", "name", "eth0", "netns", self.name)
+        ip("-n", self.node.name, "link", "set", self.host_interface, "master", "br0", "up")
+        ip("-n", self.name, "addr", "add", f"{self.address}/24", "dev", "eth0")
         ip("-n", self.name, "link", "set", "eth0", "up")
+
+    def unplug(self):
+        ip("-n", self.node.name, "link", "del", self.host_interface)
 
     def nginx(self, server, http="", port=8080, workers=1, http2=False, tls=False):
         """An nginx of its own here: `server` is what stands in its server block, `http` beside it. Ready on return."""

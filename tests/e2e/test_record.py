@@ -177,6 +177,24 @@ def test_an_interface_that_disappears_is_said_once_and_the_others_go_on(node, da
     assert "no interface is left" in d.log
 
 
+def test_an_interface_that_comes_back_is_captured_again(node, daemon):
+    client, cart, other = node.pod("client"), node.pod("cart"), node.pod("other")
+    cart.nginx(SHOP)
+    d = daemon("--interfaces", cart.host_interface, "--interfaces", other.host_interface, namespace=node)
+    get_each(client, cart, ["ok"], 5)
+    d.wait_stored(5)
+    for n in (1, 2):
+        cart.unplug()
+        wait_for(lambda: d.counters()["interfaces_lost"] == n, "the loss is counted")
+        cart.plug()
+        wait_for(lambda: d.counters()["interfaces_back"] == n, "the return is counted")
+        get_each(client, cart, ["ok"], 5)
+        d.wait_stored(5 + 5 * n)
+    assert d.log.count(f"interface {cart.host_interface}: is back; interfaces: 2") == 2
+    assert d.accounts()["kernel"]["balance"] == 0
+    assert d.stop() == 0
+
+
 def test_a_namespace_that_is_removed_is_let_go(node, daemon):
     client, cart, extra = node.pod("client"), node.pod("cart"), node.pod("extra")
     cart.nginx(SHOP)
