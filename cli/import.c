@@ -1,20 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * import: capture files into a store, or decoded only
+ * import: captures and files of exchanges into a store, or decoded only
  *
  * Theory of operation
  *
- * The same pipeline as in the daemon, with files in place of the interfaces: into a store through
- * the queue and the recorder thread, which the decoder waits for; or decoded only, in this one
- * thread. JSON lines are written by whichever thread has the exchange; the other does not touch
- * the output meanwhile.
+ * A file's first bytes say what it is. For captures the same pipeline as in the daemon, with files
+ * in place of the interfaces: into a store through the queue and the recorder thread, which the
+ * decoder waits for; or decoded only, in this one thread. For HAR, .gor, JSON lines and tapes
+ * record/intake.h. JSON lines are written by whichever thread has the exchange; the other does not
+ * touch the output meanwhile.
  */
 #include <errno.h>
 #include <stdio.h>
 
 #include "cli/cli.h"
+#include "record/intake.h"
 #include "record/key.h"
-#include "record/record.h"
 #include "schema/exchange_json.h"
 
 #define IMPORT_MEMORY                                                                              \
@@ -76,7 +77,12 @@ static const struct option_row import_options[] = {
 struct import {
 	struct cli *cli;
 	const struct import_args *args;
-	struct buf out; /* JSON lines not yet written */
+	struct record_config config;
+	struct record *record; /* one of the two, or none */
+	struct intake *intake;
+	struct counters sum; /* of those that were stopped */
+	bool has_refused;    /* entries were left out */
+	struct buf out;	     /* JSON lines not yet written */
 	bool is_output_closed;
 };
 
@@ -107,31 +113,9 @@ static void print_stats(const struct counters *sum, uint64_t begun_ns)
 	cli_note("%s", buf_cstr(&text));
 }
 
-/* All files, one after the other, even when one is bad. Return: exit status. */
-static int read_files(const struct import *im, struct record *r)
+static int configure(struct import *im, struct err *e)
 {
-	int status = CLI_OK;
-
-	for (int i = 0; i < im->cli->operand_count; i++) {
-		struct err e = {0};
-		int failed = record_file(r, im->cli->operands[i], &e);
-
-		if (failed == 0)
-			continue;
-		if (failed == -ENODATA) {
-			cli_note("tapeloop import: warning: %s", e.why);
-			continue;
-		}
-		cli_note("tapeloop import: %s", e.why);
-		status = CLI_FAILED;
-		if (failed == -ECANCELED || failed == -EIO)
-			break;
-	}
-	return status;
-}
-
-static int configure(struct import *im, struct record_config *c, struct err *e)
-{
+	struct record_config *c = &im->config;
 	bool prints = im->args->output == OUTPUT_JSONL ||
 		      (im->args->output == OUTPUT_AUTO && im->args->is_decode_only);
 
@@ -154,32 +138,131 @@ static int configure(struct import *im, struct record_config *c, struct err *e)
 	return key_load(c->store_dir, c->wire.redact_key, e);
 }
 
+/* --- one file --- */
+
+/* The store has one writer: who reads captures and who reads exchanges take turns. */
+static int stop_all(struct import *im, struct err *e)
+{
+	int r = 0;
+
+	if (im->record) {
+		struct counters sum;
+
+		r = record_stop(im->record, e);
+		record_counters(im->record, &sum);
+		counters_sum(&im->sum, &sum);
+		record_free(TAKE(im->record));
+	}
+	if (im->intake) {
+		struct counters sum;
+
+		r = intake_stop(im->intake, e);
+		intake_counters(im->intake, &sum);
+		counters_sum(&im->sum, &sum);
+		intake_free(TAKE(im->intake));
+	}
+	return r;
+}
+
+static int read_capture(struct import *im, struct file *f, struct err *e)
+{
+	int r = im->intake ? stop_all(im, e) : 0;
+
+	if (r == 0 && !im->record)
+		r = record_start(&im->config, &im->record, e);
+	return r < 0 ? r : record_read(im->record, f, e);
+}
+
+static void note_report(const struct file *f, const struct intake_report *report)
+{
+	if (report->note[0])
+		cli_note("%s: %s", file_name(f), report->note);
+	if (report->first_error[0])
+		cli_note("tapeloop import: %s: %s", file_name(f), report->first_error);
+	for (const struct intake_flaw *flaw = report->flaws; flaw->count; flaw++)
+		cli_note("%s: %llu entries: %s.", file_name(f), (unsigned long long)flaw->count,
+			 flaw->what);
+}
+
+static int read_exchanges(struct import *im, struct file *f, struct err *e)
+{
+	struct intake_report report = {0};
+	int r = im->record ? stop_all(im, e) : 0;
+
+	if (r == 0 && !im->intake)
+		r = intake_start(&im->config, &im->intake, e);
+	if (r < 0)
+		return r;
+	r = intake_read(im->intake, f, &report, e);
+	note_report(f, &report);
+	im->has_refused |= report.first_error[0] != '\0';
+	return r;
+}
+
+static int read_file(struct import *im, const char *path, struct err *e)
+{
+	AUTO(file) f = NULL;
+	int r = file_begin(path, &f, e);
+
+	if (r < 0)
+		return r;
+	if (file_first(f).len == 0)
+		return err_set(e, -EBADMSG, "%s: it is empty", file_name(f));
+	return file_is_capture(f) ? read_capture(im, f, e) : read_exchanges(im, f, e);
+}
+
+/* All files, one after the other, even when one is bad. Return: exit status. */
+static int read_files(struct import *im)
+{
+	int status = CLI_OK;
+
+	for (int i = 0; i < im->cli->operand_count; i++) {
+		struct err e = {0};
+		int failed = read_file(im, im->cli->operands[i], &e);
+
+		if (failed == 0)
+			continue;
+		if (failed == -ENODATA) {
+			cli_note("tapeloop import: warning: %s", e.why);
+			continue;
+		}
+		cli_note("tapeloop import: %s", e.why);
+		status = failed == -EINVAL ? CLI_USAGE : CLI_FAILED;
+		if (failed == -ECANCELED || failed == -EIO)
+			break;
+	}
+	return im->has_refused ? MAX(status, CLI_FAILED) : status;
+}
+
+/* Where the store and the filter are wrong, nothing is read. */
+static int check(struct import *im, struct err *e)
+{
+	int r = configure(im, e);
+
+	return r < 0 ? r : record_start(&im->config, &im->record, e);
+}
+
 static int run(struct cli *cli)
 {
 	struct import im = {.cli = cli, .args = cli->args};
 	uint64_t begun_ns = clock_mono_ns();
-	struct record_config config;
-	struct record *r = NULL;
-	struct counters sum;
 	struct err e = {0};
 	int status;
 
 	if (!im.args->store == !im.args->is_decode_only)
 		return cli_usage(cli, "say either --store DIR or --decode-only");
-	if (configure(&im, &config, &e) < 0 || record_start(&config, &r, &e) < 0)
+	if (check(&im, &e) < 0)
 		return cli_fail(cli, &e);
-	status = read_files(&im, r);
-	if (record_stop(r, &e) < 0) {
+	status = read_files(&im);
+	if (stop_all(&im, &e) < 0) {
 		cli_note("tapeloop import: %s", e.why);
 		status = CLI_FAILED;
 	}
-	record_counters(r, &sum);
-	record_free(r);
 	if (im.out.len && !im.is_output_closed)
 		im.is_output_closed = cli_print(&im.out) < 0;
 	buf_fini(&im.out);
 	if (im.args->has_stats)
-		print_stats(&sum, begun_ns);
+		print_stats(&im.sum, begun_ns);
 	return status;
 }
 
@@ -188,14 +271,20 @@ const struct command command_import = {
 	.operands = "FILE...",
 	.operands_min = 1,
 	.operands_max = -1,
-	.summary = "decode capture files, into a store or as JSON",
+	.summary = "read captures, HAR, .gor, JSON lines and tapes, into a store or as JSON",
 	.details =
-		"Reads pcap and pcapng files; - is standard input. Connections go on from one "
-		"file to the next, so a capture that was cut into several is one.\n"
-		"A file that ends in the middle of a packet gives a warning; one that is no "
-		"capture, or damaged, the exit status 3. What could be read is kept in any case.",
-	.examples = "tapeloop import --store tapes/ yesterday.pcap\tkeep what it holds\n"
-		    "tcpdump -w - tcp | tapeloop import --decode-only -\tlook without keeping\n",
+		"What a file is tells its content: pcap and pcapng, HAR of browsers and proxies, "
+		"GoReplay's .gor, JSON lines of `tapeloop export`, each of the last three also "
+		"compressed by gzip; a tape; - is standard input. Connections go on from one "
+		"capture to the next, so one that was cut into several is one. Credentials are "
+		"masked as when recording. What a file does not tell is said, with counts, and "
+		"marked in the exchange's anomalies (synthesised).\n"
+		"A file that ends in the middle gives a warning; one that is none of these, or "
+		"damaged, the exit status 3. What could be read is kept in any case.",
+	.examples =
+		"tapeloop import --store tapes/ yesterday.pcap\tkeep what it holds\n"
+		"tapeloop import --store tapes/ session.har errors.gor.gz\twhat others recorded\n"
+		"tcpdump -w - tcp | tapeloop import --decode-only -\tlook without keeping\n",
 	.options = import_options,
 	.args_bytes = sizeof(struct import_args),
 	.run = run,

@@ -47,9 +47,8 @@ void file_close(struct file *f)
 	free(f);
 }
 
-static ssize_t read_stream(void *ctx, char *to, size_t room)
+ssize_t file_read(struct file *f, void *to, size_t room)
 {
-	struct file *f = ctx;
 	size_t n = MIN(room, f->first_len - f->first_given);
 
 	if (n == 0)
@@ -57,6 +56,11 @@ static ssize_t read_stream(void *ctx, char *to, size_t room)
 	memcpy(to, f->first + f->first_given, n);
 	f->first_given += n;
 	return (ssize_t)n;
+}
+
+static ssize_t read_stream(void *ctx, char *to, size_t room)
+{
+	return file_read(ctx, to, room);
 }
 
 static int open_pcap(struct file *f, struct err *e)
@@ -82,7 +86,7 @@ static int read_first(struct file *f, struct err *e)
 			break;
 		f->first_len += (size_t)n;
 	}
-	return f->first_len ? 0 : err_set(e, -EBADMSG, "%s: no capture file: it is empty", f->name);
+	return 0;
 }
 
 static int open_pcapng(struct file *f, struct err *e)
@@ -94,14 +98,39 @@ static int open_pcapng(struct file *f, struct err *e)
 	return pcapng_new(f->in, &f->pcapng, e) < 0 ? err_wrap(e, "%s", f->name) : 0;
 }
 
+struct span file_first(const struct file *f)
+{
+	return span_of(f->first, f->first_len);
+}
+
+const char *file_name(const struct file *f)
+{
+	return f->name;
+}
+
+bool file_is_capture(const struct file *f)
+{
+	/* pcap of micro- and nanoseconds, the modified ones of Kuznetzov and Nokia, in either byte
+	 * order; pcapng */
+	static const uint32_t magics[] = {0xa1b2c3d4, 0xa1b23c4d, 0xa1b2cd34, 0xa1b2c3cd};
+	uint32_t magic = 0;
+
+	if (f->first_len < sizeof(magic))
+		return false;
+	memcpy(&magic, f->first, sizeof(magic));
+	for (size_t i = 0; i < COUNT_OF(magics); i++)
+		if (magic == magics[i] || magic == __builtin_bswap32(magics[i]))
+			return true;
+	return magic == PCAPNG_MAGIC;
+}
+
 /* Look at the first bytes and choose the reader. */
-static int open_format(struct file *f, struct err *e)
+int file_choose(struct file *f, struct err *e)
 {
 	uint32_t magic = 0;
-	int r = read_first(f, e);
 
-	if (r < 0)
-		return r;
+	if (f->first_len == 0)
+		return err_set(e, -EBADMSG, "%s: no capture file: it is empty", f->name);
 	if (f->first_len == sizeof(f->first) && savefile_reads(f->first)) {
 		f->savefile = savefile_new(f->fd, f->first);
 		return f->savefile ? 0 : err_set(e, -ENOMEM, "%s: out of memory", f->name);
@@ -114,7 +143,7 @@ static int open_format(struct file *f, struct err *e)
 								      : open_pcap(f, e);
 }
 
-int file_open(const char *path, struct file **f_out, struct err *e)
+int file_begin(const char *path, struct file **f_out, struct err *e)
 {
 	bool is_stdin = strcmp(path, "-") == 0;
 	AUTO(file) f = calloc(1, sizeof(*f));
@@ -125,7 +154,20 @@ int file_open(const char *path, struct file **f_out, struct err *e)
 	f->fd = is_stdin ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
 	if (f->fd < 0)
 		return err_set(e, -errno, "%s: %s", path, strerror(errno));
-	r = open_format(f, e);
+	r = read_first(f, e);
+	if (r < 0)
+		return r;
+	*f_out = TAKE(f);
+	return 0;
+}
+
+int file_open(const char *path, struct file **f_out, struct err *e)
+{
+	AUTO(file) f = NULL;
+	int r = file_begin(path, &f, e);
+
+	if (r == 0)
+		r = file_choose(f, e);
 	if (r < 0)
 		return r;
 	*f_out = TAKE(f);

@@ -6,6 +6,8 @@
  */
 #pragma once
 
+#include <sys/types.h>
+
 #include "lib/err.h"
 
 struct file;
@@ -23,7 +25,19 @@ struct packet {
  * @e:    names the path: -ENOENT, -EACCES and so on from opening; -EBADMSG when it is no capture
  */
 int file_open(const char *path, struct file **f_out, struct err *e) MUST_USE;
-void file_close(struct file *f); /* accepts NULL */
+/*
+ * The same in two steps, for who reads other files too: file_begin() opens and reads
+ * FILE_FIRST_BYTES, file_choose() makes a capture of it; or file_read() gives all bytes, the first
+ * ones again.
+ */
+#define FILE_FIRST_BYTES 24
+int file_begin(const char *path, struct file **f_out, struct err *e) MUST_USE;
+struct span file_first(const struct file *f); /* shorter when the file is */
+bool file_is_capture(const struct file *f);   /* by its first bytes */
+int file_choose(struct file *f, struct err *e) MUST_USE;
+ssize_t file_read(struct file *f, void *to, size_t room); /* as read(2) */
+const char *file_name(const struct file *f);		  /* its path, or "standard input" */
+void file_close(struct file *f);			  /* accepts NULL */
 AUTO_DEFINE(file, file_close)
 
 /**

@@ -32,8 +32,8 @@
  * Decoding only (store_dir NULL) there is no ring and no thread: an exchange is handed out in the
  * thread that decoded it.
  */
-#define WAKE_SHARE     16		 /* of the queue, live: the recorder is woken before its turn */
-#define WAKE_PACKETS   64		 /* of a file, between two looks at the recorder */
+#define WAKE_SHARE     16 /* of the queue, live: the recorder is woken before its turn */
+#define WAKE_PACKETS   64 /* of a file, between two looks at the recorder */
 #define TICK_NS	       (100 * NS_PER_MS) /* of capture time, between two wire_tick() */
 #define NAP_MAX_NS     (NS_PER_S)	 /* a flag is looked at again after so long */
 #define FAILING_NAP_NS (20 * NS_PER_MS)	 /* so long a full ring may go unnoticed */
@@ -291,15 +291,22 @@ static int look_around(struct record *r, struct err *e)
 int record_file(struct record *r, const char *path, struct err *e)
 {
 	AUTO(file) f = NULL;
+	int failed = file_begin(path, &f, e);
+
+	return failed < 0 ? failed : record_read(r, f, e);
+}
+
+int record_read(struct record *r, struct file *f, struct err *e)
+{
 	struct packet p;
 	uint64_t tick_ns = 0;
-	int failed = file_open(path, &f, e);
+	int failed = file_choose(f, e);
 
 	for (uint64_t n = 1; failed == 0; n++) {
 		int got = file_next(f, &p, e);
 
 		if (got < 0 && is_told_to_stop(r)) /* a read that the signal ended */
-			return err_set(e, -ECANCELED, "%s: stopped", path);
+			return err_set(e, -ECANCELED, "%s: stopped", file_name(f));
 		if (got <= 0)
 			return got;
 		if (p.ts_ns - tick_ns >= TICK_NS) { /* also when it jumps back */

@@ -66,6 +66,9 @@ int record_start(const struct record_config *config, struct record **r_out, stru
  * is_stopped() said so; -EIO when the store failed, which ends it at once.
  */
 int record_file(struct record *r, const char *path, struct err *e) MUST_USE;
+/* record_read() - the same for a file that file_begin() opened; borrowed */
+struct file;
+int record_read(struct record *r, struct file *f, struct err *e) MUST_USE;
 /* record_run() - start the capture thread. @c moves in, in any case. */
 int record_run(struct record *r, struct capture *c, struct err *e) MUST_USE;
 /* record_beats() - grows ten times a second as long as the capture thread lives. Any thread. */

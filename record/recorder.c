@@ -224,7 +224,7 @@ bool recorder_take(struct recorder *r, struct exchange *x, uint64_t now_ns)
 
 	if (r->store && (!can_add || r->batch_count == RECORDER_BATCH_MAX))
 		return false;
-	if (!r->store)
+	if (!r->store && !(r->config->store.keeps_ids && x->id))
 		x->id = r->last_id = MAX(x->start_ns, r->last_id + (x->start_ns == r->last_id));
 	name_end(r, &x->src);
 	name_end(r, &x->dst);

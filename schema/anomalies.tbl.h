@@ -35,4 +35,5 @@ ANOMALY(PUSHED,            "pushed",            "the server sent it unasked (HTT
 ANOMALY(GRPC_DERIVED,      "grpc_derived",      "the gRPC status was derived from how the stream was reset")
 ANOMALY(CHILDREN_CUT,      "children_cut",      "more WebSocket messages, events or messages of a gRPC stream than body_max has room for; the first are kept")
 ANOMALY(CONTINUATION,      "continuation",      "goes on with an earlier exchange of the same connection and sequence, which was recorded while it was under way")
+ANOMALY(SYNTHESISED,       "synthesised",       "imported from a file that tells what the messages said, not their bytes: heads were put together")
 // clang-format on

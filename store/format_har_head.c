@@ -72,6 +72,7 @@ struct span har_target_of_url(struct span url, struct span *authority_out)
 {
 	const uint8_t *scheme = memmem(url.ptr, MIN(url.len, (size_t)16), "://", 3);
 	struct span rest = scheme ? span_from(url, (size_t)(scheme - url.ptr) + 3) : url;
+	const uint8_t *fragment;
 	size_t n = 0;
 
 	*authority_out = (struct span){0};
@@ -80,5 +81,9 @@ struct span har_target_of_url(struct span url, struct span *authority_out)
 	while (n < rest.len && rest.ptr[n] != '/' && rest.ptr[n] != '?' && rest.ptr[n] != '#')
 		n++;
 	*authority_out = span_of(rest.ptr, n);
-	return n < rest.len ? span_from(rest, n) : SPAN_LIT("/");
+	rest = span_from(rest, n);
+	fragment = rest.len ? memchr(rest.ptr, '#', rest.len) : NULL; /* never sent */
+	if (fragment)
+		rest.len = (size_t)(fragment - rest.ptr);
+	return rest.len ? rest : SPAN_LIT("/");
 }

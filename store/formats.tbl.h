@@ -24,4 +24,16 @@ LOSS(SEPARATOR,       "holds GoReplay's separator of payloads, which would tear 
 LOSS(BODY_CUT,        "of the body the beginning was recorded: so it is written")
 LOSS(BODIES,          "a body, of which a row holds the size")
 #endif
+#ifdef FLAW
+FLAW(UNREADABLE,  "could not be read: left out")
+FLAW(NO_BODY,     "a body of which the file tells only the size")
+FLAW(DECODED,     "the body is there decoded: Content-Encoding and Content-Length are made to fit")
+FLAW(CACHED,      "a status without a body, with one: the browser's own copy, left out")
+FLAW(HTTP3,       "HTTP/3: kept as HTTP/2, whose fields it shares")
+FLAW(SURPLUS,     "a second answer, as a replay adds it: left out")
+FLAW(UNANSWERED,  "a request without its response")
+FLAW(LONELY,      "a response without its request")
+FLAW(SUMMARY,     "a summary without messages: left out (write with --part exact, or `tapeloop export`)")
+FLAW(LEFT_OVER,   "bytes in front of or behind the message: left out")
+#endif
 // clang-format on

@@ -237,9 +237,9 @@ static bool id_is_taken(struct store *s, uint64_t id)
 	       share_has_id(s->shares[SHARE_FAILURES], id);
 }
 
-static uint64_t free_id(struct store *s, uint64_t start_ns)
+static uint64_t free_id(struct store *s, uint64_t wanted)
 {
-	uint64_t id = MAX(start_ns, 1);
+	uint64_t id = MAX(wanted, 1);
 
 	/* a time beyond what SQLite's integers hold (the year 2262): it is moved, and kept in
 	 * `moved` */
@@ -309,7 +309,7 @@ int store_add(struct store *s, struct exchange *x, struct err *e)
 		r = need_tape(s, share, e);
 	if (r < 0)
 		return r;
-	x->id = free_id(s, x->start_ns);
+	x->id = free_id(s, s->config.keeps_ids ? MAX(x->id, x->start_ns) : x->start_ns);
 	r = share_add(share, x, e);
 	if (r < 0)
 		x->id = was;

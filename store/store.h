@@ -22,6 +22,8 @@ struct store_config {
 	uint64_t tape_span_ns;	      /* time on a tape before it is sealed */
 	int level;		      /* zstd level */
 	bool is_bulk;		      /* an import: speed before durability, until store_close() */
+	bool keeps_ids;		      /* an exchange that has an id keeps it, if it is free and not
+					before its start */
 	/*
 	 * Run @work(@arg) on a thread that is not the writer's (dictionary training, checkpoints);
 	 * @ctx is the caller's. NULL: the store does it itself, in the calling thread.
@@ -57,7 +59,7 @@ int store_open(const char *dir, const struct store_config *config, struct store 
 int store_close(struct store *s, struct err *e);
 /**
  * store_add() - put one exchange into the batch
- * @x: borrowed for the call; id is set (start_ns, moved on when taken)
+ * @x: borrowed for the call; id is set (start_ns, moved on when taken; see keeps_ids)
  *
  * Return: 0; -ENOSPC no room (nothing added; try again after a while); -EIO and others: not added.
  */
