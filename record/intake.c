@@ -8,6 +8,7 @@
 #include "lib/clock.h"
 #include "record/gunzip.h"
 #include "record/recorder.h"
+#include "store/about.h"
 #include "store/reader.h"
 #include "wire/adopt.h"
 
@@ -189,6 +190,16 @@ static int take_recorded(void *ctx, const struct exchange *x)
 	return take_found(ctx, &f);
 }
 
+static void note_about(void *ctx, const struct about *row)
+{
+	struct intake_report *report = ctx;
+
+	if (strcmp(row->name, "note") == 0)
+		(void)snprintf(report->note, sizeof(report->note), "%.*s",
+			       (int)MIN(row->value.len, (size_t)ERR_WHY_MAX),
+			       (const char *)row->value.ptr);
+}
+
 static int read_tape(struct intake *in, struct file *f)
 {
 	const struct query all = {.is_reverse = true, .wants_messages = true};
@@ -197,7 +208,9 @@ static int read_tape(struct intake *in, struct file *f)
 
 	if (strcmp(file_name(f), "standard input") == 0)
 		return err_set(in->e, -EINVAL, "a tape can be read from a file only");
-	failed = reader_open(file_name(f), &r, in->e);
+	failed = about_read(file_name(f), note_about, in->report, in->e);
+	if (failed == 0)
+		failed = reader_open(file_name(f), &r, in->e);
 	return failed < 0 ? failed : reader_list(r, &all, take_recorded, in, NULL, in->e);
 }
 

@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -256,6 +257,18 @@ int directory_each_tape(const char *dir, directory_tape_fn *fn, void *ctx, struc
 	int r = each_tape(dir, false, fn, ctx, e);
 
 	return r < 0 ? r : each_tape(directory_failures(&failures, dir), true, fn, ctx, e);
+}
+
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *at)
+{
+	(void)st, (void)type, (void)at;
+	(void)remove(path);
+	return 0;
+}
+
+void directory_remove(const char *dir)
+{
+	(void)nftw(dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
 }
 
 static int say_who(int fd, const char *dir, struct err *e)

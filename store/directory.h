@@ -40,6 +40,8 @@ typedef int directory_tape_fn(void *ctx, const char *path, bool is_failures, str
 int directory_each_tape(const char *dir, directory_tape_fn *fn, void *ctx, struct err *e) MUST_USE;
 /* directory_tidy_all() - directory_tidy() for a store: @dir and its failures */
 void directory_tidy_all(const char *dir);
+/* directory_remove() - a store that was made for one task, with all that is in it */
+void directory_remove(const char *dir);
 /* directory_tidy() - remove what an interrupted writer left: parts, logs without a tape */
 void directory_tidy(const char *dir);
 

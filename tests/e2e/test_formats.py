@@ -56,6 +56,39 @@ def test_every_byte_and_field_comes_back(recorded, ending):
         assert have == want
 
 
+def test_a_portable_tape_holds_all_and_says_how_it_was_made(recorded, tmp_path):
+    where, everything = recorded
+    tape = tmp_path / "incident.tape"
+    tapeloop("keep", "--store", where / "store", "--as", tape, "--note", "what it is for")
+    assert exchanges(tape) == everything
+    assert [p.name for p in tmp_path.iterdir()] == ["incident.tape"]
+    said = tapeloop("keep", "--show", tape).stdout
+    assert re.search(r"note +what it is for\n", said) and f"store {where / 'store'}" in said
+    for command in (["failures"], ["ls", "failed()"], ["replay", "--dry-run", "--to", "http://127.0.0.1:1"]):
+        tapeloop(*command, "--store", tape)
+    said = tapeloop("import", "--store", tmp_path / "back", "--no-redact", tape).stderr
+    assert "what it is for" in said and exchanges(tmp_path / "back") == everything
+
+
+def test_what_is_not_kept_whole_is_not_there(recorded, tmp_path):
+    where, everything = recorded
+    tapeloop("keep", "--store", where / "store", "status == 999", "--as", tmp_path / "none.tape", status=1)
+    tapeloop("keep", "--store", where / "store", "--as", tmp_path / "nowhere" / "x.tape", status=3)
+    tapeloop("keep", "--store", where / "store", "--as", tmp_path / "x.tape", "--pin", status=2)
+    assert not list(tmp_path.iterdir())
+    tapeloop("keep", "--store", where / "store", everything[0]["id"], "--as", tmp_path / "one.tape")
+    assert exchanges(tmp_path / "one.tape") == everything[:1]
+
+
+def test_a_pin_marks_the_tapes_of_a_selection(recorded):
+    where, _ = recorded
+    tapeloop("keep", "--store", where / "store", "--pin", "500")
+    pins = [p for p in (where / "store").rglob("*.pin")]
+    assert pins and all(p.with_suffix("").exists() for p in pins)
+    tapeloop("keep", "--store", where / "store", "--unpin")
+    assert not list((where / "store").rglob("*.pin"))
+
+
 def messages_of(x):
     return [{key: x[side].get(key, "") for key in MESSAGE} for side in ("request", "response")]
 
