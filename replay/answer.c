@@ -24,7 +24,7 @@ void answer_fini(struct answer *a)
 static void forget_message(struct answer *a)
 {
 	a->head = a->body = (struct span){0};
-	a->is_head_kept = a->is_body_kept = a->has_head = a->is_cut = false;
+	a->is_head_kept = a->is_body_kept = a->has_head = a->is_cut = a->is_left = false;
 	a->status = 0;
 	a->message = (struct message){0};
 	buf_clear(&a->head_kept);
@@ -193,6 +193,13 @@ enum answer_state answer_feed(struct answer *a, struct span *in)
 	if (state == ANSWER_MORE)
 		keep_all(a);
 	return state;
+}
+
+void answer_leave(struct answer *a)
+{
+	(void)finish(a);
+	a->message.flags &= ~(uint32_t)MESSAGE_COMPLETE;
+	a->is_left = a->ends_connection = true;
 }
 
 enum answer_state answer_close(struct answer *a)

@@ -27,7 +27,9 @@ struct answer {
 	uint32_t h2_error;       /* HTTP/2: code of RST_STREAM (RFC 9113 7) that ended it; 0 otherwise */
 	uint64_t bytes;          /* received for this answer, interim ones included */
 
-	/* of a WebSocket, when it is over */
+	bool is_left;            /* we left where the recorded client did, or where the recording ended */
+
+	/* of a WebSocket, when it is over; out_of_turn and what follows also of a gRPC stream */
 	bool is_conversation;
 	bool has_unsaid;         /* the client had more to say when it ended */
 	uint16_t close_code;     /* RFC 6455 7.4; 1006 when it ended without; 0: it did not end in time */
@@ -56,5 +58,7 @@ void answer_reset(struct answer *a);
 void answer_begin(struct answer *a, bool is_head, size_t body_max);
 /* answer_feed() - bytes as received; *@in is moved past those that were taken. 1xx answers are passed over. */
 enum answer_state answer_feed(struct answer *a, struct span *in) MUST_USE;
+/* answer_leave() - it is not heard any further: message is filled in with what came, and is not complete */
+void answer_leave(struct answer *a);
 /* answer_close() - the target closed: ANSWER_DONE when that ends the answer in order, else ANSWER_MORE */
 enum answer_state answer_close(struct answer *a) MUST_USE;

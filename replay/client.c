@@ -298,10 +298,11 @@ static void give_up_late(struct client *c)
 
 void client_wake_at(struct client *c, struct item *item, uint64_t wake_ns)
 {
-	struct list *before = c->turns.prev;
+	struct list *before;
 
 	list_remove(&item->turn);
 	item->wake_ns = wake_ns;
+	before = c->turns.prev;
 	while (before != &c->turns && turn_of(before)->wake_ns > wake_ns)
 		before = before->prev;
 	list_append(before->next, &item->turn); /* before it: any link serves as a head */
@@ -318,6 +319,8 @@ static void take_turns(struct client *c)
 		list_remove(n);
 		if (l->websocket)
 			websocket_go(c, l);
+		else if (l->http2)
+			http2_go(c, l);
 		link_go(c, l);
 		link_rest(c, l);
 	}

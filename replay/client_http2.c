@@ -2,26 +2,24 @@
 #include "replay/client_http2.h"
 
 #include <errno.h>
-#include <nghttp2/nghttp2.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 
-#include "lib/clock.h"
-#include "replay/http2_answer.h"
 #include "replay/http2_fields.h"
+#include "replay/http2_session.h"
 
 /*
- * Frames, HPACK, flow control and the target's limit of streams are libnghttp2's. This file makes
- * fields of the recorded text, gives and takes bytes, and says how each stream ended.
+ * What libnghttp2 needs and tells is replay/http2_session.h's. This file moves the bytes and says what becomes of
+ * each stream.
  *
  * Streams are concurrent as recorded: a request waits for those that had been answered when it was
  * recorded, and for no others. One whose recorded answer has no end is waited for by none.
  *
- * Callbacks only gather, and put streams that ended into session.done; results are given out when
- * libnghttp2 has returned (settle()), for a result may free the item, or send another.
- *
  *     item handed over:   session.open --- END_STREAM, RST_STREAM, refused ---> session.done
  *     settle():           session.done --- result ---> session.gone, or freed when libnghttp2 has closed it
+ *
+ * A stream whose messages came in turns sends them in turns (replay/http2_turns.h): after what was read, and when
+ * their time comes. One that the recorded client gave up is given up, and is a result with what came until then.
  *
  * What the target says it did not look at may go again on another connection, whatever its method:
  * REFUSED_STREAM, and streams above the last of GOAWAY (RFC 9113 8.7). After GOAWAY nothing new is
@@ -29,221 +27,10 @@
  * breaks, a safe request on a connection that had been used goes again, as with HTTP/1.
  */
 
-#define OUT_BYTES         (64 * 1024)
-#define READS_MAX         4
-#define FIELD_BLOCK_MAX   (16 * 1024 * 1024) /* as sent; nothing recorded is longer */
-#define WINDOW_BYTES      (1 << 20)          /* of a stream */
-#define SESSION_WINDOW    (16 << 20)
-#define TRIES_MAX         2
+#define READS_MAX 4
+#define TRIES_MAX 2
 
 _Static_assert(HTTP2_FIELDS_MAX * sizeof(nghttp2_nv) <= CLIENT_SCRATCH_BYTES, "no room for fields");
-
-struct http2_stream {
-	struct list node;         /* http2_session::open, done or gone */
-	struct item *item;        /* NULL: it has its result */
-	int32_t id;
-	uint32_t code;            /* why it ended (RFC 9113 7) */
-	size_t body_sent;         /* bytes of the body given to libnghttp2 */
-	bool is_sent;             /* its HEADERS went out */
-	bool is_reset_by_target;
-	bool is_closed;           /* libnghttp2 has forgotten it */
-	struct http2_answer answer;
-};
-
-struct http2_session {
-	nghttp2_session *ng;
-	struct list open, done, gone;
-	nghttp2_nv *fields;       /* HTTP2_FIELDS_MAX, in client.scratch: not while what was read lies there */
-	struct buf out;           /* bytes to send; out_sent of them are */
-	size_t out_sent;
-	bool has_goaway;          /* the target takes no new streams */
-	bool is_garbage;          /* what the target sent is not HTTP/2 */
-	bool has_received;
-};
-
-static struct http2_stream *stream_of(struct list *n)
-{
-	return CONTAINER_OF(n, struct http2_stream, node);
-}
-
-static struct http2_stream *find(nghttp2_session *ng, int32_t id)
-{
-	return id > 0 ? nghttp2_session_get_stream_user_data(ng, id) : NULL;
-}
-
-static void free_stream(struct http2_stream *s)
-{
-	list_remove(&s->node);
-	http2_answer_fini(&s->answer);
-	free(s);
-}
-
-/* ---- what libnghttp2 tells ---- */
-
-static void end_stream(struct http2_session *h, struct http2_stream *s)
-{
-	if (!s->item)
-		return;
-	list_remove(&s->node);
-	list_append(&h->done, &s->node);
-}
-
-static int on_begin_headers(nghttp2_session *ng, const nghttp2_frame *frame, void *ctx)
-{
-	struct http2_stream *s = find(ng, frame->hd.stream_id);
-
-	(void)ctx;
-	if (s && s->item)
-		http2_answer_begin_block(&s->answer);
-	return 0;
-}
-
-static int on_header(nghttp2_session *ng, const nghttp2_frame *frame, const uint8_t *name,
-		     size_t name_len, const uint8_t *value, size_t value_len, uint8_t flags, void *ctx)
-{
-	struct http2_stream *s = find(ng, frame->hd.stream_id);
-
-	(void)flags;
-	(void)ctx;
-	if (s && s->item &&
-	    !http2_answer_field(&s->answer, span_of(name, name_len), span_of(value, value_len)))
-		return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
-	return 0;
-}
-
-static int on_data(nghttp2_session *ng, uint8_t flags, int32_t id, const uint8_t *data, size_t len,
-		   void *ctx)
-{
-	struct http2_stream *s = find(ng, id);
-
-	(void)flags;
-	(void)ctx;
-	if (s && s->item)
-		http2_answer_data(&s->answer, span_of(data, len));
-	return 0;
-}
-
-static int on_frame(nghttp2_session *ng, const nghttp2_frame *frame, void *ctx)
-{
-	struct http2_session *h = ctx;
-	struct http2_stream *s = find(ng, frame->hd.stream_id);
-	bool may_end = frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA;
-
-	if (frame->hd.type == NGHTTP2_GOAWAY)
-		h->has_goaway = true;
-	if (!s || !s->item)
-		return 0;
-	s->is_reset_by_target |= frame->hd.type == NGHTTP2_RST_STREAM;
-	if (frame->hd.type == NGHTTP2_HEADERS)
-		http2_answer_end_block(&s->answer);
-	if (may_end && (frame->hd.flags & NGHTTP2_FLAG_END_STREAM)) {
-		http2_answer_end(&s->answer);
-		end_stream(h, s);
-	}
-	return 0;
-}
-
-static int on_stream_close(nghttp2_session *ng, int32_t id, uint32_t code, void *ctx)
-{
-	struct http2_stream *s = find(ng, id);
-
-	if (!s)
-		return 0;
-	s->is_closed = true;
-	s->code = code;
-	if (s->item)
-		end_stream(ctx, s);
-	else
-		free_stream(s);
-	return 0;
-}
-
-static int before_send(nghttp2_session *ng, const nghttp2_frame *frame, void *ctx)
-{
-	struct http2_session *h = ctx;
-	struct http2_stream *s = find(ng, frame->hd.stream_id);
-
-	if (frame->hd.type == NGHTTP2_GOAWAY && frame->goaway.error_code != NGHTTP2_NO_ERROR)
-		h->is_garbage = true;
-	if (s && s->item && !s->is_sent && frame->hd.type == NGHTTP2_HEADERS) {
-		s->is_sent = true;
-		if (s->item->sent_ns == 0)
-			s->item->sent_ns = clock_mono_ns();
-	}
-	return 0;
-}
-
-/* ---- sending ---- */
-
-static struct span head_of(const struct item *item)
-{
-	return span_of(item->bytes.ptr, item->head_bytes);
-}
-
-static struct span body_of(const struct item *item)
-{
-	return span_of(item->bytes.ptr + item->head_bytes, item->body_bytes);
-}
-
-static struct span trailers_of(const struct item *item)
-{
-	return span_from(item->bytes, item->head_bytes + item->body_bytes);
-}
-
-/* behind the body. Return: false when they are too many, or memory is short */
-static bool submit_trailers(struct http2_session *h, const struct http2_stream *s)
-{
-	ssize_t n = http2_trailer_fields(h->fields, trailers_of(s->item));
-
-	return n >= 0 && nghttp2_submit_trailer(h->ng, s->id, h->fields, (size_t)n) == 0;
-}
-
-static ssize_t read_body(nghttp2_session *ng, int32_t id, uint8_t *to, size_t max, uint32_t *flags,
-			 nghttp2_data_source *source, void *ctx)
-{
-	struct http2_stream *s = find(ng, id);
-	struct span rest;
-
-	(void)source;
-	if (!s || !s->item)
-		return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
-	rest = span_from(body_of(s->item), s->body_sent);
-	max = MIN(max, rest.len);
-	if (max)
-		memcpy(to, rest.ptr, max);
-	s->body_sent += max;
-	if (max < rest.len)
-		return (ssize_t)max;
-	*flags |= NGHTTP2_DATA_FLAG_EOF;
-	if (trailers_of(s->item).len == 0)
-		return (ssize_t)max;
-	*flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
-	return submit_trailers(ctx, s) ? (ssize_t)max : NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
-}
-
-/* Return: the stream's number, or a negative one */
-static int32_t submit(struct http2_session *h, struct http2_stream *s)
-{
-	nghttp2_data_provider body = {.read_callback = read_body};
-	bool has_more = s->item->bytes.len > s->item->head_bytes;
-	ssize_t n = http2_request_fields(h->fields, head_of(s->item));
-
-	if (n < 0)
-		return NGHTTP2_ERR_INVALID_ARGUMENT;
-	return nghttp2_submit_request(h->ng, NULL, h->fields, (size_t)n, has_more ? &body : NULL, s);
-}
-
-static void fill_out(struct http2_session *h)
-{
-	const uint8_t *bytes;
-	ssize_t n;
-
-	buf_clear(&h->out);
-	h->out_sent = 0;
-	while (h->out.len < OUT_BYTES && (n = nghttp2_session_mem_send(h->ng, &bytes)) > 0)
-		buf_add(&h->out, bytes, (size_t)n);
-	h->is_garbage |= h->out.is_failed;
-}
 
 static void flush(struct client *c, struct link *l)
 {
@@ -253,7 +40,7 @@ static void flush(struct client *c, struct link *l)
 		ssize_t n;
 
 		if (h->out_sent == h->out.len)
-			fill_out(h);
+			http2_session_fill(h);
 		if (h->out.len == 0)
 			break;
 		n = transport_send(&l->transport, span_from(buf_span(&h->out), h->out_sent));
@@ -282,7 +69,7 @@ static void submit_cancel(struct http2_session *h, const struct http2_stream *s)
 static void retire(struct http2_session *h, struct http2_stream *s)
 {
 	if (s->is_closed) {
-		free_stream(s);
+		http2_stream_free(s);
 		return;
 	}
 	list_remove(&s->node);
@@ -324,9 +111,21 @@ static enum miss miss_of(const struct http2_session *h, const struct http2_strea
 	return h->has_goaway && is_refused(h, s) ? MISS_GOAWAY : MISS_GARBAGE;
 }
 
+static void tell_turns(struct http2_stream *s)
+{
+	const struct conversation *talk = &s->turns->talk;
+
+	s->answer.base.out_of_turn = talk->out_of_turn;
+	s->answer.base.awaited = talk->first_after;
+	s->answer.base.had_come = talk->first_come;
+}
+
 static void finish(struct client *c, struct link *l, struct item *item, enum miss miss, int error)
 {
 	struct http2_stream *s = detach(item);
+
+	if (s->turns)
+		tell_turns(s);
 
 	s->answer.base.h2_error = miss == MISS_NONE ? 0 : s->code;
 	link_take_flying(c, l, item);
@@ -354,8 +153,8 @@ static void take_unsent_back(struct client *c, struct link *l)
 	struct http2_session *h = l->http2;
 
 	for (struct list *n = h->open.next, *next = n->next; n != &h->open; n = next, next = n->next)
-		if (!stream_of(n)->is_sent)
-			conclude(c, l, stream_of(n));
+		if (!http2_stream_of(n)->is_sent)
+			conclude(c, l, http2_stream_of(n));
 }
 
 static void give_results(struct client *c, struct link *l)
@@ -363,7 +162,7 @@ static void give_results(struct client *c, struct link *l)
 	struct list *n;
 
 	while ((n = list_first(&l->http2->done)) != NULL)
-		conclude(c, l, stream_of(n));
+		conclude(c, l, http2_stream_of(n));
 }
 
 /* the connection is of no further use: a safe request may go again as with HTTP/1 */
@@ -390,6 +189,41 @@ static void lose(struct client *c, struct link *l, enum miss miss, int error)
 	link_disconnect(c, l);
 }
 
+/* what @s may say now, or that it is given up */
+static void take_turn(struct client *c, struct link *l, struct http2_stream *s)
+{
+	struct http2_session *h = l->http2;
+	uint64_t wake_ns;
+
+	if (!s->is_sent)
+		return;
+	if (s->has_heard)
+		link_renew(c, s->item);
+	s->has_heard = false;
+	if (http2_turns_go(s->turns, c->now_ns, &wake_ns)) {
+		link_renew(c, s->item);
+		if (s->is_held)
+			(void)nghttp2_session_resume_data(h->ng, s->id);
+	}
+	if (wake_ns)
+		client_wake_at(c, s->item, wake_ns);
+	if (!s->turns->is_given_up)
+		return;
+	http2_answer_leave(&s->answer, s->item->recorded->protocol == PROTOCOL_GRPC);
+	s->code = NGHTTP2_CANCEL;
+	finish(c, l, s->item, MISS_NONE, 0);
+}
+
+static void take_turns(struct client *c, struct link *l)
+{
+	struct http2_session *h = l->http2;
+
+	h->has_heard = false;
+	for (struct list *n = h->open.next, *next = n->next; n != &h->open; n = next, next = n->next)
+		if (http2_stream_of(n)->turns)
+			take_turn(c, l, http2_stream_of(n));
+}
+
 /* after libnghttp2 was given or asked something: results, GOAWAY, the end */
 static void settle(struct client *c, struct link *l)
 {
@@ -400,7 +234,13 @@ static void settle(struct client *c, struct link *l)
 		l->is_ending = true;
 		take_unsent_back(c, l);
 	}
+	if (h->has_heard)
+		take_turns(c, l);
 	flush(c, l); /* WINDOW_UPDATE, acknowledgements, RST_STREAM of what was retired */
+	if (h->has_heard) { /* streams have begun with that */
+		take_turns(c, l);
+		flush(c, l);
+	}
 	give_results(c, l);
 	if (h->is_garbage)
 		lose(c, l, MISS_GARBAGE, 0);
@@ -436,55 +276,10 @@ static bool read_some(struct client *c, struct link *l)
 
 /* ---- what client_link.c calls ---- */
 
-static void set_callbacks(nghttp2_session_callbacks *on)
-{
-	nghttp2_session_callbacks_set_on_begin_headers_callback(on, on_begin_headers);
-	nghttp2_session_callbacks_set_on_header_callback(on, on_header);
-	nghttp2_session_callbacks_set_on_data_chunk_recv_callback(on, on_data);
-	nghttp2_session_callbacks_set_on_frame_recv_callback(on, on_frame);
-	nghttp2_session_callbacks_set_on_stream_close_callback(on, on_stream_close);
-	nghttp2_session_callbacks_set_before_frame_send_callback(on, before_send);
-}
-
-static bool make_session(struct http2_session *h)
-{
-	nghttp2_session_callbacks *on = NULL;
-	nghttp2_option *option = NULL;
-	bool is_made = nghttp2_session_callbacks_new(&on) == 0 && nghttp2_option_new(&option) == 0;
-
-	if (is_made) {
-		set_callbacks(on);
-		nghttp2_option_set_max_send_header_block_length(option, FIELD_BLOCK_MAX);
-		is_made = nghttp2_session_client_new2(&h->ng, on, h, option) == 0;
-	}
-	nghttp2_option_del(option);
-	nghttp2_session_callbacks_del(on);
-	return is_made;
-}
-
-static bool greet(struct http2_session *h)
-{
-	static const nghttp2_settings_entry settings[] = {
-		{NGHTTP2_SETTINGS_ENABLE_PUSH, 0},
-		{NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, WINDOW_BYTES},
-	};
-
-	return nghttp2_submit_settings(h->ng, NGHTTP2_FLAG_NONE, settings, COUNT_OF(settings)) == 0 &&
-	       nghttp2_session_set_local_window_size(h->ng, NGHTTP2_FLAG_NONE, 0, SESSION_WINDOW) == 0;
-}
-
 void http2_open(struct client *c, struct link *l)
 {
-	struct http2_session *h = calloc(1, sizeof(*h));
-
-	if (h) {
-		h->fields = (nghttp2_nv *)(void *)c->scratch;
-		list_init(&h->open);
-		list_init(&h->done);
-		list_init(&h->gone);
-	}
-	l->http2 = h;
-	if (!h || !make_session(h) || !greet(h)) {
+	l->http2 = http2_session_new((nghttp2_nv *)(void *)c->scratch);
+	if (!l->http2) {
 		link_disconnect(c, l);
 		while (list_first(&l->flying))
 			link_miss_first(c, l, MISS_UNREACHABLE, ENOMEM);
@@ -497,30 +292,10 @@ void http2_open(struct client *c, struct link *l)
 		flush(c, l);
 }
 
-static void free_streams(struct list *streams)
-{
-	struct list *n;
-
-	while ((n = list_first(streams)) != NULL) {
-		if (stream_of(n)->item)
-			stream_of(n)->item->stream = NULL;
-		free_stream(stream_of(n));
-	}
-}
-
 void http2_close(struct link *l)
 {
-	struct http2_session *h = l->http2;
-
+	http2_session_free(l->http2);
 	l->http2 = NULL;
-	if (!h)
-		return;
-	free_streams(&h->open);
-	free_streams(&h->done);
-	free_streams(&h->gone);
-	nghttp2_session_del(h->ng); /* calls nothing back */
-	buf_fini(&h->out);
-	free(h);
 }
 
 /* UINT64_MAX: it was given up, or its end was not recorded */
@@ -542,23 +317,11 @@ bool http2_may_send(const struct link *l, const struct item *next)
 
 void http2_send(struct client *c, struct link *l, struct item *item)
 {
-	struct http2_session *h = l->http2;
-	struct http2_stream *s = calloc(1, sizeof(*s));
-
-	if (s) {
-		list_init(&s->node);
-		s->item = item;
-		http2_answer_begin(&s->answer, link_body_max(item));
-		s->id = submit(h, s);
-	}
-	if (!s || s->id < 0) {
-		free(s);
+	if (!http2_stream_new(l->http2, item, link_body_max(item), &c->config.schedule)) {
 		link_take_flying(c, l, item);
 		link_finish(c, l, item, NULL, MISS_UNREACHABLE, ENOMEM);
 		return;
 	}
-	item->stream = s;
-	list_append(&h->open, &s->node);
 	settle(c, l);
 }
 
@@ -569,9 +332,22 @@ void http2_event(struct client *c, struct link *l, uint32_t events)
 	settle(c, l);
 }
 
+void http2_go(struct client *c, struct link *l)
+{
+	l->http2->has_heard = true;
+	settle(c, l);
+}
+
 void http2_give_up(struct client *c, struct link *l, struct item *item)
 {
 	struct http2_session *h = l->http2;
+	struct http2_turns *turns = ((struct http2_stream *)item->stream)->turns;
+
+	if (turns && http2_turns_late(turns, c->now_ns)) {
+		link_renew(c, item);
+		http2_go(c, l);
+		return;
+	}
 
 	finish(c, l, item, MISS_TIMEOUT, ETIMEDOUT);
 	if (h->has_received)

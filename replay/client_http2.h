@@ -17,6 +17,8 @@ bool http2_may_send(const struct link *l, const struct item *next);
 void http2_send(struct client *c, struct link *l, struct item *item);
 /* http2_event() - the socket of an open link is ready */
 void http2_event(struct client *c, struct link *l, uint32_t events);
+/* http2_go() - the time of a turn has come */
+void http2_go(struct client *c, struct link *l);
 /* http2_forget() - @item has its result: its stream is cancelled if it goes on */
 void http2_forget(struct link *l, struct item *item);
 /* http2_give_up() - @item flies for too long */

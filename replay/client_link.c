@@ -391,6 +391,12 @@ size_t link_body_max(const struct item *item)
 	return MIN(item->recorded->response.body.len + BODY_SLACK, (size_t)BODY_MAX);
 }
 
+/* the recorded client left here, or the recording ended */
+static bool is_enough(const struct item *item, const struct answer *a)
+{
+	return item->leave_bytes && a->has_head && a->message.body_bytes >= item->leave_bytes;
+}
+
 /* Return: false when the connection is closed */
 static bool take_bytes(struct client *c, struct link *l, struct span in)
 {
@@ -413,6 +419,10 @@ static bool take_bytes(struct client *c, struct link *l, struct span in)
 			l->answer.is_begun = false;
 			link_lose(c, l, MISS_CLOSED, 0);
 			return false;
+		}
+		if (state == ANSWER_MORE && is_enough(item_of(n), &l->answer)) {
+			answer_leave(&l->answer);
+			state = ANSWER_DONE;
 		}
 		if (state == ANSWER_DONE && websocket_wants(item_of(n), &l->answer))
 			return websocket_open(c, l) && websocket_take(c, l, in);

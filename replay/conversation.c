@@ -70,6 +70,77 @@ enum skip conversation_read(const struct exchange *x, struct buf *row_out)
 	return skip == SKIP_NONE && (!w || r < 0) ? SKIP_INCOMPLETE : skip;
 }
 
+bool conversation_is_left(const struct exchange *x)
+{
+	bool is_unfinished = (x->response.flags & (MESSAGE_PRESENT | MESSAGE_COMPLETE)) == MESSAGE_PRESENT;
+
+	switch (x->reason) {
+	case REASON_RESET_CLIENT:
+	case REASON_CLIENT_CLOSED: return is_unfinished || x->stream;
+	case REASON_ONGOING:
+	case REASON_CAPTURE_END: return is_unfinished;
+	default: return false;
+	}
+}
+
+/* gRPC's own children; those of others say nothing about the client */
+static bool has_order(const struct exchange *x)
+{
+	struct span row = x->children;
+	struct child c;
+
+	return x->protocol == PROTOCOL_GRPC && child_next(&row, &c) == 1 && c.kind == CHILD_GRPC;
+}
+
+/* the client's last word: the end of its side, or that it gave up */
+static struct child last_word(const struct exchange *x)
+{
+	bool is_left = conversation_is_left(x), is_given_up = x->reason == REASON_RESET_CLIENT;
+
+	return (struct child){
+		.kind = CHILD_WS_CLOSE,
+		.is_cut = is_left,
+		.has_gap = is_left && !(x->request.flags & MESSAGE_COMPLETE),
+		.time_ns = is_left && !is_given_up ? x->start_ns : x->request.last_ns,
+	};
+}
+
+/* the messages, and the last word where it was said; one that gives up comes behind all of them */
+static void add_order(const struct exchange *x, const struct child *last, struct buf *row_out)
+{
+	struct span row = x->children;
+	bool is_said = false;
+	struct child c;
+
+	while (child_next(&row, &c) == 1) {
+		if (!is_said && !last->is_cut && c.is_from_server && c.time_ns > last->time_ns)
+			add(row_out, last);
+		is_said |= !last->is_cut && c.is_from_server && c.time_ns > last->time_ns;
+		add(row_out, &c);
+	}
+	if (!is_said)
+		add(row_out, last);
+}
+
+void conversation_order(const struct exchange *x, struct buf *row_out)
+{
+	struct child last = last_word(x);
+	struct child began = {.kind = CHILD_GRPC, .is_from_server = true, .time_ns = x->response.first_ns};
+	bool has_begun = x->response.flags & MESSAGE_PRESENT;
+
+	if (has_order(x)) {
+		add_order(x, &last, row_out);
+		return;
+	}
+	/* one message each way: the server's was awaited if it came before the client's end */
+	if (!last.is_cut && !(x->protocol == PROTOCOL_GRPC && has_begun && x->messages[1] &&
+			      x->request.last_ns > x->response.first_ns))
+		return;
+	if (has_begun && (x->messages[1] || x->response.body.len))
+		add(row_out, &began);
+	add(row_out, &last);
+}
+
 uint64_t conversation_count(struct span row)
 {
 	uint64_t count = 0;
@@ -83,10 +154,15 @@ uint64_t conversation_count(struct span row)
 void conversation_begin(struct conversation *t, struct span row, uint64_t start_ns,
 			const struct schedule_config *schedule)
 {
-	*t = (struct conversation){.rest = row, .schedule.config = *schedule};
+	*t = (struct conversation){.rest = row, .start_ns = start_ns, .schedule.config = *schedule};
 	(void)schedule_next(&t->schedule, start_ns);
 	t->expected = conversation_count(row);
 	conversation_next(t);
+}
+
+static bool is_giving_up(const struct child *c)
+{
+	return c->kind == CHILD_WS_CLOSE && c->is_cut;
 }
 
 void conversation_next(struct conversation *t)
@@ -97,6 +173,9 @@ void conversation_next(struct conversation *t)
 		t->passed += t->next.is_from_server && conversation_is_message(&t->next);
 		t->has_next = !t->next.is_from_server;
 	}
+	/* patience is the client's own, and not made shorter: the server would have had less time to answer */
+	if (t->has_next && is_giving_up(&t->next))
+		t->at_ns = t->next.time_ns - MIN(t->next.time_ns, t->start_ns);
 	t->after = t->passed;
 }
 

@@ -41,7 +41,7 @@ struct conversation {
 
 	/* private to conversation.c */
 	struct span rest;
-	uint64_t passed;
+	uint64_t passed, start_ns;
 	struct schedule schedule;
 	bool has_next;
 };
@@ -70,6 +70,14 @@ static inline bool conversation_is_heard(const struct conversation *t)
 {
 	return t->come + t->given_up >= t->expected;
 }
+/**
+ * conversation_order() - of an HTTP/2 exchange: in which order both sides spoke, where that matters
+ * @row_out: appended: the messages of a gRPC stream; the client's end, as a close; where it gave the call up, a close
+ *           that is cut (and has a gap, when its request had no end). Nothing when the request just goes out whole.
+ */
+void conversation_order(const struct exchange *x, struct buf *row_out);
+/* conversation_is_left() - the client did not stay for the end of the answer, or its end was not recorded */
+bool conversation_is_left(const struct exchange *x);
 /* conversation_count() - messages of the server in a row */
 uint64_t conversation_count(struct span row);
 /* conversation_is_end_unknown() - a recorded WebSocket of which the end was not seen, or not kept */

@@ -299,7 +299,7 @@ void diff_answers(struct diff *d, const struct ignore *rules, const struct excha
 	buf_clear(&d->text);
 	if (recorded->status != status && !ignore_status(rules))
 		diff_status(d, "status", recorded->status, status);
-	if (recorded->protocol == PROTOCOL_GRPC && !ignore_status(rules))
+	if (recorded->protocol == PROTOCOL_GRPC && !ignore_status(rules) && !d->is_left)
 		is_other_class |= diff_grpc_status(d, recorded, now);
 	if (!(was->flags & MESSAGE_PRESENT) || was->head.len == 0 || (was->flags & MESSAGE_HEAD_CUT)) {
 		d->notes |= DIFF_NOTE_NO_RECORD;

@@ -49,6 +49,7 @@ struct diff {
 	uint64_t count;    /* differences found; 0: equal by the rules */
 	uint32_t notes;    /* bits of enum diff_note */
 	const struct proto_set *protos; /* set by the caller: names of the fields of gRPC messages; NULL: numbers */
+	bool is_left;      /* set by the caller: the new answer was not heard to its end, as the recorded one */
 	struct buf text;
 	uint64_t message;  /* private: that is being compared */
 	struct json_scan *scans[2]; /* private: working memory for JSON */
@@ -67,7 +68,7 @@ void diff_fini(struct diff *d);
 void diff_answers(struct diff *d, const struct ignore *rules, const struct exchange *recorded,
 		  uint16_t status, const struct message *now);
 
-/* diff_conversation() - after diff_answers() has compared the handshakes: what was said, and how it ended */
+/* diff_conversation() - after diff_answers() has compared the handshakes: what was said, in which turn, and how it ended */
 void diff_conversation(struct diff *d, const struct ignore *rules, const struct exchange *recorded,
 		       const struct answer *now);
 

@@ -90,6 +90,16 @@ void http2_answer_end(struct http2_answer *a)
 	m->content_type = message_header(m, "content-type");
 }
 
+void http2_answer_leave(struct http2_answer *a, bool is_all)
+{
+	http2_answer_end(a);
+	a->base.is_left = true;
+	if (!is_all)
+		a->base.message.flags &= ~(uint32_t)MESSAGE_COMPLETE;
+	if (a->base.status == 0)
+		a->base.message.flags = 0;
+}
+
 static struct span trailer(const struct message *m, const char *name)
 {
 	struct header_iter it = {.rest = m->trailers, .is_trailers = true};

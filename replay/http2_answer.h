@@ -22,6 +22,11 @@ void http2_answer_end_block(struct http2_answer *a);
 void http2_answer_data(struct http2_answer *a, struct span bytes);
 /* http2_answer_end() - END_STREAM: message is filled in; its spans last as long as @a */
 void http2_answer_end(struct http2_answer *a);
+/*
+ * http2_answer_leave() - it is not heard any further: message is filled in with what came
+ * @is_all: that is all that was to come; else it is not complete
+ */
+void http2_answer_leave(struct http2_answer *a, bool is_all);
 
 /*
  * grpc_status_of() - what grpc-status says, in the trailers or (trailers-only) in the head

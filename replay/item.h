@@ -29,6 +29,7 @@ struct item {
 	bool is_safe;       /* may be sent again when a reused connection turns out dead */
 	bool is_head;       /* HEAD: the answer has no body */
 	bool is_pipelined;  /* recorded before the answer to the one before it */
+	uint64_t leave_bytes; /* HTTP/1: leave when so much of the body has come, as the client did; 0: stay */
 	bool is_redacted;   /* a tag stands in it in the place of a credential */
 	bool is_ambiguous;  /* its framing can be read in two ways: nothing else goes on its connection */
 	bool was_blocked;   /* due while its connection waited for an answer, or concurrency was reached */

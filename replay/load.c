@@ -43,7 +43,7 @@ struct load {
 	uint64_t period_ns; /* of one loop */
 	struct buf bytes;   /* the request being made */
 	size_t head_bytes;  /* of it, for HTTP/2; else 0 */
-	struct buf children; /* of a WebSocket, uncompressed */
+	struct buf children; /* of a WebSocket, uncompressed; of HTTP/2, in which order both sides spoke */
 
 	/* under mutex */
 	pthread_mutex_t mutex;
@@ -167,6 +167,8 @@ static void describe(struct item *item, const struct exchange *x)
 	item->is_redacted = (x->anomalies & ANOMALY_BIT(REDACTED)) && item->bytes.len &&
 			    memmem(item->bytes.ptr, item->bytes.len, "[tl:", 4);
 	item->is_ambiguous = request_is_ambiguous(x);
+	if (x->protocol == PROTOCOL_HTTP1 && conversation_is_left(x))
+		item->leave_bytes = x->response.body.len;
 }
 
 static bool make_request(struct load *l, const struct plan_entry *entry, const struct exchange *x)
@@ -197,9 +199,10 @@ static int add_item(struct load *l, const struct plan_entry *entry, const struct
 	buf_clear(&l->children);
 	if (skip == SKIP_NONE && x->protocol == PROTOCOL_WEBSOCKET)
 		skip = (uint8_t)conversation_read(x, &l->children);
+	else if (skip == SKIP_NONE && l->head_bytes)
+		conversation_order(x, &l->children);
 	slim = slim_copy(x, skip == SKIP_NONE);
-	if (x->protocol == PROTOCOL_WEBSOCKET)
-		slim.children = buf_span(&l->children);
+	slim.children = buf_span(&l->children);
 	item = l->bytes.is_failed ? NULL : item_new(&slim, buf_span(&l->bytes));
 	if (!item)
 		return -ENOMEM;

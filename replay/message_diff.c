@@ -131,10 +131,10 @@ static void diff_turns(struct diff *d, const struct answer *now)
 void diff_conversation(struct diff *d, const struct ignore *rules, const struct exchange *recorded,
 		       const struct answer *now)
 {
-	if (!ignore_status(rules))
+	if (now->is_conversation && !ignore_status(rules))
 		diff_close(d, recorded, now);
 	diff_turns(d, now);
-	if (!ignore_body(rules))
+	if (now->is_conversation && !ignore_body(rules))
 		diff_rows(d, rules, recorded, now);
 }
 

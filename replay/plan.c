@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "schema/child.h"
+#include "replay/conversation.h"
 
 /*
  * The plan is made from summaries in one pass, so that before the first byte is sent it is known
@@ -93,15 +93,18 @@ static bool says_something(const struct exchange *x, bool has_messages)
 	return x->messages[0] > 1;
 }
 
-static enum skip judge_message(const struct message *m, bool wants_http2)
+static enum skip judge_message(const struct exchange *x, bool wants_http2)
 {
+	const struct message *m = &x->request;
+
 	if (!(m->flags & MESSAGE_PRESENT) || m->head.len == 0)
 		return SKIP_NO_REQUEST;
 	if (m->flags & MESSAGE_HAS_GAP)
 		return SKIP_GAP;
 	if (m->flags & (MESSAGE_BODY_CUT | MESSAGE_HEAD_CUT))
 		return SKIP_CUT;
-	if (!(m->flags & MESSAGE_COMPLETE))
+	/* what the client did not end it does not end again */
+	if (!(m->flags & MESSAGE_COMPLETE) && !(wants_http2 && conversation_is_left(x)))
 		return SKIP_INCOMPLETE;
 	if (wants_http2)
 		return m->version == 20 ? SKIP_NONE : SKIP_PROTOCOL;
@@ -126,7 +129,7 @@ enum skip plan_judge(const struct plan_rules *rules, const struct exchange *x, b
 		if (x->anomalies & unfits[i].anomalies)
 			return (enum skip)unfits[i].skip;
 	if (has_messages) {
-		enum skip s = judge_message(&x->request, is_http2(x));
+		enum skip s = judge_message(x, is_http2(x));
 
 		if (s != SKIP_NONE)
 			return s;

@@ -60,6 +60,7 @@ struct replay_result {
 	int grpc_status;          /* of the answer; -1 without one */
 	bool is_still_failing;    /* failed when recorded, fails now */
 	bool was_retried;
+	bool is_left;             /* not heard to its end, as when it was recorded */
 	uint16_t status;          /* of the answer; 0 without one */
 	uint64_t due_ns;          /* from the run's beginning */
 	uint64_t late_ns;         /* sent so much after it was due */

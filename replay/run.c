@@ -182,10 +182,13 @@ static void on_result(void *ctx, const struct client_result *from)
 		result.status = from->answer->status;
 		result.answer = &from->answer->message;
 		result.latency_ns = MAX(item->done_ns - MIN(item->done_ns, item->sent_ns), 1);
+		result.is_left = from->answer->is_left;
+		run->diff.is_left = result.is_left;
+		if (result.is_left && item->recorded->has_grpc_status) /* derived: nobody said it */
+			result.grpc_status = item->recorded->grpc_status;
 		diff_answers(&run->diff, run->config->ignore, item->recorded, result.status,
 			     result.answer);
-		if (from->answer->is_conversation)
-			diff_conversation(&run->diff, run->config->ignore, item->recorded, from->answer);
+		diff_conversation(&run->diff, run->config->ignore, item->recorded, from->answer);
 		result.conversation = from->answer->is_conversation ? from->answer : NULL;
 		result.diff = &run->diff;
 	}

@@ -146,7 +146,10 @@ static bool expect_host(SSL *ssl, const char *name)
 	if (is_address) /* RFC 6066 3: no SNI */
 		return X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), name) == 1;
 	SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-	return SSL_set1_host(ssl, name) == 1 && SSL_set_tlsext_host_name(ssl, name) == 1;
+	/* OpenSSL's macro SSL_set_tlsext_host_name() drops a const */
+	return SSL_set1_host(ssl, name) == 1 &&
+	       SSL_ctrl(ssl, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name,
+			(void *)(uintptr_t)name) == 1;
 }
 
 static bool offer_protocol(SSL *ssl, bool wants_http2)

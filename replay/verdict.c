@@ -40,7 +40,9 @@ static bool answer_fails(const struct replay_result *result, const struct exchan
 void verdict_judge(struct replay_result *result, const struct exchange *recorded)
 {
 	bool was_failing = exchange_is_failed(recorded);
-	bool is_failing = result->miss != MISS_NONE || answer_fails(result, recorded);
+	/* who leaves as the recorded client left has seen what that one saw, and nothing else */
+	bool is_failing = result->miss != MISS_NONE ||
+			  (result->is_left ? was_failing : answer_fails(result, recorded));
 	bool is_equal = result->diff && result->diff->count == 0;
 
 	result->is_still_failing = was_failing && is_failing;

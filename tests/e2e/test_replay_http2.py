@@ -19,6 +19,12 @@ location = /cart { default_type application/json; return 200 '{"items":1,"at":"$
 location = /pay { return 503 'no'; }
 location = /upload { proxy_pass http://127.0.0.1:8081; }
 """
+PROTO = """syntax = "proto3";
+package shop.v1;
+message Item { int32 sku = 1; }
+message Count { int32 count = 1; }
+service Cart { rpc ServerStream(Item) returns (stream Count); }
+"""
 MENDED = SHOP.replace("return 503", "return 200").replace('"items":1', '"items":2')
 BEHIND = "server { listen 127.0.0.1:8081; client_max_body_size 9m; location / { return 201 '$content_length'; } }"
 
@@ -39,16 +45,23 @@ class Recording:
         try:
             said = self.client.run(sys.executable, PEER, "call", f"{self.cart.address}:50051", check=True).stdout
             self.calls = [json.loads(line) for line in said.splitlines()]
+            d.wait_stored(len(self.calls))
+            said = self.client.run(sys.executable, PEER, "turns", f"{self.cart.address}:50051", check=True).stdout
+            self.turns = [json.loads(line) for line in said.splitlines()]
             self.client.run("h2load", "-n", "40", "-c", "2", "-m", "8", self.cart.url("/cart"), check=True)
             self.client.run("h2load", "-n", "4", "-c", "1", "-m", "4", self.cart.url("/pay"), check=True)
             self.client.run("h2load", "-n", "3", "-c", "1", "-m", "3", "-d", "/bin/ls", self.cart.url("/upload"), check=True)
-            d.wait_stored(len(self.calls) + 47)
+            d.wait_stored(len(self.calls) + len(self.turns) + 47)
         finally:
             d.stop()
         self.store = d.store
+        rows = programs.tapeloop("ls", "--store", self.store, "-n", "0", "-r", "-o", "jsonl", 'protocol == "grpc"').stdout.splitlines()
+        ids = [json.loads(row)["id"] for row in rows]
+        self.call_ids, self.turn_ids = ids[:len(self.calls)], ids[len(self.calls):]
 
-    def replay(self, filter, to, *words):
-        done = programs.tapeloop("replay", "--store", self.store, "--to", to, "-o", "json", "--allow-unsafe", *words, filter,
+    def replay(self, selected, to, *words):
+        selected = [selected] if isinstance(selected, str) else selected
+        done = programs.tapeloop("replay", "--store", self.store, "--to", to, "-o", "json", "--allow-unsafe", *words, *selected,
                                  namespace=self.client)
         assert done.stdout, done.stderr
         report = json.loads(done.stdout)
@@ -66,23 +79,23 @@ def recording(tmp_path_factory):
 
 
 def test_grpc_calls_to_the_same_server_end_as_they_did(recording):
-    results, summary, status = recording.replay('protocol == "grpc"', f"http://{recording.cart.address}:50051", "--yes",
+    results, summary, status = recording.replay(recording.call_ids, f"http://{recording.cart.address}:50051", "--yes",
                                                 "--timeout", "2s")
     found = {r["target"].rsplit("/")[-1]: r for r in results}
     assert set(found) == {call["method"] for call in recording.calls}
     for call in recording.calls:
         r = found[call["method"]]
-        if call["method"] == "Endless":  # its client gave up, which is not replayed
-            assert (r["verdict"], r["reason"]) == ("no_answer", "timeout"), r
+        if call["method"] == "Endless":  # its client gave up, and so do we
+            assert (r["verdict"], r["now"]["grpc_status"], r["still_failing"]) == ("same", 1, True), r
         elif call["method"] != "Slow":  # its client or its server gave up first, as it happens
-            assert r["verdict"] == "same", r
+            assert r["verdict"] == "same", json.dumps(r)
             assert r["now"]["grpc_status"] == call["status"], r
             assert r.get("still_failing", False) == (call["status"] != 0), r
     assert summary["connections"] == 1 and status == 1
 
 
 def test_a_mended_server_is_seen_by_its_grpc_status(recording):
-    results, _, status = recording.replay('protocol == "grpc"', f"http://{recording.mended.address}:50051", "--timeout", "2s")
+    results, _, status = recording.replay(recording.call_ids, f"http://{recording.mended.address}:50051", "--timeout", "2s")
     found = {r["target"].rsplit("/")[-1]: r for r in results}
     assert found["Failing"]["verdict"] == "fixed", found["Failing"]
     assert (found["Failing"]["recorded"]["grpc_status"], found["Failing"]["now"]["grpc_status"]) == (9, 0)
@@ -90,6 +103,37 @@ def test_a_mended_server_is_seen_by_its_grpc_status(recording):
     assert broken["verdict"] == "broken" and broken["now"]["grpc_status"] == 9, broken
     assert {"kind": "status", "change": "changed", "where": "grpc-status", "recorded": "0", "now": "9"} in broken["differences"]
     assert found["BothStream"]["verdict"] == "same" and status == 1
+
+
+def test_a_message_that_differs_is_named_by_number_and_field(recording, tmp_path):
+    words = ["--speed", "max", 'grpc.method == "ServerStream"', f"http://{recording.mended.address}:50051"]
+    (result,), _, _ = recording.replay(words[2], words[3], *words[:2])
+    assert [(d.get("message"), d["kind"], d["change"], d["where"]) for d in result["differences"]] == [
+        (3, "json", "changed", "$.1"), (4, "json", "changed", "$.1"), (5, "message", "removed", "message")], result
+    (tmp_path / "shop.proto").write_text(PROTO)
+    subprocess.run(["protoc", f"-I{tmp_path}", "--include_imports", "-o", tmp_path / "shop.desc", "shop.proto"], check=True)
+    (result,), _, _ = recording.replay(words[2], words[3], *words[:2], "--proto", tmp_path / "shop.desc")
+    assert [(d["message"], d["where"], d["recorded"], d["now"]) for d in result["differences"][:2]] == [
+        (3, "$.count", "2", "4"), (4, "$.count", "3", "9")], result
+    (result,), _, _ = recording.replay(words[2], words[3], *words[:2], "--ignore", "$.1")
+    assert [d["change"] for d in result["differences"]] == ["removed"], result
+
+
+@pytest.mark.parametrize("speed", ["1x", "max"])
+def test_streams_go_turn_by_turn_and_are_given_up_where_they_were(recording, speed):
+    results, summary, status = recording.replay(recording.turn_ids, f"http://{recording.cart.address}:50051", "--yes",
+                                                "--timeout", "5s", "--speed", speed)
+    found = [(r["target"].rsplit("/")[-1], r["verdict"], r["now"].get("grpc_status")) for r in sorted(results, key=lambda r: r["id"])]
+    assert found == [("Dialog", "same", 0), ("BothStream", "same", 0), ("Dialog", "same", 1), ("Endless", "same", 1),
+                     ("Slow", "same", 1)], json.dumps(results)
+    assert summary["duration_ms"] >= 400 and summary["still_failing"] == 3  # who gives up is as patient as the recorded one
+
+
+def test_the_server_sees_that_a_call_is_given_up(recording):
+    endless = 'grpc.method == "Endless"'
+    results, _, _ = recording.replay(endless, f"http://{recording.mended.address}:50051", "--speed", "max")
+    assert [r["verdict"] for r in results] == ["same"] * 2, results
+    recording.client.run(sys.executable, PEER, "ended", f"{recording.mended.address}:50051", "2", check=True)
 
 
 def test_nginx_answers_as_it_did_on_as_many_connections(recording):

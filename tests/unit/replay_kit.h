@@ -30,6 +30,9 @@ struct kit_exchange {
 	uint8_t protocol;            /* 0: HTTP/1 */
 	const char *request_trailers, *trailers;
 	unsigned grpc_status;        /* of gRPC */
+	uint8_t reason;              /* other than NONE: the answer was not heard to its end */
+	struct span children;
+	unsigned close_code;         /* of a WebSocket */
 };
 
 struct kit_made {
@@ -79,25 +82,33 @@ static inline void kit_make(const struct kit_exchange *from, struct kit_made *to
 		.dst = {.is_ipv4 = true, .address = {[10] = 0xff, 0xff, 10, 9, 8, 7}, .port = 80},
 	};
 	x->dst.who.service = SPAN_LIT("cart");
+	x->reason = from->reason;
+	x->children = from->children;
+	x->close_code = (uint16_t)from->close_code;
 	if (from->protocol == PROTOCOL_GRPC && from->grpc_status)
 		x->outcome = OUTCOME_GRPC_ERROR;
+	if (from->close_code == 1006)
+		x->outcome = OUTCOME_RESET;
 	(void)snprintf(line, sizeof(line),
-		       from->protocol ? "%s %s HTTP/2\r\n:scheme: http\r\n:authority: shop.test"
+		       from->protocol && from->protocol != PROTOCOL_WEBSOCKET ? "%s %s HTTP/2\r\n:scheme: http\r\n:authority: shop.test"
 				      : "%s %s HTTP/1.1\r\nHost: shop.test",
 		       from->method, from->target);
 	x->request = kit_message(to->request_head, sizeof(to->request_head), line,
 				 from->request_headers, from->request_body);
-	x->request.version = from->protocol ? 20 : 11;
+	x->request.version = from->protocol && from->protocol != PROTOCOL_WEBSOCKET ? 20 : 11;
 	x->request.trailers = span_str(from->request_trailers);
 	x->request.first_ns = x->request.last_ns = from->id;
 	if (!from->status)
 		return;
-	(void)snprintf(line, sizeof(line), from->protocol ? "HTTP/2 %u" : "HTTP/1.1 %u Said",
+	(void)snprintf(line, sizeof(line), x->request.version == 20 ? "HTTP/2 %u" : "HTTP/1.1 %u Said",
 		       from->status);
 	x->response = kit_message(to->response_head, sizeof(to->response_head), line, from->headers,
 				  from->body);
 	x->response.version = x->request.version;
 	x->response.trailers = span_str(from->trailers);
+	x->response.content_type = message_header(&x->response, "content-type");
+	if (from->reason && from->protocol != PROTOCOL_WEBSOCKET)
+		x->response.flags = MESSAGE_PRESENT;
 	x->response.first_ns = x->response.last_ns = from->id + 5 * NS_PER_MS;
 }
 
@@ -306,6 +317,8 @@ struct kit_result {
 	bool is_still_failing, was_retried;
 	uint64_t due_ns, late_ns, differences;
 	char first_where[64];
+	unsigned close_code;
+	bool is_left;
 };
 
 struct kit_run {
@@ -336,6 +349,8 @@ static inline void kit_on_result(void *ctx, const struct replay_result *from)
 		.was_retried = from->was_retried,
 		.due_ns = from->due_ns,
 		.late_ns = from->late_ns,
+		.close_code = from->conversation ? from->conversation->close_code : 0,
+		.is_left = from->is_left,
 		.differences = from->diff ? from->diff->count : 0,
 	};
 	if (from->diff && from->diff->kept) {

@@ -7,7 +7,6 @@
 #include <stdarg.h>
 #include <cmocka.h>
 
-#include "lib/clock.h"
 #include "replay_kit.h"
 
 static void rest_ms(unsigned ms)
@@ -279,27 +278,46 @@ static void never_more_are_in_flight_than_allowed(void **state)
 	kit_stop(server);
 }
 
-/* open-loop: four requests 10 ms apart, each on a connection of its own, answered after 20 ms */
+/*
+ * Nobody is answered before all have asked: requests that waited for answers would wait for ever, and each other's
+ * answer is the last event that any of them waits for. No clock is needed to see it.
+ */
+static bool answer_when_all_have_asked(struct kit_server *s, int fd, char *request, unsigned nth)
+{
+	(void)nth;
+	(void)request;
+	while (atomic_load(&s->in_flight_max) < 30)
+		rest_ms(1);
+	kit_begin_answer(s);
+	kit_say(fd, OK "Content-Length: 2\r\n\r\nok");
+	return true;
+}
+
 static void a_slow_target_does_not_slow_the_schedule(void **state)
 {
 	struct kit_exchange list[30];
-	struct kit_server *server = kit_start(answer_after_a_while);
+	struct kit_server *server = kit_start(answer_when_all_have_asked);
 	uint64_t last_due_ns = 0; /* results come in the order of their answers */
 	struct kit_run *k;
 
 	(void)state;
 	for (size_t i = 0; i < COUNT_OF(list); i++)
-		list[i] = (struct kit_exchange){.id = 1 + i * 5 * NS_PER_MS, .connection = 1 + i % 10,
+		list[i] = (struct kit_exchange){.id = 1 + i * 5 * NS_PER_MS, .connection = 1 + i,
 						.method = "GET", .target = "/", .status = 200,
 						.headers = "Content-Length: 2\r\n", .body = "ok"};
 	k = kit_run_new(list, COUNT_OF(list), server->port);
 	k->config.schedule.speed = 1;
+	k->config.timeout_ns = 60 * NS_PER_S;
 	kit_play(k);
 	assert_int_equal(k->summary->verdicts[VERDICT_SAME], 30);
-	for (size_t i = 0; i < COUNT_OF(list); i++)
+	assert_int_equal(k->summary->client.in_flight_max, 30);
+	for (size_t i = 0; i < COUNT_OF(list); i++) {
 		last_due_ns = MAX(last_due_ns, k->results[i].due_ns);
+		/* lateness is of the request, whatever its answer took */
+		assert_true(k->results[i].late_ns < k->summary->duration_ns);
+	}
 	assert_int_equal(last_due_ns, 29 * 5 * NS_PER_MS);
-	assert_true(k->summary->duration_ns < 400 * NS_PER_MS);
+	assert_true(k->summary->duration_ns >= last_due_ns);
 	kit_run_free(k);
 	kit_stop(server);
 }
@@ -440,7 +458,6 @@ static void a_stop_ends_with_a_partial_report(void **state)
 {
 	struct kit_exchange list[100];
 	struct kit_server *server = kit_start(answer_after_a_while);
-	uint64_t begin_ns = clock_mono_ns();
 
 	(void)state;
 	for (size_t i = 0; i < COUNT_OF(list); i++)
@@ -455,7 +472,7 @@ static void a_stop_ends_with_a_partial_report(void **state)
 	assert_int_equal(stoppable->r, 0);
 	assert_true(stoppable->summary->is_interrupted);
 	assert_true(stoppable->count >= 3 && stoppable->count < 10);
-	assert_true(clock_mono_ns() - begin_ns < NS_PER_S);
+	assert_true(stoppable->summary->not_reached > 0);
 	kit_run_free(stoppable);
 	stoppable = NULL;
 	kit_stop(server);
@@ -478,7 +495,7 @@ static void a_duration_ends_it_and_counts_what_was_not_reached(void **state)
 	kit_play(k);
 	assert_int_equal(k->r, 0);
 	assert_false(k->summary->is_interrupted);
-	assert_true(k->summary->sent >= 3 && k->summary->sent <= 7);
+	assert_true(k->summary->sent >= 1 && k->summary->sent <= 7);
 	assert_int_equal(k->summary->sent + k->summary->not_reached, 50);
 	kit_run_free(k);
 	kit_stop(server);
