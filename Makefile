@@ -51,7 +51,7 @@ CLI_LIB    := $(BUILD)/libtapeloop-cli.a
 PROGRAMS   := $(BUILD)/tapeloopd $(BUILD)/tapeloop
 
 .DELETE_ON_ERROR:
-.PHONY: all help setup needs demo check check-long unit unit-bin e2e rooms docs fuzz fuzz-bin corpora cuts \
+.PHONY: all help setup needs demo check check-long unit unit-bin e2e crash rooms docs fuzz fuzz-bin corpora cuts \
 	bench man install uninstall format format-check clean
 
 ##@ Build
@@ -118,6 +118,9 @@ unit-bin: $(UNIT_BIN)
 e2e: all ## end-to-end tests only (root: they make network namespaces); K=expression chooses
 	@BUILD=$(BUILD) $(PYTEST) tests/e2e $(if $(K),-k '$(K)')
 
+crash: all ## kill -9, errors of every call and power cuts, at every call (CI: a sample; half an hour)
+	@BUILD=$(BUILD) CRASH=all $(PYTEST) tests/e2e/test_crash.py
+
 corpora: all ## compare with ground truth: CORPUS=DIR [TAGS="a b"] [NOT_TAGS="c d"]
 	@BUILD=$(BUILD) tests/corpora/run
 
@@ -159,6 +162,12 @@ $(BUILD)/tests/fuzz/%: tests/fuzz/%.c $(BUILD)/libtapeloop.a | needs
 	@mkdir -p $(@D)
 	@echo "  CC $<"
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -fsanitize=fuzzer -MMD -MP -o $@ $< $(BUILD)/libtapeloop.a $(LDLIBS)
+
+# preloaded into programs: it stands for what the C library has, and its macros stand in the way
+$(BUILD)/tests/tools/libfault.so: tests/tools/fault.c
+	@mkdir -p $(@D)
+	@echo "  CC $<"
+	$(Q)$(CC) -D_GNU_SOURCE -std=gnu17 -g -O1 $(filter-out -Wpedantic,$(WARN)) -fPIC -shared -o $@ $< -ldl -pthread
 
 $(BUILD)/tests/tools/%: tests/tools/%.c $(BUILD)/libtapeloop.a | needs
 	@mkdir -p $(@D)

@@ -22,6 +22,7 @@ LOSS(EXCHANGES_STORE_ERROR, LOST, "store.dir",        "the store failed: the dae
 LOSS(BYTES_MISSING,         NOTE, "",                 "holes in the streams: packets that never passed here, or lost above")
 LOSS(PARSE_ERRORS,          NOTE, "",                 "streams that stopped making sense; recording went on at the next message")
 LOSS(BODIES_CUT,            NOTE, "body_max",         "longer bodies are kept in part: raise it if you need them whole")
+LOSS(EXCHANGES_SAMPLED,     NOTE, "sample.one_in",    "sampled out, as the settings sample.* ask; failures never are")
 LOSS(EXCHANGES_FILTERED,    NOTE, "record",           "left out, as this filter asks")
 LOSS(CONNECTIONS_TLS,       NOTE, "",                 "encrypted: to see inside, capture behind what ends TLS (loopback of a mesh's pod)")
 LOSS(CONNECTIONS_OTHER,     NOTE, "capture.bpf",      "no HTTP in them: leave their ports out to save work")

@@ -229,6 +229,12 @@ static struct record_config config_of(struct service *s, const struct settings *
 	c.wire.redact_headers = (const char *const *)v->redact_headers.items;
 	c.wire.redact_params = (const char *const *)v->redact_params.items;
 	c.store.bytes_max = v->store_max;
+	c.sample = (struct sample_policy){
+		.one_in = v->sample_one_in,
+		.services = (const char *const *)v->sample_services.items,
+		.rate_max = v->sample_rate_max,
+		.first = v->sample_first,
+	};
 	c.store.age_max_ns = v->age_max;
 	c.store.failures_percent = (unsigned)v->failures_share;
 	c.store.failures_age_max_ns = v->failures_age_max;

@@ -61,6 +61,7 @@ int record_change(struct record *r, const struct record_config *config,
 	struct recorder_change *change = calloc(1, sizeof(*change));
 	struct redaction_rules *rules = NULL;
 	struct span text = span_str(config->record_filter);
+	int failed;
 
 	if (!change) {
 		identities_free(identities);
@@ -72,6 +73,11 @@ int record_change(struct record *r, const struct record_config *config,
 	if (text.len && filter_parse(text, &change->filter, e) < 0) {
 		recorder_change_free(change);
 		return err_wrap(e, "record");
+	}
+	if (!sample_keeps_all(&config->sample) &&
+	    (failed = sampler_new(&config->sample, &change->sampler, e)) < 0) {
+		recorder_change_free(change);
+		return failed;
 	}
 	if (make_rules(&config->wire, &rules) < 0) {
 		recorder_change_free(change);

@@ -8,6 +8,7 @@
 #pragma once
 
 #include "lib/err.h"
+#include "record/sample.h"
 #include "schema/counters.h"
 #include "schema/settings.h"
 #include "store/store.h"
@@ -24,6 +25,7 @@ struct record_config {
 	size_t queue_bytes;
 	uint64_t commit_interval_ns;
 	const char *record_filter; /* "" keeps all */
+	struct sample_policy sample; /* of what the filter keeps; one_in 0 is 1 */
 	/* recorder thread: each exchange, before it is stored; may be NULL. @x is borrowed. */
 	void (*on_exchange)(void *ctx, const struct exchange *x);
 	/* recorder thread: ids that are now on the tape; may be NULL */

@@ -29,6 +29,7 @@ struct recorder {
 	const struct record_config *config; /* borrowed */
 	struct counters *counters;	    /* borrowed */
 	struct filter *filter;		    /* NULL keeps all */
+	struct sampler *sampler;	    /* NULL keeps all */
 	struct filter_scratch *scratch;	    /* for judging by it */
 	struct identities *identities;	    /* NULL: nobody is known */
 	struct store *store;		    /* NULL: decode only */
@@ -73,6 +74,7 @@ static void free_recorder(struct recorder *r)
 	helper_finish(r->helper);
 	helper_free(r->helper);
 	filter_free(r->filter);
+	sampler_free(r->sampler);
 	filter_scratch_free(r->scratch);
 	identities_free(r->identities);
 	free(r);
@@ -91,6 +93,8 @@ int recorder_open(const struct record_config *config, struct counters *counters,
 			       .scratch = filter_scratch_new(),
 			       .commit_interval_ns = config->commit_interval_ns};
 	failed = r->scratch ? open_filter(r, e) : err_set(e, -ENOMEM, "recorder: out of memory");
+	if (failed == 0 && !sample_keeps_all(&config->sample))
+		failed = sampler_new(&config->sample, &r->sampler, e);
 	if (failed == 0)
 		failed = open_store(r, e);
 	if (failed < 0) {
@@ -106,6 +110,7 @@ void recorder_change_free(struct recorder_change *c)
 	if (!c)
 		return;
 	filter_free(c->filter);
+	sampler_free(c->sampler);
 	identities_free(c->identities);
 	free(c);
 }
@@ -113,16 +118,19 @@ void recorder_change_free(struct recorder_change *c)
 void recorder_apply(struct recorder *r, struct recorder_change *c)
 {
 	struct filter *filter = r->filter;
+	struct sampler *sampler = r->sampler;
 	struct identities *identities = r->identities;
 
 	if (!c)
 		return;
 	r->filter = c->filter;
+	r->sampler = c->sampler;
 	r->identities = c->identities;
 	r->commit_interval_ns = c->commit_interval_ns;
 	if (r->store)
 		store_set_limits(r->store, &c->store);
 	c->filter = filter; /* the old ones go with it */
+	c->sampler = sampler;
 	c->identities = identities;
 	recorder_change_free(c);
 }
@@ -230,6 +238,9 @@ bool recorder_take(struct recorder *r, struct exchange *x, uint64_t now_ns)
 	name_end(r, &x->dst);
 	if (!is_wanted(r, x))
 		return finish(r, COUNTER_EXCHANGES_FILTERED);
+	/* one that is offered again has its weight */
+	if (r->sampler && x->weight == 0 && (x->weight = sampler_weigh(r->sampler, x, now_ns)) == 0)
+		return finish(r, COUNTER_EXCHANGES_SAMPLED);
 	if (r->store && !add(r, x, now_ns))
 		return false;
 	if (r->config->on_exchange)

@@ -44,6 +44,7 @@ struct recorder_change {
 	struct store_config store;
 	uint64_t commit_interval_ns;
 	struct filter *filter;	       /* owned; NULL keeps all */
+	struct sampler *sampler;       /* owned; NULL keeps all */
 	struct identities *identities; /* owned; NULL: nobody is known */
 };
 void recorder_change_free(struct recorder_change *c); /* accepts NULL */

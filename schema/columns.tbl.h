@@ -64,6 +64,7 @@ COLUMN(GRPC_RESPONSES, INT,     EXCHANGE, "iif(kind.protocol = 3, exchange.recei
 COLUMN(GRPC_TIMEOUT,   INT,     EXCHANGE, "exchange.deadline")
 COLUMN(WS_SENT,        INT,     EXCHANGE, "iif(kind.protocol = 4, exchange.sent, 0)")
 COLUMN(WS_RECEIVED,    INT,     EXCHANGE, "iif(kind.protocol = 4, exchange.received, 0)")
+COLUMN(WEIGHT,         INT,     KIND,     "kind.weight")
 COLUMN(WS_CLOSE_CODE,  INT,     KIND,     "kind.close_code")
 COLUMN(SSE_EVENTS,     INT,     EXCHANGE, "iif(kind.protocol IN (1, 2), exchange.received, 0)")
 // clang-format on

@@ -79,6 +79,7 @@ COUNTER(BODIES_CUT,          REQUESTS, NOTE, "bodies_cut",     "",            "b
 COUNTER(EXCHANGES_IN,        EXCHANGES, IN,   "exchanges_made",  "",            "exchanges handed to the recorder")
 COUNTER(EXCHANGES_STORED,    EXCHANGES, OUT,  "exchanges",       "stored",      "exchanges committed to a tape")
 COUNTER(EXCHANGES_FILTERED,  EXCHANGES, OUT,  "exchanges",       "filtered",    "exchanges that the record filter left out")
+COUNTER(EXCHANGES_SAMPLED,   EXCHANGES, OUT,  "exchanges",       "sampled",     "exchanges that did not fail and that the settings sample.* left out; weights tell for how many those that were kept stand")
 COUNTER(EXCHANGES_STORE_FULL, EXCHANGES, OUT, "exchanges",       "store_full",  "exchanges dropped because the disk or the quota was full")
 COUNTER(EXCHANGES_STORE_ERROR, EXCHANGES, OUT, "exchanges",      "store_error", "exchanges dropped because the store failed")
 COUNTER(EXCHANGES_DECODED,   EXCHANGES, OUT,  "exchanges",       "decoded",     "exchanges decoded only, as asked")

@@ -119,6 +119,7 @@ struct exchange {
 	uint16_t grpc_status;   /* 0 also where there is none: see has_grpc_status */
 	uint16_t close_code;    /* of a WebSocket (RFC 6455 7.4); 1006 when it ended without a close frame; 0 otherwise */
 	bool has_grpc_status;
+	uint32_t weight;        /* how many exchanges it stands for, where others like it were left out; 0: 1 */
 	struct message request;
 	struct message response;
 };

@@ -254,6 +254,7 @@ static bool is_of(const struct exchange *x, enum field f)
 	case FIELD_WS_RECEIVED:
 	case FIELD_WS_CLOSE_CODE: return x->protocol == PROTOCOL_WEBSOCKET;
 	case FIELD_SSE_EVENTS: return exchange_messages(x, PROTOCOL_HTTP1, 1) != 0;
+	case FIELD_WEIGHT: return x->weight > 1;
 	default: return true;
 	}
 }

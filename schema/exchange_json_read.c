@@ -351,6 +351,7 @@ static void read_numbers(struct reading *r, struct exchange *x)
 	x->has_grpc_status = value_of(r, "grpc_status") != NULL;
 	x->grpc_status = (uint16_t)read_number(r, "grpc_status", UINT16_MAX);
 	x->grpc_timeout_ns = read_number(r, "grpc.timeout_ns", INT64_MAX);
+	x->weight = (uint32_t)read_number(r, "weight", UINT32_MAX);
 	x->close_code = (uint16_t)read_number(r, "ws.close_code", UINT16_MAX);
 	/* only one of the three is written: that of its protocol */
 	x->messages[0] = read_number(r, "grpc.requests", INT64_MAX) + read_number(r, "ws.sent", INT64_MAX);

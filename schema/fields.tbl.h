@@ -67,4 +67,5 @@ FIELD(WS_SENT,        "ws.sent",        INT,      exchange_messages(x, PROTOCOL_
 FIELD(WS_RECEIVED,    "ws.received",    INT,      exchange_messages(x, PROTOCOL_WEBSOCKET, 1), "WebSocket messages and control frames from the server")
 FIELD(WS_CLOSE_CODE,  "ws.close_code",  INT,      (uint64_t)x->close_code,              "code that closed a WebSocket; 1006 without a close frame")
 FIELD(SSE_EVENTS,     "sse.events",     INT,      exchange_messages(x, PROTOCOL_HTTP1, 1), "server-sent events")
+FIELD(WEIGHT,         "weight",         INT,      (uint64_t)MAX(x->weight, 1),          "how many exchanges it stands for: more than 1 where others were sampled out")
 // clang-format on

@@ -115,6 +115,7 @@ static const char *const steps[] = {
 	"CREATE INDEX failed ON exchange (id, kind, src, outcome) WHERE outcome IN (2,3,4,5,6);",
 
 	[1] =
+	"ALTER TABLE kind ADD COLUMN weight INTEGER NOT NULL DEFAULT 1;" /* so many exchanges each stands for */
 	"ALTER TABLE tape ADD COLUMN common_kinds TEXT NOT NULL DEFAULT '';" /* "3,17": not in index kind_id */
 	"ALTER TABLE tape ADD COLUMN is_final INTEGER NOT NULL DEFAULT 0;"   /* 1: repacked and checked */
 	"CREATE TABLE block ("                    /* messages of exchanges of one class, compressed as one */
@@ -167,6 +168,7 @@ static const char trace_index_sql[] =
 /* What each older version lacks. */
 static const char *const view_sql[] = {
 	[1] = "CREATE TEMP VIEW tape AS SELECT *, '' AS common_kinds, 0 AS is_final FROM main.tape;"
+	      "CREATE TEMP VIEW kind AS SELECT *, 1 AS weight FROM main.kind;"
 	      "CREATE TEMP VIEW exchange AS SELECT id, moved, kind, outcome, src, src_port,"
 	      " id - connection AS age, sequence, latency, path, query, target, request_size,"
 	      " response_size, trace_id, replay, stream, sent, received, deadline, pack AS times,"

@@ -15,8 +15,8 @@ const char *const common_insert_sql[] = {
 		"INSERT INTO kind (id, dst, protocol, method, host, route, status, reason, "
 		"anomalies,"
 		" request_type, response_type, request_flags, response_flags, request_version,"
-		" response_version, h2_error, grpc_status, close_code)"
-		" VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+		" response_version, h2_error, grpc_status, close_code, weight)"
+		" VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
 	[COMMON_DICTIONARY] = "INSERT INTO dictionary (id, class, bytes) VALUES (?,?,?)",
 };
 
@@ -109,6 +109,7 @@ void common_kind_key(struct buf *key, const struct exchange *x, uint64_t dst_pee
 	add_number(key, x->h2_error);
 	add_number(key, x->has_grpc_status ? x->grpc_status : UINT64_MAX);
 	add_number(key, x->close_code);
+	add_number(key, MAX(x->weight, 1));
 }
 
 static struct span bind_number(struct sqlite3_stmt *st, int at, struct span key)

@@ -18,6 +18,7 @@ struct kind_row {
 	uint32_t h2_error;
 	int32_t grpc_status; /* -1: none */
 	uint16_t close_code;
+	uint32_t weight;
 };
 struct peer_row {
 	uint64_t number;

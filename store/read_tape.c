@@ -214,6 +214,7 @@ static void use_kind(const struct kind_row *k, struct exchange *x)
 	x->has_grpc_status = k->grpc_status >= 0;
 	x->grpc_status = x->has_grpc_status ? (uint16_t)k->grpc_status : 0;
 	x->close_code = k->close_code;
+	x->weight = k->weight;
 	x->response.content_type = absent_if(k->response_flags & COMMON_NO_TYPE, k->response_type);
 }
 

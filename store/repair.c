@@ -105,14 +105,12 @@ static int save_part(struct repair *p, const char *sql, uint64_t after, uint64_t
 static int save_all(struct repair *p, struct err *e)
 {
 	uint64_t last = 0;
-	int r = save_part(
-		p, "SELECT " READ_COLUMNS " FROM exchange NOT INDEXED WHERE id > ? ORDER BY id", 0,
-		&p->first_id, e);
+	int r = save_part(p, "SELECT " READ_COLUMNS " FROM exchange WHERE id > ? ORDER BY id", 0,
+			  &p->first_id, e);
 
 	if (r == 0)
 		r = save_part(p,
-			      "SELECT " READ_COLUMNS
-			      " FROM exchange NOT INDEXED WHERE id > ? ORDER BY id DESC",
+			      "SELECT " READ_COLUMNS " FROM exchange WHERE id > ? ORDER BY id DESC",
 			      p->first_id, &last, e);
 	return r == 0 ? writer_write(p->writer, e) : r;
 }

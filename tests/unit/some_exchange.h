@@ -148,6 +148,7 @@ static inline struct exchange some_exchange(uint64_t *seed, uint64_t start_ns, u
 		.start_ns = start_ns,
 		.connection = some_number(seed) >> 1,
 		.sequence = (uint32_t)some_number(seed),
+		.weight = some_chance(seed, 80) ? 1 : (uint32_t)(some_number(seed) % 1000),
 		.status = (uint16_t)(some_chance(seed, 70) ? 200 : some_number(seed)),
 		.protocol = (uint8_t)(some_number(seed) % PROTOCOL_COUNT),
 		.outcome = (uint8_t)(some_number(seed) % OUTCOME_COUNT),
@@ -207,6 +208,6 @@ static inline bool some_same_summary(const struct exchange *a, const struct exch
 static inline bool some_same_exchange(const struct exchange *a, const struct exchange *b)
 {
 	return some_same_summary(a, b) && some_same_message(&a->request, &b->request) &&
-	       some_same_message(&a->response, &b->response) &&
-	       span_eq(a->children, b->children) && a->has_grpc_status == b->has_grpc_status;
+	       some_same_message(&a->response, &b->response) && span_eq(a->children, b->children) &&
+	       a->has_grpc_status == b->has_grpc_status;
 }
