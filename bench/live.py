@@ -8,9 +8,9 @@ import subprocess
 import sys
 import time
 
-from loads import CONNECTIONS, Stage
+from loads import CONNECTIONS, STREAMS, Stage
 from measure import Running, busy_s, wait_quiet
-from peers import PEERS
+from peers import HTTP2_PEERS, PEERS
 from table import number, print_table
 
 SECONDS = 8
@@ -20,20 +20,13 @@ SETTLE_S = 2.0  # a recorder starts, and empties its queues, within that
 
 def offer(stage, rate, count):
     """`count` requests at `rate` a second (0: as fast as they go). Return: (answered, a second, p50 ms, p99 ms)."""
-    uris = stage.scratch / "uris"
-    if not uris.exists():
-        uris.write_text("".join(f"/api/items/{i % 4096}?n={i}\n" for i in range(4096)))
     log = stage.scratch / "h2load.log"
     log.unlink(missing_ok=True)
     pace = ["--rps", f"{rate / CONNECTIONS:g}"] if rate else []
-    done = stage.client.run("h2load", "--h1", "-c", CONNECTIONS, "-n", count, *pace, "-i", uris, "-B", stage.url, "--log-file", log,
-                            "-H", "user-agent: shop-frontend/2.14", "-H", "accept: application/json",
-                            "-H", "authorization: Bearer eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJzaG9wIn0.c2lnbmF0dXJl", timeout=300)
-    if done.returncode != 0:
-        raise RuntimeError(f"h2load: {done.stdout}{done.stderr}")
-    words = next(l for l in done.stdout.splitlines() if l.startswith("requests:")).replace(",", "").split()
+    said = stage.h2load(count, *pace, "--log-file", log).splitlines()
+    words = next(l for l in said if l.startswith("requests:")).replace(",", "").split()
     answered = int(words[words.index("succeeded") - 1])
-    finished = next(l for l in done.stdout.splitlines() if l.startswith("finished in")).split()
+    finished = next(l for l in said if l.startswith("finished in")).split()
     late = sorted(int(row.split("\t")[2]) for row in open(log))
     return answered, float(finished[3]), late[len(late) // 2] / 1e3, late[len(late) * 99 // 100] / 1e3
 
@@ -60,19 +53,25 @@ def measure(stage, peer, rate, options, directory):
 
 
 def run(options):
-    peers = [None] + [p for p in PEERS if p.live and p.is_here]
+    run_with(options, PEERS, False)
+    run_with(options, HTTP2_PEERS, True)
+
+
+def run_with(options, contestants, http2):
+    peers = [None] + [p for p in contestants if p.live and p.is_here]
     table = []
-    with Stage(options.data) as stage:
+    with Stage(options.data, http2=http2) as stage:
         for rate in options.rates:
             seen = {p.name if p else "none": [] for p in peers}
             wait_quiet()
             for round_number in range(options.rounds):
                 for peer in peers:
                     name = peer.name if peer else "none"
-                    print(f"live {rate or 'flat out'}/s, round {round_number + 1}: {name}", file=sys.stderr)
+                    print(f"live {'h2c ' if http2 else ''}{rate or 'flat out'}/s, round {round_number + 1}: {name}", file=sys.stderr)
                     seen[name].append(measure(stage, peer, rate, options, options.data / "run" / f"live-{name}"))
             table += report(rate, seen)
-    print_table(f"Live capture on a veth, {CONNECTIONS} keep-alive connections, {SECONDS} s a step",
+    what = f"HTTP/2 (h2c), {STREAMS} streams at once" if http2 else "HTTP/1, keep-alive"
+    print_table(f"Live capture on a veth, {CONNECTIONS} connections, {what}, {SECONDS} s a step",
                 ["offered/s", "recorder", "served/s", "× none", "recorded", "mispaired", "CPU µs/exchange", "machine µs/exchange over none",
                  "peak MiB", "bytes/exchange", "client p50/p99 ms"], table)
 
@@ -86,7 +85,7 @@ def report(rate, seen):
         if name == "none":
             rows.append(row + ["", "", "", "", "", "", latency])
             continue
-        share = min(r["found"]["pairs"] / r["answered"] for r in all_of)
+        share = min(r["found"].get("share", r["found"].get("pairs", 0) / r["answered"]) for r in all_of)
         rows.append(row + [
             f"{share:.2%}", max((r["found"].get("mispaired", "") for r in all_of)),
             f"{statistics.median(r['cost'].cpu_s / r['answered'] * 1e6 for r in all_of):.2f}",

@@ -15,6 +15,7 @@ import pods  # noqa: E402  the namespaces are those of the end-to-end tests
 
 HERE = pathlib.Path(__file__).resolve().parent
 CONNECTIONS = 64
+STREAMS = 8  # at once on a connection, of HTTP/2
 # answers of a shop, 13.5 % of them failures, as services really answer; X-Echo-Uri lets a reader check a pairing
 HTTP = r"""
 log_format exact '$msec\t$request_method\t$request_uri\t$status\t$body_bytes_sent\t$request_completion';
@@ -67,8 +68,8 @@ def make_documents(root):
 class Stage:
     """Two pods, client and server, on a node; nginx in the server. Use as a context."""
 
-    def __init__(self, data, log=None):
-        self.data, self.log = pathlib.Path(data), log
+    def __init__(self, data, log=None, http2=False):
+        self.data, self.log, self.http2 = pathlib.Path(data), log, http2
 
     def __enter__(self):
         www = self.data / "www"
@@ -79,7 +80,7 @@ class Stage:
         try:
             self.client, self.server = self.node.pod("client"), self.node.pod("server")
             access = f"{self.log} exact buffer=256k flush=1s" if self.log else "off"
-            self.root = self.server.nginx(SERVER % (access, www, www), HTTP)
+            self.root = self.server.nginx(SERVER % (access, www, www), HTTP, http2=self.http2)
         except BaseException:
             self.node.close()
             raise
@@ -99,13 +100,27 @@ class Stage:
 
     def requests(self):
         """How many requests nginx has answered, this question not counted."""
-        text = self.server.run("curl", "-fsS", "http://127.0.0.1:8080/status").stdout
+        how = ["--http2-prior-knowledge"] if self.http2 else []
+        text = self.server.run("curl", "-fsS", *how, "http://127.0.0.1:8080/status").stdout
         return int(text.split("\n")[2].split()[2]) - 1
 
     def wrk(self, *words, seconds=600, connections=CONNECTIONS, script=HERE / "load.lua"):
         """A wrk under way: load.lua in the client, against the server."""
         return self.client.popen("wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", script, self.url, "--", *words,
                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+    def h2load(self, count, *words):
+        """`count` small GETs to their end: HTTP/2 with prior knowledge where the server speaks that, else HTTP/1."""
+        uris = self.scratch / "uris"
+        if not uris.exists():
+            uris.write_text("".join(f"/api/items/{i % 4096}?n={i}\n" for i in range(4096)))
+        how = ["-m", STREAMS] if self.http2 else ["--h1"]
+        done = self.client.run("h2load", *how, "-c", CONNECTIONS, "-n", count, "-i", uris, "-B", self.url, *words,
+                               "-H", "user-agent: shop-frontend/2.14", "-H", "accept: application/json",
+                               "-H", "authorization: Bearer eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJzaG9wIn0.c2lnbmF0dXJl", timeout=300)
+        if done.returncode != 0:
+            raise RuntimeError(f"h2load: {done.stdout}{done.stderr}")
+        return done.stdout
 
     def capture(self, pcap):
         """A tcpdump of the server's traffic under way."""
@@ -144,15 +159,22 @@ class Load:
             return self
         log = self.log.with_suffix(".making")
         log.unlink(missing_ok=True)
-        with Stage(data, log) as stage:
+        with Stage(data, log, self.is_http2) as stage:
             dump = stage.capture(self.pcap)
             self.send(stage)
             stage.end_capture(dump)  # meanwhile nginx has flushed its log, too
         log.rename(self.log)
         return self
 
+    @property
+    def is_http2(self):
+        return self.kind == "h2c"
+
     def send(self, stage):
-        stage.send(self.kind, self.count)
+        if self.is_http2:
+            stage.h2load(self.count)
+        else:
+            stage.send(self.kind, self.count)
 
     @property
     def truth(self):

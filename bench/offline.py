@@ -8,10 +8,11 @@ import sys
 
 from loads import Load
 from measure import Running, quietest, wait_quiet
-from peers import PEERS
+from peers import HTTP2_PEERS, PEERS
 from table import number, print_table
 
-LOADS = (("get", 300000, "small GETs over 64 keep-alive connections"), ("post", 100000, "POSTs of 1 KB each way, 13.5 % failures"))
+LOADS = (("get", 300000, "small GETs over 64 keep-alive connections"), ("post", 100000, "POSTs of 1 KB each way, 13.5 % failures"),
+         ("h2c", 200000, "small GETs over 64 connections of HTTP/2 (h2c), 8 streams at once"))
 
 
 @dataclasses.dataclass
@@ -35,9 +36,9 @@ def measure(peer, load, directory):
 
 
 def run(options):
-    peers = [p for p in PEERS if p.offline and p.is_here]
     for kind, count, what in LOADS:
         load = Load(options.data, kind, max(1000, int(count * options.scale))).make(options.data)
+        peers = [p for p in (HTTP2_PEERS if load.is_http2 else PEERS) if p.offline and p.is_here]
         load.pcap.read_bytes()  # into the page cache
         costs, found = {p.name: [] for p in peers}, {}
         wait_quiet()

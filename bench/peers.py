@@ -19,6 +19,9 @@ HTTPRY_FIELDS = "timestamp,source-ip,dest-ip,direction,method,host,request-uri,h
 TSHARK_FIELDS = ("frame.time_epoch", "tcp.stream", "http.request_in", "http.request.method", "http.request.uri", "http.response.code",
                  "http.response_for.uri", "http.response.line", "http.file_data")
 
+TSHARK_HTTP2_FIELDS = ("frame.time_epoch", "tcp.stream", "http2.streamid", "http2.headers.method", "http2.headers.path",
+                       "http2.headers.status", "http2.header", "http2.data.data")
+
 
 @dataclasses.dataclass
 class Peer:
@@ -47,6 +50,8 @@ def to_file(name, *words, stream=1):
 
 def count_packets(directory, pcap):
     """tcpdump copies: as many bytes come out as went in."""
+    if pcap is None:
+        return count_live_packets(directory)
     copied = bytes_under(directory / "out.pcap")
     return {"share": copied / bytes_under(pcap), "stored_bytes": copied}
 
@@ -82,6 +87,25 @@ def count_tshark(directory, _):
     return {"pairs": pairs, "mispaired": wrong, "stored_bytes": bytes_under(directory / "out.tsv")}
 
 
+def count_tshark_http2(directory, _):
+    """It pairs no streams: the smaller of requests and responses. Several in a packet stand in one field."""
+    asked = answered = 0
+    with open(directory / "out.tsv", errors="replace") as rows:
+        for row in rows:
+            field = row.rstrip("\n").split("\t")
+            asked += len(field[3].split(",")) if len(field) > 5 and field[3] else 0
+            answered += len(field[5].split(",")) if len(field) > 5 and field[5] else 0
+    return {"pairs": min(asked, answered), "stored_bytes": bytes_under(directory / "out.tsv")}
+
+
+def count_live_packets(directory):
+    """tcpdump copies: what the kernel did not drop."""
+    said = (directory / "log").read_text(errors="replace")
+    number = {what: int(n) for n, what in re.findall(r"(\d+) packets (captured|dropped by kernel)", said)}
+    captured, dropped = number.get("captured", 0), number.get("dropped by kernel", 0)
+    return {"share": captured / max(1, captured + dropped), "stored_bytes": bytes_under(directory / "out.pcap")}
+
+
 def count_decoded(directory, _):
     """tapeloop import --decode-only --stats: its own account of what it saw."""
     said = json.loads((directory / "out.json").read_text())
@@ -102,6 +126,12 @@ def count_stored(directory, _):
             echo = next((h["value"] for h in one["response"]["headers"] if h["name"].lower() == "x-echo-uri"), None)
             wrong += echo is not None and echo != one["target"]
     return {"pairs": pairs, "mispaired": wrong, "stored_bytes": bytes_under(directory / "store")}
+
+
+def tshark_http2(*source):
+    return lambda where, d: to_file(d / "out.tsv", "tshark", "-n", *(w.format(where) for w in source), "-d", "tcp.port==8080,http2", "-Y",
+                                    "http2.headers.method || http2.headers.status", "-T", "fields",
+                                    *(w for f in TSHARK_HTTP2_FIELDS for w in ("-e", f)))
 
 
 def daemon(interface, directory):
@@ -132,4 +162,13 @@ PEERS = [
     Peer("tapeloop", "decoded, paired, redacted, compressed, stored, indexed", [str(BUILD / "tapeloop"), "--version"],
          offline=lambda pcap, d: [BUILD / "tapeloop", "import", pcap, "--store", d / "store"],
          live=daemon, count=count_stored),
+]
+
+# of HTTP/2 httpry sees nothing, and tcpflow's files are compressed headers
+HTTP2_PEERS = [
+    dataclasses.replace(next(p for p in PEERS if p.name == "tcpdump"),
+                        live=lambda i, d: ["tcpdump", "-Z", "root", "-n", "-i", i, "-s", "262144", "-w", d / "out.pcap", FILTER]),
+    dataclasses.replace(next(p for p in PEERS if p.name == "tshark"), what="dissects; bodies as hex; pairs no streams",
+                        offline=tshark_http2("-r", "{}"), live=tshark_http2("-i", "{}", "-f", FILTER), count=count_tshark_http2),
+    *(p for p in PEERS if p.name.startswith("tapeloop")),
 ]
