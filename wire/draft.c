@@ -20,7 +20,7 @@ void draft_begin(struct draft *d, uint64_t offset, uint64_t acked, uint64_t ts_n
 	d->first_ns = d->last_ns = ts_ns;
 	d->body_bytes = 0;
 	d->flags = 0;
-	d->is_over = d->is_part = false;
+	d->is_over = d->is_part = d->has_plain_trailers = false;
 }
 
 /* Return: false when not all of @bytes could be kept */

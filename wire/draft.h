@@ -16,6 +16,7 @@ struct draft {
 	uint64_t first_ns, last_ns;
 	uint64_t body_bytes;     /* seen, kept or not */
 	uint32_t flags;          /* enum message_flag; MESSAGE_PRESENT once its start line was read */
+	bool has_plain_trailers; /* no name among the trailers is watched */
 	bool is_over;            /* nothing more comes of it */
 	bool is_part;            /* what came before was handed out already: wire/part.h */
 	struct http1_head info;  /* what its head says; offsets into head; all 0 until it was read */

@@ -100,7 +100,7 @@ static void make_plan(struct plan *p, struct wire *w, bool is_certain)
 	head = draft_head(d, w);
 	if (!is_certain || may_hold_secret(d, p->kind, head))
 		plan_redaction(w, p, head);
-	if (d->trailers.len)
+	if (d->trailers.len && !(is_certain && d->has_plain_trailers))
 		p->trailer_bytes = redact_trailers(w->redactor, draft_trailers(d, w), NULL, &p->trailer_secrets);
 }
 
@@ -242,9 +242,16 @@ static void count_secrets(struct wire *w, struct exchange *x, const struct plan 
 	counter_add(w->counters, COUNTER_REDACTIONS, n);
 }
 
-static void make_route(struct request_route *r, struct wire *w, const struct draft *d)
+static void make_route(struct request_route *r, struct wire *w, const struct pair *p)
 {
-	request_route_of(r, &d->info, draft_has_begun(d) ? draft_head(d, w) : (struct span){0});
+	const struct draft *d = &p->request;
+
+	if (p->protocol != PROTOCOL_GRPC) {
+		request_route_of(r, &d->info, draft_has_begun(d) ? draft_head(d, w) : (struct span){0});
+		return;
+	}
+	r->len = 0; /* /service/method: nothing in it varies */
+	r->is_path = true;
 }
 
 void emit_pair(const struct pair *p, enum outcome outcome, enum reason reason)
@@ -260,7 +267,7 @@ void emit_pair(const struct pair *p, enum outcome outcome, enum reason reason)
 
 	make_plan(&request, w, is_certain);
 	make_plan(&response, w, is_certain);
-	make_route(&route, w, &p->request);
+	make_route(&route, w, p);
 	if (!draft_has_begun(&p->request))
 		counter_add(w->counters, COUNTER_RESPONSES_ALONE, 1);
 	x = w->sink.reserve(w->sink.ctx,

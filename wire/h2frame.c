@@ -80,12 +80,25 @@ static bool has_priority(const struct h2_frame *f)
 	return f->type == H2_HEADERS && (f->flags & H2_FLAG_PRIORITY);
 }
 
-static enum h2_event begin_frame(struct h2_walker *w)
+/* nearly all: DATA and HEADERS on a stream, of which only the end is said */
+static bool is_usual(const struct h2_frame *f)
+{
+	return f->type <= H2_HEADERS && f->stream && f->length &&
+	       !(f->flags & ~(f->type == H2_DATA ? H2_FLAG_END_STREAM : H2_FLAG_END_STREAM | H2_FLAG_END_HEADERS));
+}
+
+static enum h2_event begin_frame(struct h2_walker *w, const uint8_t *head)
 {
 	struct h2_frame *f = &w->frame;
 
-	*f = h2_frame_read(w->head);
+	*f = h2_frame_read(head);
 	w->head_bytes = 0;
+	if (LIKELY(is_usual(f) && !w->length_max)) {
+		w->left = f->length;
+		w->pad = w->skip = 0;
+		w->state = WALKER_PAYLOAD;
+		return H2_BEGIN;
+	}
 	if (f->length > (w->length_max ? w->length_max : LENGTH_MAX))
 		return H2_BROKEN;
 	/* unknown types are extensions; a known type that breaks its rule is no frame */
@@ -108,11 +121,16 @@ static enum h2_event begin_frame(struct h2_walker *w)
 static enum h2_event take_head(struct h2_walker *w, struct span *bytes)
 {
 	size_t n = MIN(bytes->len, (size_t)(H2_FRAME_HEAD_BYTES - w->head_bytes));
+	const uint8_t *head = bytes->ptr;
 
+	if (LIKELY(n == H2_FRAME_HEAD_BYTES)) {
+		*bytes = (struct span){head + n, bytes->len - n};
+		return begin_frame(w, head);
+	}
 	memcpy(w->head + w->head_bytes, bytes->ptr, n);
 	w->head_bytes = (uint8_t)(w->head_bytes + n);
 	*bytes = span_from(*bytes, n);
-	return w->head_bytes < H2_FRAME_HEAD_BYTES ? H2_NEED_MORE : begin_frame(w);
+	return w->head_bytes < H2_FRAME_HEAD_BYTES ? H2_NEED_MORE : begin_frame(w, w->head);
 }
 
 static void pass_over(struct h2_walker *w, struct span *bytes, size_t n)
@@ -125,6 +143,23 @@ static void pass_over(struct h2_walker *w, struct span *bytes, size_t n)
 static bool is_overdrawn(const struct h2_walker *w)
 {
 	return (uint32_t)w->pad + w->skip > w->left;
+}
+
+bool h2_walk_whole(struct h2_walker *w, struct span *bytes, struct span *payload_out)
+{
+	struct h2_frame f;
+
+	if (w->state != WALKER_HEAD || w->head_bytes || w->length_max || bytes->len < H2_FRAME_HEAD_BYTES)
+		return false;
+	f = h2_frame_read(bytes->ptr);
+	if (!is_usual(&f) || f.length > bytes->len - H2_FRAME_HEAD_BYTES)
+		return false;
+	w->frame = f;
+	w->left = 0;
+	w->pad = w->skip = 0;
+	*payload_out = (struct span){bytes->ptr + H2_FRAME_HEAD_BYTES, f.length};
+	*bytes = (struct span){payload_out->ptr + f.length, bytes->len - H2_FRAME_HEAD_BYTES - f.length};
+	return true;
 }
 
 enum h2_event h2_walk(struct h2_walker *w, struct span *bytes, struct span *piece_out)
@@ -148,6 +183,13 @@ enum h2_event h2_walk(struct h2_walker *w, struct span *bytes, struct span *piec
 				return H2_BROKEN;
 			break;
 		case WALKER_PAYLOAD:
+			if (LIKELY(!w->pad && !w->skip)) {
+				n = MIN(bytes->len, (size_t)w->left);
+				*piece_out = (struct span){bytes->ptr, n};
+				*bytes = (struct span){bytes->ptr + n, bytes->len - n};
+				w->left -= (uint32_t)n;
+				return H2_PAYLOAD;
+			}
 			if (is_overdrawn(w))
 				return H2_BROKEN;
 			n = MIN(bytes->len, (size_t)w->skip);

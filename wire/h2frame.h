@@ -70,6 +70,13 @@ struct h2_walker {
 enum h2_event h2_walk(struct h2_walker *w, struct span *bytes, struct span *piece_out);
 
 /**
+ * h2_walk_whole() - begin, payload and end of a frame at once, where it lies in @bytes as a whole
+ *
+ * Return: true: walker.frame and *payload_out are set; false: nothing has changed, call h2_walk().
+ */
+bool h2_walk_whole(struct h2_walker *w, struct span *bytes, struct span *payload_out);
+
+/**
  * h2_skip() - @len bytes are missing from the stream
  *
  * Return: true when they all lie inside the payload of the frame being walked, which goes on behind

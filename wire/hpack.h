@@ -2,8 +2,8 @@
 /*
  * hpack.h - header blocks of one direction of an HTTP/2 connection (RFC 7541), joined midstream too
  *
- * A thin room around libnghttp2's inflater: it bounds the memory, and it makes a connection whose
- * beginning was not seen readable without ever guessing. Thread: capture.
+ * A decoder for one who looks on: its memory is bounded, fields come as lines, and a connection whose
+ * beginning was not seen is readable without ever guessing. Thread: capture.
  */
 #pragma once
 
@@ -11,12 +11,18 @@
 
 struct hpack;
 
-/* One header field. The spans live until the next call on the same struct hpack. */
+/*
+ * One header field. The spans live until the function that it is given to returns. CR, LF and NUL, which no field may
+ * contain (RFC 9113 8.2.1), are blanks.
+ */
 struct hpack_field {
-	struct span name;  /* empty when is_name_unknown */
-	struct span value; /* empty when is_value_unknown */
+	struct span line;  /* `name: value` with CRLF; `:unknown` for a name that is not known, `?` for a value */
+	struct span name;  /* in the line; empty when is_name_unknown */
+	struct span value; /* in the line; empty when is_value_unknown */
+	uint8_t mark;      /* http2_name_find() of the name */
 	bool is_name_unknown;  /* its name stands in a part of the table that was sent before we joined */
 	bool is_value_unknown; /* likewise its value */
+	bool has_bad;          /* CR, LF or NUL were in it */
 	bool is_never_indexed; /* the sender asked not to keep it in any table (RFC 7541 7.1.3) */
 };
 typedef void hpack_field_fn(void *ctx, const struct hpack_field *f);

@@ -81,6 +81,12 @@ static inline const struct http1_name *http1_watch_find(const struct http1_watch
 	return LIKELY(w->first[slot] == 0) ? NULL : http1_watch_slow(w, name, slot);
 }
 
+/* http1_is_noted_watched() - http1_is_watched() of a name of wire/noted.h, which is not NOTED_NONE: their rows stand first */
+static inline bool http1_is_noted_watched(const struct http1_watch *w, unsigned noted)
+{
+	return w && w->rows[noted - 1].rule;
+}
+
 /* http1_is_watched() - @name has a rule; @w may be NULL, @name empty */
 static inline bool http1_is_watched(const struct http1_watch *w, struct span name)
 {

@@ -1,14 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "wire/http2.h"
 
-#include "wire/h2find.h"
-#include "wire/h2frame.h"
-#include "wire/hpack.h"
-#include "wire/http2_head.h"
-#include "wire/http2_stream.h"
+#include "wire/http2_conn.h"
 #include "wire/internal.h"
 #include "wire/protocol.h"
-#include "wire/redact.h"
 
 /*
  * Theory of operation
@@ -21,260 +16,27 @@
  *     (client)             ^                                                        |
  *     (server) ------------+                      joined midstream: begins in SEARCH
  *
- * A header block is decoded as its bytes come into wire->block, as lines; a block that goes on in a
- * later segment or frame is kept in a chain meanwhile. Blocks of streams that nobody follows are decoded
- * all the same: each may change the table for all that follow.
+ * Header blocks are the business of wire/http2_block.c.
  *
  * After a hole, header blocks may be missing and the table is not known any more, unless the hole lies
  * inside one DATA frame: the direction joins again, with every entry unknown. Which side is the client
  * is known from the preface or SYN; else from the first block with :method or :status in it.
- *
- * What the inflaters take from malloc is bounded for each, and together by WIRE_DECODER_SHARE.
  */
 
-#define HPACK_MEMORY_MAX  (256 << 10)
-#define SMALL_BYTES       8 /* GOAWAY: last stream, error code */
-
-struct direction {
-	struct h2_walker walker;
-	struct h2_finder *finder; /* while it is searching and had bytes to search */
-	struct hpack *hpack;
-	struct chain lines;      /* of a block that is not complete yet */
-	uint64_t block_ns;       /* when it began */
-	uint32_t block_stream;   /* stream that the block belongs to; promised by PUSH_PROMISE */
-	uint8_t block_type;      /* H2_HEADERS or H2_PUSH_PROMISE */
-	bool block_ends_stream;
-	struct http2_block block; /* what was noted of it so far; no lines */
-	bool is_in_block;        /* HEADERS without END_HEADERS: CONTINUATION must follow */
-	uint8_t small[SMALL_BYTES];
-	uint8_t small_bytes;
-	uint8_t preface_left;
-	bool is_searching;
-	bool is_joined;          /* some of its table was not seen */
-	uint8_t join_level;      /* of hpack_join(): how large a table the peer was found to use */
-	bool is_hpack_lost;      /* no memory for a table: blocks are passed over */
-};
-
-struct http2 {
-	struct h2_streams streams;
-	struct direction dirs[2];
-	uint32_t newest[2]; /* highest stream opened, by the client and (pushed) by the server */
-};
-
-_Static_assert(sizeof(struct http2) <= POOL_BLOCK_BYTES, "the state of a connection is one block");
-
-static struct http2 *http2_of(const struct conn *c)
-{
-	return c->state;
-}
-
-/* --- the inflaters' memory --- */
-
-static void hpack_account(struct conn *c, struct direction *d, size_t before)
-{
-	c->wire->decoder_bytes += (d->hpack ? hpack_memory_bytes(d->hpack) : 0) - before;
-}
-
-static void hpack_drop(struct conn *c, struct direction *d)
-{
-	size_t before = d->hpack ? hpack_memory_bytes(d->hpack) : 0;
-
-	hpack_free(d->hpack);
-	d->hpack = NULL;
-	hpack_account(c, d, before);
-}
-
-/* Return: false when there is no memory for it: blocks of this direction stay unread */
-static bool hpack_ready(struct conn *c, struct direction *d)
-{
-	size_t max = c->wire->config.memory_max / WIRE_DECODER_SHARE;
-
-	if (d->hpack)
-		return true;
-	if (d->is_hpack_lost)
-		return false;
-	while (c->wire->decoder_bytes > max && wire_make_room(c->wire, c))
-		;
-	if (c->wire->decoder_bytes <= max)
-		d->hpack = hpack_new(HPACK_MEMORY_MAX);
-	if (d->hpack && d->is_joined && hpack_join(d->hpack, d->join_level) < 0) {
-		hpack_free(d->hpack);
-		d->hpack = NULL;
-	}
-	hpack_account(c, d, 0);
-	d->is_hpack_lost = !d->hpack;
-	if (d->is_hpack_lost)
-		counter_add(c->wire->counters, COUNTER_HPACK_LOST, 1);
-	return d->hpack;
-}
-
 /* --- losing the thread and finding it again --- */
-
-static void end_block(struct conn *c, struct direction *d)
-{
-	chain_free(&d->lines, c->wire->pool);
-	d->is_in_block = false;
-	d->block = (struct http2_block){0};
-}
-
-static bool is_server_side(const struct conn *c, unsigned dir)
-{
-	return c->client >= 0 && dir != (unsigned)c->client;
-}
 
 static void lose(struct conn *c, unsigned dir)
 {
 	struct http2 *h = http2_of(c);
-	struct direction *d = &h->dirs[dir];
+	struct h2_direction *d = &h->dirs[dir];
 
 	if (c->client >= 0)
 		h2_streams_lost(&h->streams, is_server_side(c, dir));
-	end_block(c, d);
-	hpack_drop(c, d);
+	h2_block_drop(c, d);
+	h2_hpack_drop(c, d);
 	d->walker = (struct h2_walker){0};
 	d->small_bytes = d->preface_left = 0;
 	d->is_searching = d->is_joined = true;
-}
-
-/* --- header blocks --- */
-
-static void promise_request(struct conn *c, struct span head, const struct http1_head *info,
-			    const struct http2_grpc *grpc, struct direction *d)
-{
-	struct http2 *h = http2_of(c);
-	struct h2_stream *x = h2_stream_find(&h->streams, d->block_stream);
-
-	if (x || !(x = h2_stream_open(&h->streams, d->block_stream)))
-		return;
-	h2_stream_request(&h->streams, x, head, info, grpc, d->block_ns);
-	x->pair.anomalies |= ANOMALY_BIT(PUSHED);
-	h2_stream_end(&h->streams, x, false, d->block_ns);
-}
-
-static void begin_request(struct conn *c, struct h2_stream *x, struct span head,
-			  const struct http1_head *info, const struct http2_grpc *grpc, struct direction *d)
-{
-	struct http2 *h = http2_of(c);
-
-	if (!x)
-		x = h2_stream_open(&h->streams, d->block_stream);
-	if (!x) {
-		counter_add(c->wire->counters, COUNTER_REQUESTS_IN, 1);
-		counter_add(c->wire->counters, COUNTER_REQUESTS_EVICTED, 1);
-		return;
-	}
-	h->newest[0] = MAX(h->newest[0], d->block_stream);
-	h2_stream_request(&h->streams, x, head, info, grpc, d->block_ns);
-}
-
-static void begin_response(struct conn *c, struct h2_stream *x, struct span head,
-			   const struct http1_head *info, const struct http2_grpc *grpc, struct direction *d)
-{
-	struct http2 *h = http2_of(c);
-
-	if (info->status >= 100 && info->status < 200) {
-		counter_add(c->wire->counters, COUNTER_INTERIM_RESPONSES, 1);
-		return;
-	}
-	if (!x) {
-		/* its request was not seen: before we joined, or in a hole */
-		if (!c->is_midstream && !h->dirs[c->client == 1].is_joined)
-			return;
-		x = h2_stream_open(&h->streams, d->block_stream);
-	}
-	if (x)
-		h2_stream_response(&h->streams, x, head, info, grpc, d->block_ns);
-}
-
-/* A block is request, response or trailers by its direction and its pseudo-header fields (RFC 9113 8.1). */
-static void take_block(struct conn *c, unsigned dir, struct span lines, const struct http2_block *b)
-{
-	struct http2 *h = http2_of(c);
-	struct direction *d = &h->dirs[dir];
-	struct http2_pseudo pseudo = http2_pseudo_read(lines);
-	bool is_promise = d->block_type == H2_PUSH_PROMISE, is_response;
-	struct h2_stream *x;
-	struct http1_head info;
-	struct http2_grpc grpc;
-	struct span head;
-
-	if (c->client < 0 && (pseudo.method.ptr || pseudo.path.ptr))
-		c->client = (int8_t)(is_promise ? !dir : dir);
-	else if (c->client < 0 && pseudo.status)
-		c->client = (int8_t)!dir;
-	if (c->client < 0)
-		return;
-	is_response = is_server_side(c, dir);
-	x = h2_stream_find(&h->streams, d->block_stream);
-	if (x && !is_promise && draft_has_begun(is_response ? &x->pair.response : &x->pair.request)) {
-		h2_stream_trailers(&h->streams, x, is_response, lines, d->block_ns);
-	} else if (pseudo.has_any || (b->has_unknown && !is_response && d->block_stream > h->newest[0])) {
-		enum http1_kind kind = is_response && !is_promise ? HTTP1_RESPONSE : HTTP1_REQUEST;
-
-		head = span_of(c->wire->scratch,
-			       http2_head_build(kind, lines, &pseudo, redactor_watch(c->wire->redactor),
-						c->wire->scratch, &info, &grpc));
-		info.anomalies |= b->has_bad ? ANOMALY_BIT(BAD_HEADER) : 0;
-		info.anomalies |= b->has_unknown ? ANOMALY_BIT(H2_PARTIAL) : 0;
-		info.anomalies |= b->is_cut ? ANOMALY_BIT(HEAD_CUT) : 0;
-		if (is_promise)
-			promise_request(c, head, &info, &grpc, d);
-		else if (is_response)
-			begin_response(c, x, head, &info, &grpc, d);
-		else
-			begin_request(c, x, head, &info, &grpc, d);
-		x = h2_stream_find(&h->streams, d->block_stream);
-	}
-	if (x && d->block_ends_stream && !is_promise &&
-	    draft_has_begun(is_response ? &x->pair.response : &x->pair.request))
-		h2_stream_end(&h->streams, x, is_response, d->block_ns);
-}
-
-static bool decode(struct conn *c, struct direction *d, struct span bytes, bool is_last,
-		   struct http2_block *b)
-{
-	size_t before;
-	int r;
-
-	if (!hpack_ready(c, d))
-		return false;
-	before = hpack_memory_bytes(d->hpack);
-	r = hpack_block(d->hpack, bytes, is_last, http2_block_add, b);
-	hpack_account(c, d, before);
-	return r == 0;
-}
-
-/* The next bytes of a block; at @is_last it is complete. Return: false when the table is lost. */
-static bool feed_block(struct conn *c, unsigned dir, struct span bytes, bool is_last)
-{
-	struct direction *d = &http2_of(c)->dirs[dir];
-	size_t room = c->wire->config.head_max - HTTP2_START_LINE_EXTRA;
-	struct http2_block *b = &d->block;
-	struct span lines;
-
-	b->lines = c->wire->block;
-	b->len = 0;
-	b->max = room - MIN(room, d->lines.len);
-	if (!decode(c, d, bytes, is_last, b)) {
-		if (d->is_hpack_lost)
-			return true;
-		if (d->is_joined && d->join_level < HPACK_LEVEL_MAX)
-			d->join_level++;
-		counter_add(c->wire->counters, COUNTER_PARSE_ERRORS, 1);
-		return false;
-	}
-	lines = span_of(b->lines, b->len);
-	if (d->lines.len || !is_last) {
-		if (chain_add(&d->lines, c->wire->pool, lines) < lines.len)
-			b->is_cut = true;
-		if (!is_last)
-			return true;
-		chain_copy(&d->lines, 0, d->lines.len, c->wire->block);
-		lines = span_of(c->wire->block, d->lines.len);
-	}
-	take_block(c, dir, lines, b);
-	end_block(c, d);
-	return true;
 }
 
 /* --- frames --- */
@@ -299,7 +61,7 @@ static bool walk(struct conn *c, unsigned dir, struct span *bytes, uint64_t ts_n
 /* It is known where frames begin: what was kept since then is read. */
 static void read_found(struct conn *c, unsigned dir)
 {
-	struct direction *d = &http2_of(c)->dirs[dir];
+	struct h2_direction *d = &http2_of(c)->dirs[dir];
 	struct h2_finder *f = d->finder;
 	struct span piece;
 	uint64_t ts_ns;
@@ -318,7 +80,7 @@ static void read_found(struct conn *c, unsigned dir)
 static bool search(struct conn *c, unsigned dir, uint64_t offset, struct span *bytes, uint64_t ts_ns)
 {
 	struct http2 *h = http2_of(c);
-	struct direction *d = &h->dirs[dir];
+	struct h2_direction *d = &h->dirs[dir];
 
 	if (!d->finder) {
 		d->finder = wire_block(c->wire, c);
@@ -336,7 +98,7 @@ static bool search(struct conn *c, unsigned dir, uint64_t offset, struct span *b
 static void look_for_peer(struct conn *c, unsigned dir, uint32_t stream)
 {
 	struct http2 *h = http2_of(c);
-	struct direction *other = &h->dirs[!dir];
+	struct h2_direction *other = &h->dirs[!dir];
 
 	if (other->finder && !h2_stream_find(&h->streams, stream) && h2_find_on_stream(other->finder, stream))
 		read_found(c, !dir);
@@ -344,7 +106,7 @@ static void look_for_peer(struct conn *c, unsigned dir, uint32_t stream)
 
 static void begin_frame(struct conn *c, unsigned dir, uint64_t ts_ns)
 {
-	struct direction *d = &http2_of(c)->dirs[dir];
+	struct h2_direction *d = &http2_of(c)->dirs[dir];
 	const struct h2_frame *f = &d->walker.frame;
 
 	d->small_bytes = 0;
@@ -360,7 +122,7 @@ static void begin_frame(struct conn *c, unsigned dir, uint64_t ts_ns)
 }
 
 /* does the block end with the bytes just walked? */
-static bool is_block_over(const struct direction *d)
+static bool is_block_over(const struct h2_direction *d)
 {
 	const struct h2_walker *w = &d->walker;
 
@@ -368,7 +130,7 @@ static bool is_block_over(const struct direction *d)
 }
 
 /* Bytes of a frame that is small, or of its beginning. Return: what is behind them. */
-static struct span collect(struct direction *d, struct span piece, size_t want)
+static struct span collect(struct h2_direction *d, struct span piece, size_t want)
 {
 	size_t n = MIN(piece.len, want - MIN(want, (size_t)d->small_bytes));
 
@@ -381,7 +143,7 @@ static struct span collect(struct direction *d, struct span piece, size_t want)
 static bool take_payload(struct conn *c, unsigned dir, struct span piece, uint64_t ts_ns)
 {
 	struct http2 *h = http2_of(c);
-	struct direction *d = &h->dirs[dir];
+	struct h2_direction *d = &h->dirs[dir];
 	const struct h2_frame *f = &d->walker.frame;
 	struct h2_stream *x;
 
@@ -395,9 +157,9 @@ static bool take_payload(struct conn *c, unsigned dir, struct span piece, uint64
 		piece = collect(d, piece, 4); /* the promised stream stands before the block (RFC 9113 6.6) */
 		if (d->small_bytes == 4)
 			d->block_stream = number_at(d->small) & 0x7fffffff;
-		return piece.len == 0 || feed_block(c, dir, piece, is_block_over(d));
+		return piece.len == 0 || h2_block_feed(c, dir, piece, is_block_over(d));
 	case H2_HEADERS:
-	case H2_CONTINUATION: return !d->is_in_block || feed_block(c, dir, piece, is_block_over(d));
+	case H2_CONTINUATION: return !d->is_in_block || h2_block_feed(c, dir, piece, is_block_over(d));
 	case H2_RST_STREAM: (void)collect(d, piece, 4); return true;
 	case H2_GOAWAY: (void)collect(d, piece, SMALL_BYTES); return true;
 	default: return true;
@@ -407,15 +169,18 @@ static bool take_payload(struct conn *c, unsigned dir, struct span piece, uint64
 static bool end_frame(struct conn *c, unsigned dir, uint64_t ts_ns)
 {
 	struct http2 *h = http2_of(c);
-	struct direction *d = &h->dirs[dir];
+	struct h2_direction *d = &h->dirs[dir];
 	const struct h2_frame *f = &d->walker.frame;
 	bool is_response = is_server_side(c, dir);
-	struct h2_stream *x = c->client >= 0 ? h2_stream_find(&h->streams, f->stream) : NULL;
+	struct h2_stream *x;
 
 	if (is_block_frame(f) && (f->flags & H2_FLAG_END_HEADERS))
-		return !d->is_in_block || feed_block(c, dir, (struct span){0}, true);
+		return !d->is_in_block || h2_block_feed(c, dir, (struct span){0}, true);
+	if (f->type == H2_DATA && !(f->flags & H2_FLAG_END_STREAM))
+		return true;
+	x = c->client >= 0 ? h2_stream_find(&h->streams, f->stream) : NULL;
 	if (f->type == H2_DATA && x && (f->flags & H2_FLAG_END_STREAM) &&
-	    draft_has_begun(is_response ? &x->pair.response : &x->pair.request))
+	    h2_stream_has_begun(x, is_response))
 		h2_stream_end(&h->streams, x, is_response, ts_ns);
 	else if (f->type == H2_RST_STREAM && x && d->small_bytes == 4)
 		h2_stream_reset(&h->streams, x, is_response, number_at(d->small), ts_ns);
@@ -428,10 +193,16 @@ static bool end_frame(struct conn *c, unsigned dir, uint64_t ts_ns)
 /* Return: false when the direction lost its thread at what was just read. */
 static bool walk(struct conn *c, unsigned dir, struct span *bytes, uint64_t ts_ns)
 {
-	struct direction *d = &http2_of(c)->dirs[dir];
+	struct h2_direction *d = &http2_of(c)->dirs[dir];
 	struct span piece;
 
 	for (;;) {
+		if (LIKELY(h2_walk_whole(&d->walker, bytes, &piece))) {
+			begin_frame(c, dir, ts_ns);
+			if (!take_payload(c, dir, piece, ts_ns) || !end_frame(c, dir, ts_ns))
+				return false;
+			continue;
+		}
 		switch (h2_walk(&d->walker, bytes, &piece)) {
 		case H2_NEED_MORE: return true;
 		case H2_BEGIN: begin_frame(c, dir, ts_ns); break;
@@ -450,7 +221,7 @@ static bool walk(struct conn *c, unsigned dir, struct span *bytes, uint64_t ts_n
 	}
 }
 
-static struct span skip_preface(struct direction *d, struct span bytes)
+static struct span skip_preface(struct h2_direction *d, struct span bytes)
 {
 	size_t n = MIN(bytes.len, (size_t)d->preface_left);
 
@@ -464,7 +235,7 @@ static struct span skip_preface(struct direction *d, struct span bytes)
  */
 static void note_preface(struct conn *c, unsigned dir, struct span bytes)
 {
-	struct direction *d = &http2_of(c)->dirs[dir];
+	struct h2_direction *d = &http2_of(c)->dirs[dir];
 	struct span preface = SPAN_LIT(H2_PREFACE);
 
 	if (memcmp(bytes.ptr, preface.ptr, MIN(bytes.len, preface.len)) != 0)
@@ -479,7 +250,7 @@ static void note_preface(struct conn *c, unsigned dir, struct span bytes)
 static void http2_data(struct conn *c, unsigned dir, uint64_t offset, uint64_t acked,
 		       struct span bytes, uint64_t ts_ns)
 {
-	struct direction *d = &http2_of(c)->dirs[dir];
+	struct h2_direction *d = &http2_of(c)->dirs[dir];
 	const uint8_t *begin = bytes.ptr;
 
 	(void)acked;
@@ -503,7 +274,7 @@ static void http2_data(struct conn *c, unsigned dir, uint64_t offset, uint64_t a
 static void http2_gap(struct conn *c, unsigned dir, uint64_t offset, uint64_t len, uint64_t ts_ns)
 {
 	struct http2 *h = http2_of(c);
-	struct direction *d = &h->dirs[dir];
+	struct h2_direction *d = &h->dirs[dir];
 	const struct h2_frame *f = &d->walker.frame;
 
 	(void)offset;
@@ -548,8 +319,8 @@ static void http2_close(struct conn *c)
 
 	h2_streams_close(&h->streams, REASON_CLIENT_CLOSED);
 	for (unsigned dir = 0; dir < 2; dir++) {
-		end_block(c, &h->dirs[dir]);
-		hpack_drop(c, &h->dirs[dir]);
+		h2_block_drop(c, &h->dirs[dir]);
+		h2_hpack_drop(c, &h->dirs[dir]);
 		pool_give(c->wire->pool, h->dirs[dir].finder);
 	}
 }

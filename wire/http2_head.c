@@ -1,81 +1,158 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "wire/http2_head.h"
 
-#include "wire/noted.h"
+#include "schema/grpc.h"
+#include "wire/http2_name.h"
+
+/*
+ * Theory of operation
+ *
+ * A block's fields come one by one, as lines, and are copied once, to where the head is being made. In front of them
+ * room is left for the start line, which can be written when all pseudo-header fields were seen; the path waits behind
+ * the lines meanwhile. A start line longer than its room makes them move.
+ *
+ *   memory: | room for the start line | :scheme: http CRLF ...        | path |
+ *
+ * What is noted of a field is where it lies behind the room, and moves by the start line's length at the end. Names are
+ * numbers already (wire/http2_name.h), found when they entered the table.
+ */
 
 #define UNKNOWN_NAME  ":unknown"
 #define UNKNOWN_VALUE "?"
+#define VERSION       " HTTP/2\r\n"
+#define STATUS_LINE   "HTTP/2 000\r\n"
+#define START_EXTRA   32 /* what a head is longer than its lines and its path, at most */
 
-/* --- fields become lines --- */
-
-static void put(struct http2_block *b, struct span s)
+static uint16_t number_of(struct span s)
 {
-	if (s.len)
-		memcpy(b->lines + b->len, s.ptr, s.len);
-	b->len += s.len;
-}
+	unsigned n = 0;
 
-/* is a byte below 0x20 among these eight? (each byte's top bit tells, as in Bit Twiddling Hacks' hasless) */
-static bool has_control(const uint8_t *p)
-{
-	uint64_t v;
-
-	memcpy(&v, p, sizeof(v));
-	return (v - UINT64_C(0x2020202020202020)) & ~v & UINT64_C(0x8080808080808080);
-}
-
-static bool may_break_lines(struct span s)
-{
-	for (; s.len >= 8; s = (struct span){s.ptr + 8, s.len - 8})
-		if (has_control(s.ptr))
-			return true;
-	for (size_t i = 0; i < s.len; i++)
-		if (s.ptr[i] < ' ')
-			return true;
-	return false;
-}
-
-/* Bytes that would break the lines: an endpoint must refuse them, an observer must not be fooled by them. */
-static void put_clean(struct http2_block *b, struct span s)
-{
-	uint8_t *to = b->lines + b->len;
-
-	put(b, s);
-	if (LIKELY(!may_break_lines(s)))
-		return;
-	for (size_t i = 0; i < s.len; i++) {
-		if (to[i] == '\r' || to[i] == '\n' || to[i] == '\0') {
-			to[i] = ' ';
-			b->has_bad = true;
-		}
+	if (s.len != 3)
+		return 0;
+	for (size_t i = 0; i < 3; i++) {
+		if (s.ptr[i] < '0' || s.ptr[i] > '9')
+			return 0;
+		n = n * 10 + (unsigned)(s.ptr[i] - '0');
 	}
+	return (uint16_t)n;
+}
+
+/* --- fields --- */
+
+/* of :authority and Host the former counts (RFC 9113 8.3.1) */
+static void note_field(struct http1_head *info, unsigned mark, struct span value, struct http1_at at)
+{
+	if (mark != NOTED_NONE && mark < NOTED_COUNT && !(mark == NOTED_HOST && info->host.from))
+		noted_read(info, (enum noted)mark, at, value);
+}
+
+void http2_block_begin(struct http2_block *b, uint8_t *memory, size_t head_max, const struct http1_watch *watch)
+{
+	*b = (struct http2_block){
+		.lines = memory + HTTP2_START_ROOM,
+		.path = {memory + HTTP2_START_ROOM + head_max, 0},
+		.max = head_max - START_EXTRA,
+		.watch = watch,
+		.info.version = 20,
+		.grpc.status = -1,
+	};
+}
+
+static size_t room_in(const struct http2_block *b)
+{
+	return b->max - b->len - b->path.len;
+}
+
+/* Return: where it stands; ptr NULL when there is no room */
+static struct span add_line(struct http2_block *b, const struct hpack_field *f)
+{
+	struct span line = {b->lines + b->len, f->line.len};
+
+	if (f->line.len > room_in(b)) {
+		b->is_cut = true;
+		return (struct span){0};
+	}
+	memcpy(b->lines + b->len, f->line.ptr, f->line.len);
+	b->len += f->line.len;
+	return line;
+}
+
+static void take_path(struct http2_block *b, struct span path)
+{
+	b->path.len = 0; /* of several the last one counts */
+	if (path.len > room_in(b)) {
+		b->is_cut = true;
+		return;
+	}
+	if (path.len)
+		memcpy((uint8_t *)(uintptr_t)b->path.ptr, path.ptr, path.len);
+	b->path.len = path.len;
+	b->has_path = true;
+}
+
+static void take_method(struct http2_block *b, struct span method)
+{
+	b->is_cut |= method.len > sizeof(b->method);
+	b->method_len = (uint8_t)MIN(method.len, sizeof(b->method));
+	memcpy(b->method, method.ptr, b->method_len);
+}
+
+/* RFC 9113 8.3. Return: true when the field is in the start line, and in no line of its own */
+static bool take_pseudo(struct http2_block *b, const struct hpack_field *f)
+{
+	b->has_pseudo = true;
+	switch (f->mark) {
+	case HTTP2_NAME_METHOD: take_method(b, f->value); return true;
+	case HTTP2_NAME_PATH: take_path(b, f->value); return true;
+	case HTTP2_NAME_STATUS: b->status = number_of(f->value); return true;
+	default: return false;
+	}
+}
+
+static bool is_pseudo(unsigned mark)
+{
+	return (mark >= HTTP2_NAME_METHOD && mark <= HTTP2_NAME_PROTOCOL) || mark == NOTED_AUTHORITY;
+}
+
+static void note_marked(struct http2_block *b, const struct hpack_field *f, struct span line)
+{
+	size_t from = f->name.len + 2;
+	struct span value = {line.ptr + from, f->value.len};
+
+	if (f->mark == HTTP2_NAME_GRPC_STATUS)
+		b->grpc.status = (int16_t)grpc_status_parse(value);
+	else if (f->mark == HTTP2_NAME_GRPC_TIMEOUT)
+		b->grpc.timeout_ns = grpc_timeout_ns(value);
+	else
+		note_field(&b->info, f->mark, value,
+			   (struct http1_at){(uint32_t)(line.ptr + from - b->lines), (uint32_t)value.len});
 }
 
 void http2_block_add(void *ctx, const struct hpack_field *f)
 {
 	struct http2_block *b = ctx;
-	struct span name = f->is_name_unknown ? SPAN_LIT(UNKNOWN_NAME) : f->name;
-	struct span value = f->is_value_unknown ? SPAN_LIT(UNKNOWN_VALUE) : f->value;
-	size_t need;
+	struct span line;
 
-	if (name.len == 0 || name.len > b->max || value.len > b->max) {
-		b->has_bad |= name.len == 0;
-		b->is_cut |= name.len != 0;
-		return;
-	}
-	need = name.len + value.len + 4;
 	b->has_unknown |= f->is_name_unknown || f->is_value_unknown;
-	if (need > b->max - b->len) {
-		b->is_cut = true;
+	b->has_unknown_name |= f->is_name_unknown;
+	b->has_bad |= f->has_bad;
+	if (f->mark && is_pseudo(f->mark) && take_pseudo(b, f))
+		return;
+	if (f->name.len == 0 && !f->is_name_unknown) {
+		b->has_bad = true;
 		return;
 	}
-	put_clean(b, name);
-	put(b, SPAN_LIT(": "));
-	put_clean(b, value);
-	put(b, SPAN_LIT("\r\n"));
+	b->has_authority |= f->mark == NOTED_AUTHORITY;
+	line = add_line(b, f);
+	if (!line.ptr)
+		return;
+	if (f->mark)
+		note_marked(b, f, line);
+	b->info.is_watched |= f->mark && f->mark < NOTED_COUNT ? http1_is_noted_watched(b->watch, f->mark)
+								: http1_is_watched(b->watch, f->name);
 }
 
-/* One line off the front of @lines: every line was written by http2_block_add(). */
+/* One line off the front of @lines: every line came from wire/hpack.c. */
 static bool next_line(struct span *lines, struct span *name, struct span *value, struct span *line)
 {
 	const uint8_t *end = lines->len ? memchr(lines->ptr, '\n', lines->len) : NULL;
@@ -93,95 +170,107 @@ static bool next_line(struct span *lines, struct span *name, struct span *value,
 	return true;
 }
 
-/* --- pseudo-header fields (RFC 9113 8.3) --- */
-
-static uint16_t number_of(struct span s)
+void http2_block_add_lines(struct http2_block *b, struct span lines)
 {
-	unsigned n = 0;
+	struct hpack_field f = {0};
 
-	if (s.len != 3)
-		return 0;
-	for (size_t i = 0; i < 3; i++) {
-		if (s.ptr[i] < '0' || s.ptr[i] > '9')
-			return 0;
-		n = n * 10 + (unsigned)(s.ptr[i] - '0');
+	while (next_line(&lines, &f.name, &f.value, &f.line)) {
+		f.is_name_unknown = span_eq(f.name, SPAN_LIT(UNKNOWN_NAME));
+		f.is_value_unknown = f.is_name_unknown && span_eq(f.value, SPAN_LIT(UNKNOWN_VALUE));
+		f.mark = http2_name_find(f.name);
+		if (f.is_name_unknown)
+			f.name = (struct span){0};
+		http2_block_add(b, &f);
 	}
-	return (uint16_t)n;
-}
-
-struct http2_pseudo http2_pseudo_read(struct span lines)
-{
-	struct http2_pseudo p = {0};
-	struct span name, value, line;
-
-	while (lines.len && lines.ptr[0] == ':' && next_line(&lines, &name, &value, &line)) {
-		bool is_known = true;
-
-		if (span_eq(name, SPAN_LIT(":method")))
-			p.method = value;
-		else if (span_eq(name, SPAN_LIT(":path")))
-			p.path = value;
-		else if (span_eq(name, SPAN_LIT(":authority")))
-			p.authority = value;
-		else if (span_eq(name, SPAN_LIT(":protocol")))
-			p.protocol = value;
-		else if (span_eq(name, SPAN_LIT(":status")))
-			p.status = number_of(value);
-		else
-			is_known = span_eq(name, SPAN_LIT(":scheme"));
-		p.has_any |= is_known;
-	}
-	return p;
-}
-
-static bool is_in_start_line(struct span name)
-{
-	return span_eq(name, SPAN_LIT(":method")) || span_eq(name, SPAN_LIT(":path")) ||
-	       span_eq(name, SPAN_LIT(":status"));
 }
 
 /* --- the head --- */
 
-/* Bytes that are being written from the front. */
-struct builder {
-	uint8_t *out;
-	size_t len;
-};
+static struct http1_at moved(struct http1_at at, size_t by)
+{
+	return at.from ? (struct http1_at){at.from + (uint32_t)by, at.len} : at;
+}
 
-static void append(struct builder *b, struct span s)
+static uint8_t *put(uint8_t *to, struct span s)
 {
 	if (s.len)
-		memcpy(b->out + b->len, s.ptr, s.len);
-	b->len += s.len;
+		memcpy(to, s.ptr, s.len);
+	return to + s.len;
 }
 
-/*
- * RFC 9113 8.5: CONNECT has no :path, its target is the authority. With any other method a path that
- * is not there is one that is not known.
- */
-static void request_line(struct builder *b, const struct http2_pseudo *p)
+/* the @len bytes before the lines, which make way if that is more than the room */
+static uint8_t *room_for_start(struct http2_block *b, size_t len)
 {
-	bool is_connect = span_eq(p->method, SPAN_LIT("CONNECT"));
-	struct span target = p->path.ptr || !is_connect ? p->path : p->authority;
-
-	append(b, p->method.len ? p->method : SPAN_LIT(UNKNOWN_VALUE));
-	append(b, SPAN_LIT(" "));
-	append(b, target.ptr ? target : SPAN_LIT(UNKNOWN_VALUE));
-	append(b, SPAN_LIT(" HTTP/2\r\n"));
-}
-
-static void status_line(struct builder *b, const struct http2_pseudo *p)
-{
-	char text[] = "HTTP/2 000\r\n";
-
-	if (!p->status) {
-		append(b, SPAN_LIT("HTTP/2 " UNKNOWN_VALUE "\r\n"));
-		return;
+	if (UNLIKELY(len > HTTP2_START_ROOM)) {
+		memmove(b->lines + len - HTTP2_START_ROOM, b->lines, b->len);
+		b->lines += len - HTTP2_START_ROOM;
 	}
-	text[7] = (char)('0' + p->status / 100);
-	text[8] = (char)('0' + p->status / 10 % 10);
-	text[9] = (char)('0' + p->status % 10);
-	append(b, span_of(text, sizeof(text) - 1));
+	return b->lines - len;
+}
+
+/* METHOD SP target SP HTTP/2. Return: its length */
+static size_t put_request_line(struct http2_block *b)
+{
+	struct span unknown = SPAN_LIT(UNKNOWN_VALUE), method = {b->method, b->method_len};
+	struct span target = b->has_path ? b->path : unknown;
+	size_t before = (method.len ? method.len : unknown.len) + 1, len = before + target.len + sizeof(VERSION) - 1;
+	uint8_t *at = put(room_for_start(b, len), method.len ? method : unknown);
+
+	*at++ = ' ';
+	at = put(at, target);
+	(void)put(at, SPAN_LIT(VERSION));
+	if (!span_eq(method, unknown))
+		b->info.method_len = (uint32_t)method.len;
+	if (!span_eq(target, unknown))
+		b->info.target = (struct http1_at){(uint32_t)before, (uint32_t)target.len};
+	return len;
+}
+
+static size_t put_status_line(struct http2_block *b)
+{
+	char text[] = STATUS_LINE;
+	size_t len = sizeof(text) - 1;
+
+	b->info.status = b->status;
+	if (!b->status) {
+		struct span unknown = SPAN_LIT("HTTP/2 " UNKNOWN_VALUE "\r\n");
+
+		(void)put(room_for_start(b, unknown.len), unknown);
+		return unknown.len;
+	}
+	text[7] = (char)('0' + b->status / 100);
+	text[8] = (char)('0' + b->status / 10 % 10);
+	text[9] = (char)('0' + b->status % 10);
+	(void)put(room_for_start(b, len), span_of(text, len));
+	return len;
+}
+
+/* RFC 9113 8.5: CONNECT has no :path, its target is the authority; with any other method it is not known */
+static void read_method(struct http2_block *b)
+{
+	struct span method = {b->method, b->method_len};
+
+	b->info.is_head = span_eq(method, SPAN_LIT("HEAD"));
+	b->info.is_connect = span_eq(method, SPAN_LIT("CONNECT"));
+	if (b->info.is_connect && !b->has_path && b->has_authority)
+		take_path(b, span_of(b->lines + b->info.host.from, b->info.host.len));
+}
+
+struct span http2_block_head(struct http2_block *b, enum http1_kind kind)
+{
+	struct http1_head *info = &b->info;
+	size_t len;
+
+	if (kind == HTTP1_REQUEST)
+		read_method(b);
+	len = kind == HTTP1_REQUEST ? put_request_line(b) : put_status_line(b);
+	(void)put(b->lines + b->len, SPAN_LIT("\r\n"));
+	info->host = moved(info->host, len);
+	info->content_type = moved(info->content_type, len);
+	info->trace_id = moved(info->trace_id, len);
+	info->replay_of = moved(info->replay_of, len);
+	info->bytes = (uint32_t)(len + b->len + 2);
+	return span_of(b->lines - len, info->bytes);
 }
 
 /* --- what a head says --- */
@@ -213,42 +302,6 @@ static void read_request_line(struct span head, struct span line, struct http1_h
 	info->is_connect = span_eq(method, SPAN_LIT("CONNECT"));
 }
 
-static bool is_name(struct span name, const char *want)
-{
-	return span_eq(name, span_str(want));
-}
-
-/* of :authority and Host the former counts (RFC 9113 8.3.1) */
-static void note_field(struct http1_head *info, struct span name, struct span value,
-		       struct http1_at at)
-{
-	enum noted which = noted_find(name);
-
-	if (which != NOTED_NONE && !(which == NOTED_HOST && info->host.from))
-		noted_read(info, which, at, value);
-}
-
-static void note_grpc(struct http2_grpc *grpc, struct span name, struct span value)
-{
-	if (name.len == sizeof("grpc-status") - 1 && is_name(name, "grpc-status"))
-		grpc->status = value;
-	else if (name.len == sizeof("grpc-timeout") - 1 && is_name(name, "grpc-timeout"))
-		grpc->timeout = value;
-}
-
-bool http2_trailers_read(struct span lines, struct http2_grpc *grpc)
-{
-	struct span name, value, line;
-	bool are_known = true;
-
-	*grpc = (struct http2_grpc){0};
-	while (next_line(&lines, &name, &value, &line)) {
-		note_grpc(grpc, name, value);
-		are_known &= !span_eq(name, SPAN_LIT(UNKNOWN_NAME));
-	}
-	return are_known;
-}
-
 static void read_start_line(enum http1_kind kind, struct span head, struct span start,
 			    struct http1_head *info)
 {
@@ -271,36 +324,8 @@ void http2_head_read(enum http1_kind kind, struct span head, const struct http1_
 	lines = span_from(head, start.len + 2);
 	read_start_line(kind, head, start, info);
 	while (next_line(&lines, &name, &value, &line)) {
-		note_field(info, name, value, at_of(head, value));
+		note_field(info, http2_name_find(name), value, at_of(head, value));
 		info->is_watched |= http1_is_watched(watch, name);
 	}
 }
 
-size_t http2_head_build(enum http1_kind kind, struct span lines, const struct http2_pseudo *pseudo,
-			const struct http1_watch *watch, uint8_t *out, struct http1_head *info,
-			struct http2_grpc *grpc)
-{
-	struct builder b = {.out = out};
-	struct span name, value, line;
-
-	*info = (struct http1_head){.version = 20};
-	*grpc = (struct http2_grpc){0};
-	if (kind == HTTP1_REQUEST)
-		request_line(&b, pseudo);
-	else
-		status_line(&b, pseudo);
-	read_start_line(kind, span_of(out, b.len), span_of(out, b.len - 2), info);
-	while (next_line(&lines, &name, &value, &line)) {
-		struct http1_at at = {(uint32_t)(b.len + name.len + 2), (uint32_t)value.len};
-
-		if (name.ptr[0] == ':' && is_in_start_line(name))
-			continue;
-		append(&b, line);
-		note_field(info, name, value, at);
-		note_grpc(grpc, name, span_of(out + at.from, at.len));
-		info->is_watched |= http1_is_watched(watch, name);
-	}
-	append(&b, SPAN_LIT("\r\n"));
-	info->bytes = (uint32_t)b.len;
-	return b.len;
-}

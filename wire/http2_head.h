@@ -16,47 +16,54 @@
 #include "wire/hpack.h"
 #include "wire/http1_head.h"
 
-/* A header block as lines, while it is decoded. Zero-initialised but for lines and max. */
-struct http2_block {
-	uint8_t *lines;   /* the caller's memory */
-	size_t len, max;  /* bytes */
-	bool has_unknown; /* some name or value is not known */
-	bool has_bad;     /* CR, LF or NUL in a field (RFC 9113 8.2.1), kept as a blank; or a field without a name, left out */
-	bool is_cut;      /* lines are full: what did not fit was left out */
-};
+#define HTTP2_START_ROOM 1024 /* for the start line, before the lines */
+#define HTTP2_METHOD_MAX 32   /* bytes kept of a method */
+/* HTTP2_BLOCK_BYTES() - the memory that a block needs: room, lines that may have to move by the path's length, path */
+#define HTTP2_BLOCK_BYTES(head_max) (HTTP2_START_ROOM + 2 * (head_max) + 64)
 
-/* http2_block_add() - one more field; a hpack_field_fn, @ctx is the struct http2_block */
-void http2_block_add(void *ctx, const struct hpack_field *f);
-
-/* What fields of gRPC a block has; spans point into where it was read, ptr NULL when absent. */
+/* What fields of gRPC a block has. */
 struct http2_grpc {
-	struct span status, timeout;
+	int16_t status;      /* -1: none */
+	uint64_t timeout_ns; /* 0: none */
 };
 
-/* What the pseudo-header fields of a block say; spans point into its lines, ptr NULL when absent. */
-struct http2_pseudo {
-	struct span method, path, authority, protocol;
-	uint16_t status; /* 0 = none */
-	bool has_any;
+/* A header block on its way to a head. */
+struct http2_block {
+	uint8_t *lines;     /* the caller's memory */
+	size_t len, max;    /* bytes; max is for lines and path together */
+	struct span path;   /* behind the lines */
+	const struct http1_watch *watch;
+	struct http1_head info; /* what the lines say; positions in them, until http2_block_head() */
+	struct http2_grpc grpc;
+	uint8_t method[HTTP2_METHOD_MAX];
+	uint8_t method_len;
+	uint16_t status;    /* 0: none */
+	bool has_path, has_authority;
+	bool has_pseudo;    /* any pseudo-header field */
+	bool has_unknown;   /* some name or value is not known */
+	bool has_unknown_name;
+	bool has_bad;       /* CR, LF or NUL in a field (RFC 9113 8.2.1), kept as a blank; or a field without a name, left out */
+	bool is_cut;        /* what did not fit was left out */
 };
-struct http2_pseudo http2_pseudo_read(struct span lines);
-
-#define HTTP2_START_LINE_EXTRA 32 /* what a head is longer than its lines, at most */
 
 /**
- * http2_head_build() - the head of a message from its block's lines
- * @watch: may be NULL
- * @out:   lines.len + HTTP2_START_LINE_EXTRA bytes; does not overlap @lines
- * @info:  what it says, as http1_head_parse() gives it: positions in @out; version 20
- * @grpc:  spans in @out
- *
- * Return: the head's length.
+ * http2_block_begin() - nothing of it is known yet
+ * @memory: HTTP2_BLOCK_BYTES(@head_max), borrowed as long as the block and its spans are used
+ * @watch:  may be NULL; borrowed
  */
-size_t http2_head_build(enum http1_kind kind, struct span lines, const struct http2_pseudo *pseudo,
-			const struct http1_watch *watch, uint8_t *out, struct http1_head *info,
-			struct http2_grpc *grpc);
-/* http2_trailers_read() - the lines of a trailer section; spans in @lines. Return: false: some are not known */
-bool http2_trailers_read(struct span lines, struct http2_grpc *grpc);
+void http2_block_begin(struct http2_block *b, uint8_t *memory, size_t head_max, const struct http1_watch *watch);
+/* http2_block_add() - one more field; a hpack_field_fn, @ctx is the struct http2_block */
+void http2_block_add(void *ctx, const struct hpack_field *f);
+/* http2_block_add_lines() - fields as wire/hpack.h gave them, line behind line */
+void http2_block_add_lines(struct http2_block *b, struct span lines);
+/* http2_block_lines() - all fields but those of a start line: a trailer section */
+static inline struct span http2_block_lines(const struct http2_block *b)
+{
+	return b->len ? span_of(b->lines, b->len) : (struct span){0};
+}
+/* http2_block_head() - the head of a message; b->info holds for it then, as http1_head_parse() gives it, version 20 */
+struct span http2_block_head(struct http2_block *b, enum http1_kind kind);
+
 /**
  * http2_head_read() - what a head made so says, when it was copied and changed since
  * @watch: may be NULL

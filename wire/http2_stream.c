@@ -199,15 +199,15 @@ static bool may_be_grpc(const struct h2_stream *x)
 		asked->method_len != sizeof("GET") - 1);
 }
 
-/* trailers with a status are gRPC's alone; @are_known: no field of the block is hidden */
-static void note_grpc_status(struct h2_stream *x, struct span status, bool is_trailers, bool are_known)
+/* trailers with a status are gRPC's alone; among fields that are not known it may be hidden */
+static void note_grpc_status(struct h2_stream *x, const struct http2_block *b, bool is_trailers)
 {
 	if (!is_trailers && !may_be_grpc(x))
 		return;
-	if (status.ptr) {
+	if (b->grpc.status >= 0) {
 		x->pair.protocol = PROTOCOL_GRPC;
-		x->pair.grpc_status = (int16_t)grpc_status_parse(status);
-	} else if (is_trailers && !are_known) {
+		x->pair.grpc_status = b->grpc.status;
+	} else if (is_trailers && b->has_unknown_name) {
 		x->has_unknown_status = true;
 	}
 }
@@ -245,23 +245,25 @@ static void begin_message(struct h2_streams *s, struct h2_stream *x, bool is_res
 }
 
 void h2_stream_request(struct h2_streams *s, struct h2_stream *x, struct span head,
-		       const struct http1_head *info, const struct http2_grpc *grpc, uint64_t ts_ns)
+		       const struct http2_block *b, uint64_t ts_ns)
 {
 	struct counters *n = counters_of(s);
 
-	begin_message(s, x, false, head, info, ts_ns);
+	begin_message(s, x, false, head, &b->info, ts_ns);
 	x->pair.sequence = s->pairs.c->sequence++;
 	counter_add(n, COUNTER_REQUESTS_IN, 1);
 	counter_add(n, COUNTER_REQUESTS_OPEN, 1);
-	if (grpc_is_type(http1_span(head, info->content_type))) {
+	if (grpc_is_type(http1_span(head, b->info.content_type))) {
 		x->pair.protocol = PROTOCOL_GRPC;
-		x->pair.grpc_timeout_ns = grpc_timeout_ns(grpc->timeout);
+		x->pair.grpc_timeout_ns = b->grpc.timeout_ns;
 	}
 }
 
 void h2_stream_response(struct h2_streams *s, struct h2_stream *x, struct span head,
-			const struct http1_head *info, const struct http2_grpc *grpc, uint64_t ts_ns)
+			const struct http2_block *b, uint64_t ts_ns)
 {
+	const struct http1_head *info = &b->info;
+
 	begin_message(s, x, true, head, info, ts_ns);
 	s->pairs.has_response_bytes = true;
 	part_watch(&x->pair, ts_ns);
@@ -274,22 +276,19 @@ void h2_stream_response(struct h2_streams *s, struct h2_stream *x, struct span h
 	if (x->pair.request.info.is_connect && info->status >= 200 && info->status < 300)
 		x->pair.anomalies |= ANOMALY_BIT(TUNNEL); /* RFC 9113 8.5, RFC 8441 */
 	x->pair.events.is_on = is_event_stream(http1_span(head, info->content_type));
-	note_grpc_status(x, grpc->status, false, true); /* trailers-only */
+	note_grpc_status(x, b, false); /* trailers-only */
 }
 
-void h2_stream_trailers(struct h2_streams *s, struct h2_stream *x, bool is_response,
-			struct span lines, uint64_t ts_ns)
+void h2_stream_trailers(struct h2_streams *s, struct h2_stream *x, bool is_response, const struct http2_block *b,
+			uint64_t ts_ns)
 {
 	struct draft *d = draft_of(x, is_response);
 
 	d->last_ns = ts_ns;
-	draft_add_trailer(d, s->pairs.c, lines);
-	if (is_response) {
-		struct http2_grpc grpc;
-		bool are_known = http2_trailers_read(lines, &grpc);
-
-		note_grpc_status(x, grpc.status, true, are_known);
-	}
+	d->has_plain_trailers = d->trailers.len == 0 && !b->info.is_watched;
+	draft_add_trailer(d, s->pairs.c, http2_block_lines(b));
+	if (is_response)
+		note_grpc_status(x, b, true);
 }
 
 void h2_stream_data(struct h2_stream *x, bool is_response, struct span bytes, uint64_t ts_ns)

@@ -30,13 +30,19 @@ struct h2_stream *h2_stream_find(const struct h2_streams *s, uint32_t id);
 /* h2_stream_open() - a stream without messages. Return: NULL without memory (counted by the caller). */
 struct h2_stream *h2_stream_open(struct h2_streams *s, uint32_t id);
 
-/* The messages of a stream; @head, @info and @grpc: as http2_head_build() made them, borrowed. */
-void h2_stream_request(struct h2_streams *s, struct h2_stream *x, struct span head,
-		       const struct http1_head *info, const struct http2_grpc *grpc, uint64_t ts_ns);
-void h2_stream_response(struct h2_streams *s, struct h2_stream *x, struct span head,
-			const struct http1_head *info, const struct http2_grpc *grpc, uint64_t ts_ns);
-void h2_stream_trailers(struct h2_streams *s, struct h2_stream *x, bool is_response,
-			struct span lines, uint64_t ts_ns);
+/* h2_stream_has_begun() - has the head of its response, or of its request, been read? */
+static inline bool h2_stream_has_begun(const struct h2_stream *x, bool is_response)
+{
+	return draft_has_begun(is_response ? &x->pair.response : &x->pair.request);
+}
+
+/* The messages of a stream; @head: what http2_block_head() made of @b, borrowed. */
+void h2_stream_request(struct h2_streams *s, struct h2_stream *x, struct span head, const struct http2_block *b,
+		       uint64_t ts_ns);
+void h2_stream_response(struct h2_streams *s, struct h2_stream *x, struct span head, const struct http2_block *b,
+			uint64_t ts_ns);
+void h2_stream_trailers(struct h2_streams *s, struct h2_stream *x, bool is_response, const struct http2_block *b,
+			uint64_t ts_ns);
 void h2_stream_data(struct h2_stream *x, bool is_response, struct span bytes, uint64_t ts_ns);
 /* h2_stream_missing() - @len bytes of the body were not captured */
 void h2_stream_missing(struct h2_stream *x, bool is_response, uint64_t len);

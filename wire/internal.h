@@ -28,7 +28,7 @@ struct wire {
 	uint64_t tick_due_ns;             /* packets' time at which wire_packet() ticks by itself */
 	uint64_t connection_last;         /* last conn.id given */
 	uint8_t *scratch;                 /* head_max bytes: a head that spans blocks is parsed here */
-	uint8_t *block;                   /* head_max bytes: a header block of HTTP/2 is decoded here */
+	uint8_t *block;                   /* HTTP2_BLOCK_BYTES: a header block of HTTP/2 is decoded here */
 	uint8_t redacted[2][WIRE_REDACTED_BYTES]; /* heads whose secrets were replaced; wire/emit.c */
 	size_t decoder_bytes;             /* that decoders have from malloc: http2.c, wsdecode.c, events.c */
 };

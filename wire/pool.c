@@ -122,6 +122,13 @@ size_t chain_add(struct chain *c, struct pool *p, struct span bytes)
 {
 	size_t added = 0;
 
+	if (LIKELY(bytes.len && (c->last || grow(c, p)) && bytes.len <= CHAIN_BLOCK_MAX - c->last->len)) {
+		memcpy(c->last->bytes + c->last->len, bytes.ptr, bytes.len);
+		c->last->len += bytes.len;
+		c->len += bytes.len;
+		return bytes.len;
+	}
+
 	while (added < bytes.len) {
 		size_t n;
 

@@ -5,6 +5,7 @@
 
 #include "wire/flow.h"
 #include "wire/fragment.h"
+#include "wire/http2_head.h"
 
 /*
  * Theory of operation
@@ -51,7 +52,8 @@ static void fit_flows(struct wire_config *c)
 
 static bool start(struct wire *w)
 {
-	size_t fixed = flow_bytes(w->config.flows_max) + 2 * w->config.head_max +
+	size_t fixed = flow_bytes(w->config.flows_max) + w->config.head_max +
+		       HTTP2_BLOCK_BYTES(w->config.head_max) +
 		       w->config.memory_max / WIRE_DECODER_SHARE;
 
 	w->pool = pool_new(w->config.memory_max > fixed ? w->config.memory_max - fixed : 0);
@@ -60,7 +62,7 @@ static bool start(struct wire *w)
 	w->flows = flow_table_new(w);
 	w->fragments = fragment_table_new(w->pool, pool_left_blocks(w->pool) / FRAGMENT_PART);
 	w->scratch = malloc(w->config.head_max);
-	w->block = malloc(w->config.head_max);
+	w->block = malloc(HTTP2_BLOCK_BYTES(w->config.head_max));
 	return w->flows && w->fragments && w->scratch && w->block &&
 	       wire_set_redaction(w, w->config.is_redacting, w->config.redact_headers,
 				  w->config.redact_params) == 0;
