@@ -186,19 +186,24 @@ static bool is_after_scheme(struct span s, size_t at)
 	return at >= 2 && s.ptr[at - 1] == '/' && s.ptr[at - 2] == ':';
 }
 
+/* from @at on: the first character that may say something; a slash says something in :// alone */
+static size_t next_mark(const struct redact_copy *c, struct span s, size_t at)
+{
+	if (c->is_among_text)
+		return at;
+	while (at < s.len && (!is_mark(s.ptr[at]) || (s.ptr[at] == '/' && !is_after_scheme(s, at))))
+		at++;
+	return at;
+}
+
 void redact_url(struct redact_copy *c, struct span s)
 {
-	size_t at = 0, from = 0;
+	size_t at, from = 0;
 
 	c->is_in_query = false;
-	while (at < s.len) {
-		struct letter l;
+	for (at = next_mark(c, s, 0); at < s.len; at = next_mark(c, s, at)) {
+		struct letter l = letter_at(s, at);
 
-		if (!c->is_among_text && (!is_mark(s.ptr[at]) || (s.ptr[at] == '/' && !is_after_scheme(s, at)))) {
-			at++;
-			continue;
-		}
-		l = letter_at(s, at);
 		at += l.bytes;
 		c->is_in_query = (c->is_in_query || l.c == '?') && !(l.bytes == 1 && ends_url(c, l.c));
 		if (l.c == '/' && at >= 3 && memcmp(s.ptr + at - 3, "://", 3) == 0) {

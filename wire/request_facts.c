@@ -16,13 +16,16 @@ static struct span after_authority(struct span target)
 /* RFC 9112 3.2: the path of origin-form and absolute-form; other forms stand for themselves */
 static struct span path_of(struct span target)
 {
-	size_t n = 0;
+	const uint8_t *end;
 
 	if (target.len && target.ptr[0] != '/')
 		target = after_authority(target);
-	while (n < target.len && target.ptr[n] != '?' && target.ptr[n] != '#')
-		n++;
-	return (struct span){target.ptr, n};
+	if (target.len == 0)
+		return target;
+	end = memchr(target.ptr, '?', target.len);
+	target.len = end ? (size_t)(end - target.ptr) : target.len;
+	end = target.len ? memchr(target.ptr, '#', target.len) : NULL;
+	return (struct span){target.ptr, end ? (size_t)(end - target.ptr) : target.len};
 }
 
 static struct span target_path(const struct http1_head *info, struct span head)
