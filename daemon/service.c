@@ -241,6 +241,7 @@ static struct record_config config_of(struct service *s, const struct settings *
 	c.store.tape_rows = v->tape_rows;
 	c.store.tape_span_ns = v->tape_span;
 	c.store.level = (int)v->compression;
+	c.store.has_fulltext = v->fulltext;
 	return c;
 }
 

@@ -80,5 +80,7 @@ struct sqlite3;
 int filter_sql_register(struct sqlite3 *db) MUST_USE;
 /* filter_describe() - the expression with all its brackets, for --explain and for tests */
 void filter_describe(const struct filter *f, struct buf *out);
+/* filter_texts() - what it takes as text("..."), in lower case, whatever else holds. Return: how many, @max at most. */
+size_t filter_texts(const struct filter *f, struct span *out, size_t max);
 /* filter_quote() - @s as a string literal of the language */
 void filter_quote(struct span s, struct buf *out);

@@ -346,6 +346,22 @@ uint64_t filter_gave_up(const struct filter *f)
 	return atomic_load_explicit(f->gave_up, memory_order_relaxed);
 }
 
+static void note_texts(const struct node *n, struct span *out, size_t max, size_t *count)
+{
+	if (n->kind == NODE_SEARCH && *count < max)
+		out[(*count)++] = n->values[0].text;
+	for (const struct node *c = n->kind == NODE_AND ? n->first : NULL; c; c = c->next)
+		note_texts(c, out, max, count);
+}
+
+size_t filter_texts(const struct filter *f, struct span *out, size_t max)
+{
+	size_t count = 0;
+
+	note_texts(f->root, out, max, &count);
+	return count;
+}
+
 bool filter_wants_messages(const struct filter *f)
 {
 	return f->wants_messages;

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "store/directory.h"
+#include "store/fulltext.h"
 #include "store/jobs.h"
 #include "store/tape.h"
 
@@ -111,6 +112,7 @@ void keeper_after_commit(struct keeper *k)
 struct sealing {
 	char *path, *to_path;
 	uint64_t number;
+	bool wants_fulltext;
 	struct err why;
 	int result;
 	atomic_bool is_done;
@@ -145,11 +147,17 @@ static int seal_file(const struct sealing *s, struct err *e)
 	if (r < 0)
 		return r;
 	if (!s->to_path) {
+		/* without it a search reads more, and finds the same: no reason to fail */
+		if (s->wants_fulltext)
+			(void)fulltext_build(s->path, NULL);
 		r = tape_make_portable(t, e);
 		return r == -EBUSY ? 0 : r; /* readers have it open: at the next start, then */
 	}
 	tape_close(TAKE(t));
-	return publish(s->path, s->to_path, e);
+	r = publish(s->path, s->to_path, e);
+	if (r == 0 && s->wants_fulltext)
+		(void)fulltext_build(s->to_path, NULL);
+	return r;
 }
 
 static void seal(void *arg)
@@ -161,13 +169,14 @@ static void seal(void *arg)
 }
 
 struct sealing *sealing_start(struct jobs *jobs, const char *path, const char *to_path,
-			      uint64_t number)
+			      uint64_t number, bool wants_fulltext)
 {
 	struct sealing *s = calloc(1, sizeof(*s));
 
 	if (!s)
 		return NULL;
 	s->number = number;
+	s->wants_fulltext = wants_fulltext;
 	s->path = strdup(path);
 	s->to_path = to_path ? strdup(to_path) : NULL;
 	if (!s->path || (to_path && !s->to_path) || jobs_start(jobs, seal, s) < 0) {

@@ -28,11 +28,12 @@ void keeper_after_commit(struct keeper *k);
  * @path:    where it is
  * @to_path: its name when done: for a bulk tape, which is synced before; NULL: it keeps its name
  * @number:  for sealing_number()
+ * @wants_fulltext: index what text("...") searches (store/fulltext.h); a tape that cannot be is without
  *
  * Return: NULL without memory: nothing is done.
  */
 struct sealing *sealing_start(struct jobs *jobs, const char *path, const char *to_path,
-			      uint64_t number) MUST_USE;
+			      uint64_t number, bool wants_fulltext) MUST_USE;
 bool sealing_is_done(const struct sealing *s);
 uint64_t sealing_number(const struct sealing *s);
 /* sealing_end() - wait for nothing: it is done. Return: 0 or why it failed; @s is freed. */

@@ -31,6 +31,9 @@ struct track {
 	size_t at; /* of the next row in rows */
 	size_t ahead;
 	bool is_read; /* nothing is left on the tape */
+	struct fulltext_ranges ranges; /* owned: only these are read, one after the other */
+	size_t range_count;	       /* that are left */
+	uint64_t low, high;	       /* ids exclusive, whatever the ranges say */
 };
 
 struct merge {
@@ -83,6 +86,7 @@ static void track_fini(struct track *k)
 {
 	(void)sqlite3_finalize(k->st);
 	batch_fini(&k->rows);
+	fulltext_ranges_fini(&k->ranges);
 }
 
 static int read_rows(const struct read_plan *p, struct track *k, struct err *e)
@@ -98,13 +102,26 @@ static int read_rows(const struct read_plan *p, struct track *k, struct err *e)
 	return r < 0 ? err_set(e, r, "reader: out of memory") : 0;
 }
 
-/* Read on, when what was read ahead is used up. */
-static int track_fill(const struct read_plan *p, struct track *k, uint64_t *read, struct err *e)
+/* Go on to the next range in which there is something to read. Return: false when there is none. */
+static bool next_range(const struct read_plan *p, struct track *k)
+{
+	while (k->range_count) {
+		size_t at = p->q->is_reverse ? k->ranges.count - k->range_count : k->range_count - 1;
+		const struct fulltext_range *r = &k->ranges.all[at];
+
+		k->range_count--;
+		k->after = MAX(k->low, r->first - 1);
+		k->before = MIN(k->high, r->last + 1);
+		if (k->after + 1 < k->before)
+			return true;
+	}
+	return false;
+}
+
+static int fill_once(const struct read_plan *p, struct track *k, uint64_t *read, struct err *e)
 {
 	int at, r;
 
-	if (k->at < k->rows.row_count || k->is_read)
-		return 0;
 	if (k->rows.row_count) {
 		uint64_t last = k->rows.rows[k->rows.row_count - 1].id;
 
@@ -124,6 +141,19 @@ static int track_fill(const struct read_plan *p, struct track *k, uint64_t *read
 	return r;
 }
 
+/* Read on, when what was read ahead is used up. */
+static int track_fill(const struct read_plan *p, struct track *k, uint64_t *read, struct err *e)
+{
+	int r = 0;
+
+	if (k->at < k->rows.row_count || k->is_read)
+		return 0;
+	do
+		r = fill_once(p, k, read, e);
+	while (r == 0 && k->is_read && next_range(p, k));
+	return r;
+}
+
 /* --- tapes and their tracks --- */
 
 /* A track that is used up goes; its tape may then be closed, so many need not be open at once. */
@@ -139,7 +169,9 @@ static void drop_track(struct merge *m, struct track *k)
 	t->used = m->reader->turn - 1;
 }
 
-static int add_track(struct merge *m, struct seen_tape *t, uint64_t kind, struct err *e)
+/* @ranges: NULL for all of it, else taken */
+static int add_track(struct merge *m, struct seen_tape *t, uint64_t kind,
+		     struct fulltext_ranges *ranges, struct err *e)
 {
 	struct track *k;
 
@@ -156,14 +188,45 @@ static int add_track(struct merge *m, struct seen_tape *t, uint64_t kind, struct
 	k = &m->tracks[m->count];
 	*k = (struct track){.tape = t, .kind = kind, .ahead = READ_AHEAD_FIRST};
 	(void)read_plan_window(m->plan, &t->summary, &k->after, &k->before);
-	if (prepare_track(m->plan, k, e) < 0)
+	if (ranges) {
+		k->ranges = *ranges;
+		k->range_count = ranges->count;
+		*ranges = (struct fulltext_ranges){0};
+		k->low = k->after;
+		k->high = k->before;
+		if (!next_range(m->plan, k)) {
+			track_fini(k);
+			return 0;
+		}
+	}
+	if (prepare_track(m->plan, k, e) < 0) {
+		track_fini(k);
 		return e->code;
+	}
 	m->count++;
 	if (track_fill(m->plan, k, &m->reader->effort.read, e) < 0)
 		return e->code;
 	if (k->is_read)
 		drop_track(m, k);
 	return 0;
+}
+
+/* Return: 1 with the index of texts read, and a track for what it left; 0 there is none. */
+static int add_by_text(struct merge *m, struct seen_tape *t, struct err *e)
+{
+	const struct read_plan *p = m->plan;
+	struct fulltext_ranges ranges = {0};
+	int r = 0;
+
+	if (p->text_count && t->summary.is_sealed)
+		r = fulltext_find(read_tape_tape(t->open), p->texts, p->text_count, &ranges, e);
+	if (r <= 0)
+		return r;
+	if (p->explains && !strstr(buf_cstr(p->explains), "fulltext"))
+		buf_add_str(p->explains, "sealed tape: INDEX fulltext, for the runs to read\n");
+	r = add_track(m, t, 0, &ranges, e);
+	fulltext_ranges_fini(&ranges);
+	return r < 0 ? r : 1;
 }
 
 static int begin_tape(struct merge *m, struct seen_tape *t, struct err *e)
@@ -173,13 +236,16 @@ static int begin_tape(struct merge *m, struct seen_tape *t, struct err *e)
 
 	if (r < 0)
 		return r == -ENOENT ? 0 : r; /* retired since */
+	r = add_by_text(m, t, e);
+	if (r)
+		return MIN(r, 0);
 	n = read_plan_kinds(m->plan, read_tape_tape(t->open), kinds, e);
 	if (n <= 0)
 		return n;
 	if (n > READ_PLAN_KINDS_MAX || !t->summary.is_sealed)
-		return add_track(m, t, 0, e);
+		return add_track(m, t, 0, NULL, e);
 	for (int i = 0; i < n && r == 0; i++)
-		r = add_track(m, t, kinds[i], e);
+		r = add_track(m, t, kinds[i], NULL, e);
 	return r;
 }
 

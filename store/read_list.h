@@ -3,6 +3,7 @@
 #pragma once
 
 #include "store/filter.h"
+#include "store/fulltext.h"
 #include "store/read_set.h"
 
 /* A query made ready: the same for every tape. */
@@ -13,6 +14,8 @@ struct read_plan {
 	bool is_all;	     /* the filter's SQL excludes nothing: no need of kinds and peers */
 	bool wants_messages; /* of the caller or the filter */
 	bool needs_residual; /* filter_judge() has the last word */
+	struct span texts[FULLTEXT_TERMS_MAX]; /* of the filter: that an index may know */
+	size_t text_count;
 	struct buf *explains; /* NULL, or where SQLite's plan goes; rows are then counted */
 };
 

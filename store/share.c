@@ -112,9 +112,10 @@ static int begin_sealing(struct share *s, uint64_t number, bool is_bulk)
 	series_hold(s->series, number, true);
 	if (is_bulk)
 		*slot = sealing_start(s->jobs, directory_path(&part, s->dir, number, true),
-				      buf_cstr(&path), number);
+				      buf_cstr(&path), number, s->limits.has_fulltext);
 	else
-		*slot = sealing_start(s->jobs, buf_cstr(&path), NULL, number);
+		*slot = sealing_start(s->jobs, buf_cstr(&path), NULL, number,
+				      s->limits.has_fulltext);
 	if (!*slot)
 		series_hold(s->series, number, false);
 	return *slot ? 0 : -ENOMEM;

@@ -20,6 +20,7 @@ struct share_limits {
 	uint64_t tape_rows;
 	uint64_t tape_span_ns;
 	uint64_t tape_bytes; /* 0: none */
+	bool has_fulltext;   /* sealed tapes get an index of texts */
 	bool is_bulk;	     /* an import: whole tapes under another name until they are sealed */
 };
 

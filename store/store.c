@@ -110,6 +110,7 @@ static void set_limits(struct store *s)
 							? times(c->tape_span_ns, FAILURES_SPAN)
 							: c->tape_span_ns,
 				.tape_bytes = bytes[i],
+				.has_fulltext = c->has_fulltext,
 				.is_bulk = c->is_bulk,
 			});
 }

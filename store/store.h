@@ -21,6 +21,7 @@ struct store_config {
 	uint64_t tape_rows;	      /* exchanges on a tape before it is sealed */
 	uint64_t tape_span_ns;	      /* time on a tape before it is sealed */
 	int level;		      /* zstd level */
+	bool has_fulltext;	      /* sealed tapes get an index of what text("...") searches */
 	bool is_bulk;		      /* an import: speed before durability, until store_close() */
 	bool keeps_ids;		      /* an exchange that has an id keeps it, if it is free and not
 					before its start */

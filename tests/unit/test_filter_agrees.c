@@ -192,6 +192,7 @@ static void fill_store(struct world *w)
 	uint64_t now = NOW_NS;
 
 	config.tape_rows = EXCHANGE_COUNT / 2;
+	config.has_fulltext = true; /* of the one that is sealed */
 	if (store_open(w->dir, &config, &s, &e) < 0)
 		fail_msg("%s", e.why);
 	for (size_t i = 0; i < EXCHANGE_COUNT; i++) {

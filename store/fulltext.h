@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * fulltext.h - an index of what text("...") searches, on a sealed tape: optional, made once
+ *
+ * It answers which runs of exchanges may have a text; whoever asks judges these exchanges as
+ * without it, so the answers are the same.
+ */
+#pragma once
+
+#include "lib/err.h"
+
+struct tape;
+
+/**
+ * fulltext_build() - index a sealed tape, in one transaction
+ * @path: of the tape; nobody may write to it meanwhile. Takes minutes of CPU for a large one: a
+ * thread of its own.
+ *
+ * Return: 0, also when it has one already; -EBADMSG damaged; -ENOMEM, -ENOSPC, -EIO: it is without
+ * one.
+ */
+int fulltext_build(const char *path, struct err *e);
+
+struct fulltext_range {
+	uint64_t first, last; /* ids, inclusive */
+};
+struct fulltext_ranges {
+	struct fulltext_range *all; /* owned, in order of ids */
+	size_t count;
+};
+#define FULLTEXT_TERMS_MAX 8
+/**
+ * fulltext_find() - where all of @terms may be
+ * @terms: as filter_texts() gives them
+ *
+ * Return: 1 with @out to be freed by fulltext_ranges_fini(); 0: this tape has no index, or it
+ * cannot say; or a negative errno.
+ */
+int fulltext_find(struct tape *t, const struct span *terms, size_t count,
+		  struct fulltext_ranges *out, struct err *e) MUST_USE;
+void fulltext_ranges_fini(struct fulltext_ranges *r);
