@@ -33,10 +33,8 @@ struct replay_args {
 	double rate;
 	uint64_t concurrency, loops, details;
 	uint64_t duration_ns, max_gap_ns, timeout_ns;
-	const char *proto;
-	const char *ca, *cert, *key, *server_name;
-	bool is_insecure;
-	bool has_target_host, has_no_defaults, allows_unsafe, is_dry, is_sure, spins;
+	const char *proto, *ca, *cert, *key, *server_name;
+	bool is_insecure, has_target_host, has_no_defaults, allows_unsafe, is_dry, is_sure, spins;
 	unsigned form;
 };
 
@@ -233,6 +231,8 @@ static int read_config(struct session *s, struct err *e)
 		r = target_add(&c->targets, NULL, a->to, e);
 	if (r == 0)
 		r = each(&a->maps, s, take_map, e);
+	for (uint16_t i = 0; i < c->targets.count; i++)
+		c->targets.list[i].is_unverified = a->is_insecure && c->targets.list[i].is_tls;
 	return r;
 }
 

@@ -71,7 +71,8 @@ void replay_view_plan(const struct replay_view *v, struct buf *out, const struct
 	}
 	buf_add_char(out, '\n');
 	for (uint16_t i = 0; i < t->count; i++)
-		buf_add_fmt(out, "  to %s%s%s\n", t->list[i].shown,
+		buf_add_fmt(out, "  to %s%s%s%s\n", t->list[i].shown,
+			    t->list[i].is_unverified ? " (NOT verified)" : "",
 			    t->list[i].name[0] ? ": " : "", t->list[i].name);
 	if (p->count > p->send_count)
 		buf_add_str(out, "not sent:\n");

@@ -224,7 +224,7 @@ void diff_headers(struct diff *d, const struct ignore *rules, const struct excha
 	    (!is_http2(protocol) ||
 	     equal_in_step(rules, was->trailers, now->trailers, has_body, true)))
 		return;
-	lines = calloc(2 * HEADERS_MAX, sizeof(*lines));
+	lines = reallocarray(NULL, 2 * HEADERS_MAX, sizeof(*lines)); /* clearing all of it would cost more than the rest */
 	if (!lines) {
 		diff_add(d, DIFF_HEADER, DIFF_CHANGED, SPAN_LIT("headers"), SPAN_LIT("out of memory"),
 			 SPAN_LIT("out of memory"));

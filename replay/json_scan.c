@@ -243,7 +243,7 @@ static bool read_value(struct reader *r)
 
 int json_scan(struct json_scan *s, struct span text)
 {
-	struct reader r = {.s = s, .at = text.ptr, .end = text.ptr + text.len};
+	struct reader r = {.s = s, .at = text.ptr};
 
 	if (text.len >= UINT32_MAX)
 		return -E2BIG;
@@ -251,6 +251,7 @@ int json_scan(struct json_scan *s, struct span text)
 	s->count = 0;
 	if (text.len == 0)
 		return -EBADMSG;
+	r.end = text.ptr + text.len;
 	if (!read_value(&r))
 		return r.error;
 	skip_blanks(&r);

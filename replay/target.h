@@ -17,6 +17,7 @@ struct target {
 	char shown[TARGET_TEXT_MAX + 8]; /* the authority; with TLS "https://" before it */
 	char host[TARGET_TEXT_MAX];      /* name or address alone, without brackets */
 	bool is_tls;
+	bool is_unverified;              /* any certificate will do: for reports; tls_config decides */
 	struct sockaddr_storage address;
 	socklen_t address_bytes;
 };

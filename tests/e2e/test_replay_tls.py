@@ -143,6 +143,7 @@ def test_what_is_wrong_with_the_other_side_is_named(recording, port, reason, tex
     _, summary, done = recording.report('path == "/cart" && ' + HTTP1, port, "--insecure")
     assert summary["verdicts"]["same"] == 6 and done.returncode == 0
     assert "certificates of targets are NOT verified" in done.stderr
+    assert json.loads(done.stdout)["plan"]["targets"][0]["insecure"] is True
 
 
 def test_the_systems_store_does_not_know_our_authority(recording):

@@ -152,6 +152,43 @@ static void raw_fields_are_shown_by_number(void **state)
 	}
 }
 
+/* the order of fields, which means nothing, does not show; those of one number keep theirs */
+static void fields_come_together_by_number(void **state)
+{
+	static const struct {
+		const char *bytes;
+		size_t len;
+		const char *json;
+		int r;
+	} cases[] = {
+		{"\x10\x07\x08\x01", 4, "{\"1\":1,\"2\":7}", 0},
+		{"\x08\x01\x10\x07", 4, "{\"1\":1,\"2\":7}", 0},
+		{"\x12\x01" "b\x08\x02\x12\x01" "a", 8, "{\"1\":2,\"2\":[\"b\",\"a\"]}", 0},
+		{"\x0a\x04\x10\x02\x08\x01", 6, "{\"1\":{\"1\":1,\"2\":2}}", 0},
+		{"\x08\x01\xff", 3, "{\"1\":1}", -EBADMSG},
+		{"", 0, "{}", 0},
+	};
+	AUTO_BUF many = {0};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		AUTO_BUF out = {0};
+		struct json j = json_to(&out);
+
+		assert_int_equal(proto_json_by_number(&j, span_of(cases[i].bytes, cases[i].len)), cases[i].r);
+		assert_string_equal(buf_cstr(&out), cases[i].json);
+	}
+	for (size_t i = 0; i <= PROTO_FIELDS_MAX; i++)
+		buf_add(&many, "\x08\x01", 2);
+	{
+		AUTO_BUF out = {0};
+		struct json j = json_to(&out);
+
+		assert_int_equal(proto_json_by_number(&j, buf_span(&many)), -E2BIG);
+		assert_int_equal(out.len, 0);
+	}
+}
+
 static void deep_groups_end_in_an_error(void **state)
 {
 	uint8_t groups[1000];
@@ -205,6 +242,7 @@ int main(void)
 		cmocka_unit_test(methods_tell_their_types),
 		cmocka_unit_test(unknown_fields_come_by_number),
 		cmocka_unit_test(raw_fields_are_shown_by_number),
+		cmocka_unit_test(fields_come_together_by_number),
 		cmocka_unit_test(deep_groups_end_in_an_error),
 		cmocka_unit_test(noise_gives_valid_json_or_an_error),
 		cmocka_unit_test(what_is_no_descriptor_set_is_refused),
