@@ -131,7 +131,7 @@ static int store_failures(struct source *s, const struct source_query *q, reader
 	struct query query;
 	int r = make_query(q, &f, &query, e);
 
-	return r < 0 ? r : reader_failures(store_of(s)->reader, &query, fn, ctx, e);
+	return r < 0 ? r : reader_failures(store_of(s)->reader, &query, 0, fn, ctx, e);
 }
 
 static int store_tapes(struct source *s, int (*fn)(void *ctx, const struct tape_info *t), void *ctx,

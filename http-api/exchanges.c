@@ -337,7 +337,7 @@ void list_failures(struct request *q)
 	if (!r)
 		return;
 	begin_list(&p, "failures");
-	end_list(&p, r, reader_failures(r, &query, write_failure, &p, &e), &e);
+	end_list(&p, r, reader_failures(r, &query, 0, write_failure, &p, &e), &e);
 }
 
 void list_tapes(struct request *q)

@@ -6,6 +6,7 @@
 
 #include "lib/clock.h"
 #include "record/helper.h"
+#include "schema/fingerprint.h"
 
 /*
  * Theory of operation. Exchanges are added to a batch, and the batch is committed when its first
@@ -33,6 +34,7 @@ struct recorder {
 	struct filter_scratch *scratch;	    /* for judging by it */
 	struct identities *identities;	    /* NULL: nobody is known */
 	struct store *store;		    /* NULL: decode only */
+	struct fingerprint_room error;	    /* of the exchange that is being taken */
 	struct helper *helper;		    /* trains and makes checkpoints for the store */
 	uint64_t commit_interval_ns;
 	uint64_t last_id;	 /* decode only: given to the last exchange */
@@ -77,6 +79,7 @@ static void free_recorder(struct recorder *r)
 	sampler_free(r->sampler);
 	filter_scratch_free(r->scratch);
 	identities_free(r->identities);
+	fingerprint_room_fini(&r->error);
 	free(r);
 }
 
@@ -236,6 +239,9 @@ bool recorder_take(struct recorder *r, struct exchange *x, uint64_t now_ns)
 		x->id = r->last_id = MAX(x->start_ns, r->last_id + (x->start_ns == r->last_id));
 	name_end(r, &x->src);
 	name_end(r, &x->dst);
+	x->error = fingerprint_of(x, &r->error);
+	if (r->store)
+		store_route(r->store, x);
 	if (!is_wanted(r, x))
 		return finish(r, COUNTER_EXCHANGES_FILTERED);
 	/* one that is offered again has its weight */

@@ -10,7 +10,7 @@ static const char *const outcome_names[] = {
 #undef OUTCOME
 };
 
-static const bool outcome_is_failed[] = {
+static const bool failed_outcomes[] = {
 #define OUTCOME(NAME, name, is_failed, what) is_failed,
 #include "schema/outcomes.tbl.h"
 #undef OUTCOME
@@ -143,7 +143,12 @@ enum outcome outcome_of_status(unsigned status)
 
 bool exchange_is_failed(const struct exchange *x)
 {
-	return x->outcome < OUTCOME_COUNT && outcome_is_failed[x->outcome];
+	return outcome_is_failed(x->outcome);
+}
+
+bool outcome_is_failed(unsigned outcome)
+{
+	return outcome < OUTCOME_COUNT && failed_outcomes[outcome];
 }
 
 const char *endpoint_text(const struct endpoint *e, char out[ENDPOINT_TEXT_MAX])
@@ -167,7 +172,7 @@ struct span endpoint_service(const struct endpoint *e)
 	S((x)->m.head) S((x)->m.body) S((x)->m.framing) S((x)->m.trailers) S((x)->m.content_type)
 #define SPANS_OF_EXCHANGE(x, S)                                                                    \
 	SPANS_OF_IDENTITY(x, S, src) SPANS_OF_IDENTITY(x, S, dst)                                  \
-	S((x)->method) S((x)->target) S((x)->host) S((x)->path) S((x)->route) S((x)->trace_id)     \
+	S((x)->method) S((x)->target) S((x)->host) S((x)->path) S((x)->route) S((x)->error) S((x)->trace_id)     \
 	S((x)->replay_of) S((x)->grpc_service) S((x)->grpc_method) \
 	S((x)->children) SPANS_OF_MESSAGE(x, S, request) SPANS_OF_MESSAGE(x, S, response)
 

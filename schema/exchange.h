@@ -107,6 +107,7 @@ struct exchange {
 	struct span host;       /* Host header, with its port if it has one; ptr NULL when absent */
 	struct span path;       /* target's path without query; authority for CONNECT */
 	struct span route;      /* path with its variable parts as {} */
+	struct span error;      /* what it says of its failure, variable parts as {}: schema/fingerprint.h */
 	struct span trace_id;   /* from traceparent, b3 or x-request-id; empty if none */
 	struct span replay_of;  /* RUN/ID from Tapeloop-Replay; empty when it is not a replay */
 	struct span grpc_service, grpc_method; /* parts of path: exchange_split_grpc() */
@@ -140,6 +141,7 @@ uint64_t exchange_messages(const struct exchange *x, enum protocol protocol, uns
 
 bool exchange_is_failed(const struct exchange *x); /* what failed() in a filter says */
 enum outcome outcome_of_status(unsigned status);  /* of a whole answer: by the hundreds */
+bool outcome_is_failed(unsigned outcome);
 
 const char *outcome_name(unsigned outcome);   /* "server_error"; "?" when out of range */
 const char *reason_name(unsigned reason);

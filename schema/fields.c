@@ -3,6 +3,9 @@
 
 #include <errno.h>
 
+#include "lib/clock.h"
+#include "lib/id.h"
+
 const struct field_row field_rows[FIELD_COUNT] = {
 #define FIELD(NAME, name, TYPE, value, what) {name, what, FIELD_TYPE_##TYPE},
 #include "schema/fields.tbl.h"
@@ -66,4 +69,33 @@ int field_parse(struct span name)
 		if (span_eq(name, span_str(field_rows[i].name)))
 			return i;
 	return -EINVAL;
+}
+
+static void add_flags(uint64_t bits, struct buf *out)
+{
+	const char *before = "";
+
+	for (unsigned i = 0; i < ANOMALY_COUNT; i++) {
+		if (!(bits >> i & 1))
+			continue;
+		buf_add_fmt(out, "%s%s", before, anomaly_name(i));
+		before = " ";
+	}
+}
+
+void field_add_text(enum field which, struct field_value v, struct buf *out)
+{
+	char text[MAX(ENDPOINT_TEXT_MAX, ID_TEXT_LEN + 1)];
+
+	switch ((enum field_type)field_rows[which].type) {
+	case FIELD_TYPE_TEXT:
+	case FIELD_TYPE_NAME: buf_add_span(out, v.text); break;
+	case FIELD_TYPE_INT:
+	case FIELD_TYPE_DURATION: buf_add_u64(out, v.number); break;
+	case FIELD_TYPE_TIME: clock_format_utc(out, v.number); break;
+	case FIELD_TYPE_ADDRESS: buf_add_str(out, endpoint_text(v.endpoint, text)); break;
+	case FIELD_TYPE_ID: buf_add_str(out, id_format(v.number, text)); break;
+	case FIELD_TYPE_FLAGS: add_flags(v.number, out); break;
+	case FIELD_TYPE_BOOL: buf_add_str(out, v.number ? "true" : "false"); break;
+	}
 }

@@ -38,5 +38,10 @@ struct field_value {
 	const struct endpoint *endpoint; /* ADDRESS; borrowed from the exchange */
 };
 
+struct buf;
+
 struct field_value field_get(const struct exchange *x, enum field which);
 int field_parse(struct span name); /* enum field, or -EINVAL */
+/* field_add_text() - append a value as people and CSV have it: numbers in decimal, durations in ns, times
+ * and ids as in JSON, flags by their names with blanks between */
+void field_add_text(enum field which, struct field_value v, struct buf *out);

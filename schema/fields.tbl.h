@@ -32,6 +32,7 @@ FIELD(HOST,           "host",           TEXT,     x->host,                      
 FIELD(STATUS,         "status",         INT,      (uint64_t)x->status,                  "status of the final response; 0 when there is none")
 FIELD(OUTCOME,        "outcome",        NAME,     outcome_name(x->outcome),             "how it ended: ok, client_error, server_error, reset, timeout, ...")
 FIELD(REASON,         "reason",         NAME,     reason_name(x->reason),               "why there is no whole response: none, reset_server, timed_out, ...")
+FIELD(ERROR,          "error",          TEXT,     x->error,                             "what a failure says of itself, variable parts as {}; empty otherwise")
 FIELD(SRC_IP,         "src.ip",         ADDRESS,  &x->src,                              "client's address")
 FIELD(SRC_PORT,       "src.port",       INT,      (uint64_t)x->src.port,                "client's port")
 FIELD(SRC_SERVICE,    "src.service",    TEXT,     x->src.who.service,                   "client's service, where known")

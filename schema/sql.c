@@ -118,6 +118,8 @@ static const char *const steps[] = {
 	"ALTER TABLE kind ADD COLUMN weight INTEGER NOT NULL DEFAULT 1;" /* so many exchanges each stands for */
 	"ALTER TABLE tape ADD COLUMN common_kinds TEXT NOT NULL DEFAULT '';" /* "3,17": not in index kind_id */
 	"ALTER TABLE tape ADD COLUMN is_final INTEGER NOT NULL DEFAULT 0;"   /* 1: repacked and checked */
+	"ALTER TABLE tape ADD COLUMN rolled INTEGER NOT NULL DEFAULT 0;"     /* rows that are counted in rollup */
+	"ALTER TABLE kind ADD COLUMN error TEXT NOT NULL DEFAULT '';"        /* shape of a failure's error */
 	"CREATE TABLE block ("                    /* messages of exchanges of one class, compressed as one */
 	" id INTEGER PRIMARY KEY,"
 	" at INTEGER NOT NULL,"                   /* where it begins in what the chunks hold together */
@@ -156,7 +158,47 @@ static const char *const steps[] = {
 	" times ANY NOT NULL,"                    /* of the messages: docs/tape.md */
 	" place INTEGER NOT NULL"                 /* of the messages: number of the block * 256 + place in it */
 	") STRICT;"
-	"CREATE INDEX failed ON exchange (id, kind, src, outcome) WHERE outcome IN (2,3,4,5,6);",
+	"CREATE INDEX failed ON exchange (id, kind, src, outcome) WHERE outcome IN (2,3,4,5,6);"
+	"CREATE TABLE rollup_key ("               /* what is counted together: fields of exchanges */
+	" id INTEGER PRIMARY KEY,"
+	" protocol INTEGER NOT NULL,"
+	" method TEXT NOT NULL,"
+	" route TEXT NOT NULL,"
+	" status INTEGER NOT NULL,"
+	" outcome INTEGER NOT NULL,"
+	" reason INTEGER NOT NULL,"
+	" grpc_status INTEGER NOT NULL,"          /* 0: also where there is none */
+	" src_service TEXT NOT NULL,"
+	" src_namespace TEXT NOT NULL,"
+	" src_workload TEXT NOT NULL,"
+	" dst_port INTEGER NOT NULL,"
+	" dst_service TEXT NOT NULL,"
+	" dst_namespace TEXT NOT NULL,"
+	" dst_workload TEXT NOT NULL"
+	") STRICT;"
+	"CREATE TABLE rollup ("                   /* counts of a minute */
+	" minute INTEGER PRIMARY KEY,"            /* since 1970 */
+	" count INTEGER NOT NULL,"
+	" failed INTEGER NOT NULL,"
+	" request_bytes INTEGER NOT NULL,"        /* of bodies */
+	" response_bytes INTEGER NOT NULL,"
+	" entries BLOB NOT NULL"                  /* by rollup_key, with latencies: docs/tape.md */
+	") STRICT;"
+	"CREATE TABLE failure ("                  /* counts of failures, by minute */
+	" kind INTEGER NOT NULL REFERENCES kind,"
+	" src INTEGER NOT NULL REFERENCES peer,"
+	" outcome INTEGER NOT NULL,"
+	" minute INTEGER NOT NULL,"
+	" count INTEGER NOT NULL,"
+	" first_id INTEGER NOT NULL,"
+	" last_id INTEGER NOT NULL,"
+	" PRIMARY KEY (kind, src, outcome, minute)"
+	") STRICT, WITHOUT ROWID;"
+	"CREATE TABLE route_rule ("               /* positions of paths that were learned to vary */
+	" id INTEGER PRIMARY KEY,"                /* in order of learning */
+	" server TEXT NOT NULL,"                  /* whose paths */
+	" prefix TEXT NOT NULL"                   /* the segment behind it is {} */
+	") STRICT;",
 };
 /* clang-format on */
 _Static_assert(COUNT_OF(steps) == SQL_VERSION, "a version is a step");
@@ -167,8 +209,9 @@ static const char trace_index_sql[] =
 
 /* What each older version lacks. */
 static const char *const view_sql[] = {
-	[1] = "CREATE TEMP VIEW tape AS SELECT *, '' AS common_kinds, 0 AS is_final FROM main.tape;"
-	      "CREATE TEMP VIEW kind AS SELECT *, 1 AS weight FROM main.kind;"
+	[1] = "CREATE TEMP VIEW tape AS SELECT *, '' AS common_kinds, 0 AS is_final, 0 AS rolled"
+	      " FROM main.tape;"
+	      "CREATE TEMP VIEW kind AS SELECT *, 1 AS weight, '' AS error FROM main.kind;"
 	      "CREATE TEMP VIEW exchange AS SELECT id, moved, kind, outcome, src, src_port,"
 	      " id - connection AS age, sequence, latency, path, query, target, request_size,"
 	      " response_size, trace_id, replay, stream, sent, received, deadline, pack AS times,"

@@ -19,6 +19,7 @@ struct row {
 	/* number of the block * BLOCK_PLACES + place in it; 0 or less: times is a whole pack of
 	 * version 1, made with dictionary -place */
 	int64_t place;
+	uint32_t rollup_key; /* its number on the tape */
 	uint16_t src_port;
 	uint8_t outcome;
 	bool is_path_route; /* path = route: written once, in the kind */

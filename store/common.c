@@ -3,6 +3,8 @@
 
 #include <sqlite3.h>
 
+#include "store/rollup.h"
+
 /*
  * Theory of operation. A key is the row in the order of its columns, each value behind a letter for
  * its type, so that one loop binds any table: i 8 bytes; t, b 4 bytes of length and the text or
@@ -15,9 +17,11 @@ const char *const common_insert_sql[] = {
 		"INSERT INTO kind (id, dst, protocol, method, host, route, status, reason, "
 		"anomalies,"
 		" request_type, response_type, request_flags, response_flags, request_version,"
-		" response_version, h2_error, grpc_status, close_code, weight)"
-		" VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+		" response_version, h2_error, grpc_status, close_code, weight, error)"
+		" VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
 	[COMMON_DICTIONARY] = "INSERT INTO dictionary (id, class, bytes) VALUES (?,?,?)",
+	[COMMON_ROLLUP_KEY] = "INSERT INTO rollup_key (" ROLLUP_KEY_COLUMNS ")"
+			      " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
 };
 
 /*
@@ -90,7 +94,8 @@ void common_kind_key(struct buf *key, const struct exchange *x, uint64_t dst_pee
 	buf_clear(key);
 	if (!buf_reserve(key, KIND_NUMBERS * NUMBER_BYTES + TEXT_BYTES(x->method) +
 				      TEXT_BYTES(x->host) + TEXT_BYTES(x->route) +
-				      TEXT_BYTES(q->content_type) + TEXT_BYTES(s->content_type)))
+				      TEXT_BYTES(q->content_type) + TEXT_BYTES(s->content_type) +
+				      TEXT_BYTES(x->error)))
 		return;
 	add_number(key, dst_peer);
 	add_number(key, x->protocol);
@@ -110,6 +115,42 @@ void common_kind_key(struct buf *key, const struct exchange *x, uint64_t dst_pee
 	add_number(key, x->has_grpc_status ? x->grpc_status : UINT64_MAX);
 	add_number(key, x->close_code);
 	add_number(key, MAX(x->weight, 1));
+	add_text(key, x->error);
+}
+
+#define KEY_NUMBERS 6
+
+static size_t names_bytes(const struct identity *who)
+{
+	return TEXT_BYTES(who->service) + TEXT_BYTES(who->name_space) + TEXT_BYTES(who->workload);
+}
+
+static void add_names(struct buf *key, const struct identity *who)
+{
+	add_text(key, who->service);
+	add_text(key, who->name_space);
+	add_text(key, who->workload);
+}
+
+void common_rollup_key(struct buf *key, const struct exchange *x, bool is_rough)
+{
+	struct span method = is_rough ? SPAN_LIT("*") : x->method;
+	struct span route = is_rough ? SPAN_LIT("*") : x->route;
+
+	buf_clear(key);
+	if (!buf_reserve(key, KEY_NUMBERS * NUMBER_BYTES + TEXT_BYTES(method) + TEXT_BYTES(route) +
+				      names_bytes(&x->src.who) + names_bytes(&x->dst.who)))
+		return;
+	add_number(key, x->protocol);
+	add_text(key, method);
+	add_text(key, route);
+	add_number(key, x->status);
+	add_number(key, x->outcome);
+	add_number(key, x->reason);
+	add_number(key, x->has_grpc_status ? x->grpc_status : 0);
+	add_names(key, &x->src.who);
+	add_number(key, x->dst.port);
+	add_names(key, &x->dst.who);
 }
 
 static struct span bind_number(struct sqlite3_stmt *st, int at, struct span key)

@@ -7,7 +7,13 @@
 
 struct sqlite3_stmt;
 
-enum common_table { COMMON_PEER, COMMON_KIND, COMMON_DICTIONARY, COMMON_COUNT };
+enum common_table {
+	COMMON_PEER,
+	COMMON_KIND,
+	COMMON_DICTIONARY,
+	COMMON_ROLLUP_KEY,
+	COMMON_COUNT
+};
 extern const char *const common_insert_sql[COMMON_COUNT];
 
 /* Beside enum message_flag in kind.request_flags and kind.response_flags: absent, not just empty.
@@ -21,5 +27,7 @@ enum { COMMON_NO_HOST = 1 << 16, COMMON_NO_TYPE = 1 << 17 };
 void common_peer_key(struct buf *key, const struct endpoint *end, bool is_server);
 void common_dictionary_key(struct buf *key, struct span class_name, struct span bytes);
 void common_kind_key(struct buf *key, const struct exchange *x, uint64_t dst_peer);
+/* @is_rough: with "*" for route and method */
+void common_rollup_key(struct buf *key, const struct exchange *x, bool is_rough);
 /* common_bind() - number and columns of a row to its INSERT; @key is borrowed until the step */
 void common_bind(struct sqlite3_stmt *st, uint64_t number, struct span key);

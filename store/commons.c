@@ -23,7 +23,7 @@ static const char *const select_sql[] = {
 	[KIND] = "SELECT dst, protocol, method, host, route, status, reason, anomalies, "
 		 "request_type,"
 		 " response_type, request_flags, response_flags, request_version, response_version,"
-		 " h2_error, grpc_status, close_code, weight FROM kind WHERE id = ?",
+		 " h2_error, grpc_status, close_code, weight, error FROM kind WHERE id = ?",
 	[PEER] = "SELECT ip, port, service, namespace, pod, workload, node FROM peer WHERE id = ?",
 };
 
@@ -149,6 +149,7 @@ static void fill_kind(sqlite3_stmt *st, struct entry *e)
 		.grpc_status = (int32_t)MAX(sqlite3_column_int(st, 15), -1),
 		.close_code = (uint16_t)sqlite3_column_int(st, 16),
 		.weight = (uint32_t)sqlite3_column_int64(st, 17),
+		.error = keep(st, 18, &to),
 	};
 }
 

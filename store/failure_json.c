@@ -16,6 +16,21 @@ static void put_side(struct json *j, const char *key, struct span service, struc
 	json_object_end(j);
 }
 
+static void put_rate(struct json *j, const struct failure *f)
+{
+	json_key(j, "rate");
+	json_object_begin(j);
+	json_key(j, "since");
+	json_time(j, f->points_ns);
+	json_key_u64(j, "step_ns", f->step_ns);
+	json_key(j, "counts");
+	json_array_begin(j);
+	for (size_t i = 0; i < f->point_count; i++)
+		json_u64(j, f->points[i]);
+	json_array_end(j);
+	json_object_end(j);
+}
+
 void failure_to_json(struct json *j, const struct failure *f)
 {
 	char id[ID_TEXT_LEN + 1];
@@ -37,7 +52,9 @@ void failure_to_json(struct json *j, const struct failure *f)
 		json_key_u64(j, "grpc_status", (uint64_t)f->grpc_status);
 	if (f->close_code)
 		json_key_u64(j, "close_code", f->close_code);
+	json_key_text(j, "error", f->error);
 	json_key_str(j, "exemplar", id_format(f->exemplar, id));
+	put_rate(j, f);
 	json_object_end(j);
 }
 
@@ -79,6 +96,28 @@ static bool read_codes(const json_t *v, struct failure *f)
 	return true;
 }
 
+/* A daemon of an earlier version says nothing of it. */
+static bool read_rate(const json_t *rate, struct failure *f)
+{
+	const json_t *counts = json_object_get(rate, "counts"), *v;
+	size_t i;
+
+	if (!rate)
+		return true;
+	if (!json_is_array(counts) || json_array_size(counts) > FAILURE_POINTS ||
+	    clock_parse(text_of(rate, "since"), 0, &f->points_ns) < 0 ||
+	    !read_number(rate, "step_ns", INT64_MAX, &f->step_ns))
+		return false;
+	f->point_count = json_array_size(counts);
+	json_array_foreach(counts, i, v)
+	{
+		if (!json_is_integer(v) || json_integer_value(v) < 0)
+			return false;
+		f->points[i] = (uint64_t)json_integer_value(v);
+	}
+	return true;
+}
+
 static bool read_failure(const json_t *v, struct failure *f)
 {
 	const json_t *src = json_object_get(v, "src"), *dst = json_object_get(v, "dst");
@@ -94,8 +133,10 @@ static bool read_failure(const json_t *v, struct failure *f)
 		.dst_namespace = text_of(dst, "namespace"),
 		.method = text_of(v, "method"),
 		.route = text_of(v, "route"),
+		.error = text_of(v, "error"),
 	};
 	if (outcome < 0 || reason < 0 || !read_codes(v, f) ||
+	    !read_rate(json_object_get(v, "rate"), f) ||
 	    !read_number(v, "status", UINT16_MAX, &status) ||
 	    !read_number(v, "count", INT64_MAX, &f->count) ||
 	    id_parse(text_of(v, "exemplar"), &f->exemplar, &bits) < 0 ||

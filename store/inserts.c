@@ -12,7 +12,7 @@
 /*
  * Theory of operation. One prepared statement for each table; that for exchanges takes all rows of
  * the batch at once (store/batch_table.c). First the rows that others name
- * (peers, kinds, dictionaries), then the exchanges, the blocks, and the sums in the table tape. A
+ * (peers, kinds, dictionaries), then the exchanges, the blocks, and what counts them. A
  * failure takes all of it back: SQLite may have taken the transaction back by itself by then.
  */
 static const char block_sql[] =
@@ -29,6 +29,7 @@ enum statement {
 	ST_PEER,
 	ST_KIND,
 	ST_DICTIONARY,
+	ST_ROLLUP_KEY,
 	ST_EXCHANGES,
 	ST_BLOCK,
 	ST_CHUNK,
@@ -39,6 +40,8 @@ enum statement {
 
 struct inserts {
 	struct tape *tape;
+	struct rollup_writer *counts;
+	struct learned *learned;
 	const struct batch *batch; /* for ST_EXCHANGES */
 	sqlite3_stmt *st[ST_COUNT];
 };
@@ -50,6 +53,7 @@ static int prepare(struct inserts *n, struct err *e)
 		[ST_PEER] = common_insert_sql[COMMON_PEER],
 		[ST_KIND] = common_insert_sql[COMMON_KIND],
 		[ST_DICTIONARY] = common_insert_sql[COMMON_DICTIONARY],
+		[ST_ROLLUP_KEY] = common_insert_sql[COMMON_ROLLUP_KEY],
 		[ST_EXCHANGES] = (batch_table_sql(&exchanges), buf_cstr(&exchanges)),
 		[ST_BLOCK] = block_sql,
 		[ST_CHUNK] = CHUNK_INSERT_SQL,
@@ -67,7 +71,8 @@ static int prepare(struct inserts *n, struct err *e)
 	return 0;
 }
 
-int inserts_new(struct tape *t, struct inserts **out, struct err *e)
+int inserts_new(struct tape *t, struct rollup_writer *counts, struct learned *learned,
+		struct inserts **out, struct err *e)
 {
 	struct inserts *n = calloc(1, sizeof(*n));
 	int r;
@@ -75,6 +80,8 @@ int inserts_new(struct tape *t, struct inserts **out, struct err *e)
 	if (!n)
 		return err_set(e, -ENOMEM, "tape %s: out of memory", tape_path(t));
 	n->tape = t;
+	n->counts = counts;
+	n->learned = learned;
 	r = prepare(n, e);
 	if (r < 0)
 		inserts_free(n);
@@ -177,12 +184,18 @@ int inserts_write(struct inserts *n, const struct batch *b, struct chunk_end *en
 	if (r == 0)
 		r = write_blocks(n, b, &moved, e);
 	if (r == 0)
+		r = rollup_writer_write(n->counts, b, e);
+	if (r == 0)
+		r = learned_write(n->learned, e);
+	if (r == 0)
 		r = write_summary(n, b, e);
 	if (r == 0)
 		r = tape_run(n->tape, "COMMIT", e);
 	if (r < 0)
 		(void)sqlite3_exec(tape_db(n->tape), "ROLLBACK", NULL, NULL, NULL);
-	else
-		*end = moved;
-	return r;
+	if (r < 0)
+		return r;
+	*end = moved;
+	learned_written(n->learned);
+	return 0;
 }

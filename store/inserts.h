@@ -4,11 +4,14 @@
 
 #include "store/batch.h"
 #include "store/chunk.h"
+#include "store/learned.h"
+#include "store/rollup_writer.h"
 
 struct inserts;
 
-/* inserts_new() - @t: borrowed; the statements for it are prepared */
-int inserts_new(struct tape *t, struct inserts **out, struct err *e) MUST_USE;
+/* inserts_new() - @t, @counts, @learned: borrowed; the statements for @t are prepared */
+int inserts_new(struct tape *t, struct rollup_writer *counts, struct learned *learned,
+		struct inserts **out, struct err *e) MUST_USE;
 void inserts_free(struct inserts *n);		     /* accepts NULL */
 bool inserts_has_id(struct inserts *n, uint64_t id); /* on the tape */
 /**

@@ -80,6 +80,11 @@ static struct slot *find(struct intern *n, struct span key, uint64_t hash)
 	}
 }
 
+uint64_t intern_find(struct intern *n, struct span key)
+{
+	return find(n, key, XXH3_64bits_withSeed(key.ptr, key.len, n->seed))->number;
+}
+
 uint64_t intern_number(struct intern *n, struct span key, bool *is_new_out)
 {
 	uint64_t hash = XXH3_64bits_withSeed(key.ptr, key.len, n->seed);

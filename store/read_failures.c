@@ -1,31 +1,46 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <errno.h>
 #include <sqlite3.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <xxhash.h>
 
 #include "schema/sql.h"
 #include "store/commons.h"
 #include "store/read_list.h"
+#include "store/rollup.h"
 
 /*
- * Theory of operation. Each tape counts its failures by kind, client and outcome, from the index
- * over failures alone. These counts are added up here by what a person means by a kind of failure,
- * which spans tapes, pods and addresses: a table of groups, found by hash, compared as a whole.
+ * Theory of operation. Each tape counts its failures by kind, client, outcome and minute as it is
+ * written (store/rollup_writer.c). These counts are added up here by what a person means by a kind of
+ * failure, which spans tapes, pods and addresses: a table of groups, found by hash, compared as a
+ * whole. Minutes that are asked for in part, and tapes without counts, are counted from the index
+ * over failures, and so is a time so short that its minutes are too few to show a rate.
  *
- * A filter that has to see messages is answered one exchange at a time instead.
+ *	since                                                 until
+ *	  |<- index ->|<------------- counts ------------->|<- index ->|
+ *	         whole minute                         whole minute
+ *
+ * The counts can be filtered by whatever is a column of kinds and clients. A filter that looks at
+ * other columns is answered from the index, one that has to see messages one exchange at a time.
+ *
+ * A client of whom no more than the address is known does not make a kind of its own.
  *
  * The number of groups is bounded. Where routes do not repeat (a scanner tries every path there
- * is), further groups lose their route, and then their method: "*". So no failure is left out.
+ * is), further groups lose their route and error, and then their method: "*". So no failure is left
+ * out.
  */
 #define GROUPS_MAX 8192			/* a power of two */
 #define PLAIN_MAX  (GROUPS_MAX / 2)	/* groups with their route */
 #define ROUGH_MAX  (GROUPS_MAX / 4 * 3) /* groups with their method */
 #define SLOTS	   (GROUPS_MAX * 2)
+#define MINUTE_NS  ROLLUP_MINUTE_NS
+#define SHORT_NS   (5 * MINUTE_NS) /* no longer than this: seconds count */
 
 struct group {
 	struct failure sum; /* its spans live in memory */
 	uint8_t *memory;    /* the key: owned */
+	char address[ENDPOINT_TEXT_MAX]; /* of a client of whom no more is known */
 	size_t key_bytes;
 };
 
@@ -34,6 +49,9 @@ struct groups {
 	uint32_t *slots; /* index + 1 in all; 0: free */
 	size_t count;
 	struct buf key; /* scratch */
+	uint64_t since_ns, until_ns; /* that points stand for */
+	uint64_t step_ns;	     /* of points */
+	uint64_t unit_ns;	     /* that counts are asked by */
 };
 
 /* what tells kinds of failure apart, besides texts */
@@ -45,7 +63,7 @@ struct numbers {
 };
 _Static_assert(sizeof(struct numbers) == 8, "no padding: keys are compared as bytes");
 
-#define TEXT_COUNT 6
+#define TEXT_COUNT 7
 static void texts_of(struct failure *f, struct span *out[TEXT_COUNT])
 {
 	out[0] = &f->src_service;
@@ -54,6 +72,7 @@ static void texts_of(struct failure *f, struct span *out[TEXT_COUNT])
 	out[3] = &f->dst_namespace;
 	out[4] = &f->method;
 	out[5] = &f->route;
+	out[6] = &f->error;
 }
 
 static void write_key(struct buf *key, struct failure *f)
@@ -108,16 +127,29 @@ static struct group *add_group(struct groups *g, uint32_t *slot, const struct fa
 	return x;
 }
 
-static void sum_up(struct group *x, const struct failure *f)
+/* Where the client is an address: which, or that there are several. */
+static void note_address(struct group *x, const char *address)
 {
+	if (!*address || strcmp(x->address, address) == 0 || strcmp(x->address, "*") == 0)
+		return;
+	(void)snprintf(x->address, sizeof(x->address), "%s", x->address[0] ? "*" : address);
+}
+
+static void sum_up(const struct groups *g, struct group *x, const struct failure *f, uint64_t at_ns)
+{
+	uint64_t point = at_ns < g->since_ns ? 0 : (at_ns - g->since_ns) / g->step_ns;
+
 	if (x->sum.count == 0 || f->exemplar > x->sum.exemplar)
 		x->sum.exemplar = f->exemplar;
 	x->sum.first_ns = x->sum.count ? MIN(x->sum.first_ns, f->first_ns) : f->first_ns;
 	x->sum.last_ns = MAX(x->sum.last_ns, f->last_ns);
 	x->sum.count += f->count;
+	x->sum.points[MIN(point, FAILURE_POINTS - 1)] += f->count;
 }
 
-static int note(struct groups *g, struct failure *f, struct err *e)
+/* @at_ns: about when; @address: of the client, or empty */
+static int note(struct groups *g, struct failure *f, uint64_t at_ns, const char *address,
+		struct err *e)
 {
 	struct group *x = NULL;
 	uint32_t *slot;
@@ -126,6 +158,7 @@ static int note(struct groups *g, struct failure *f, struct err *e)
 	slot = find(g, buf_span(&g->key));
 	if (*slot == 0 && g->count >= PLAIN_MAX) {
 		f->route = SPAN_LIT("*");
+		f->error = SPAN_LIT("*");
 		if (g->count >= ROUGH_MAX)
 			f->method = SPAN_LIT("*");
 		write_key(&g->key, f);
@@ -135,7 +168,8 @@ static int note(struct groups *g, struct failure *f, struct err *e)
 	if (!x)
 		return err_set(e, g->count == GROUPS_MAX ? -E2BIG : -ENOMEM,
 			       "more than %d kinds of failures: narrow the filter", GROUPS_MAX);
-	sum_up(x, f);
+	note_address(x, address);
+	sum_up(g, x, f, at_ns);
 	return 0;
 }
 
@@ -146,14 +180,27 @@ static struct span who(const struct endpoint *end, char text[ENDPOINT_TEXT_MAX])
 	return service.len ? service : span_str(endpoint_text(end, text));
 }
 
+/* The client's name; where it has none its address goes into @address. */
+static struct span who_asked(const struct endpoint *end, char address[ENDPOINT_TEXT_MAX])
+{
+	struct span service = endpoint_service(end);
+
+	address[0] = '\0';
+	if (service.len == 0)
+		(void)endpoint_text(end, address);
+	return service;
+}
+
 /* --- counted by a tape --- */
 
-static int note_count(struct groups *g, struct read_tape *t, sqlite3_stmt *st, struct err *e)
+/* A row: kind, client, outcome, count, first id, last id, time in units. */
+static int note_count(struct groups *g, uint64_t unit_ns, struct read_tape *t, sqlite3_stmt *st,
+		      struct err *e)
 {
 	struct commons *c = read_tape_commons(t);
 	const struct kind_row *kind;
 	const struct peer_row *src, *dst;
-	char src_text[ENDPOINT_TEXT_MAX], dst_text[ENDPOINT_TEXT_MAX];
+	char address[ENDPOINT_TEXT_MAX], dst_text[ENDPOINT_TEXT_MAX];
 
 	commons_trim(c);
 	kind = commons_kind(c, (uint64_t)sqlite3_column_int64(st, 0), e);
@@ -163,12 +210,13 @@ static int note_count(struct groups *g, struct read_tape *t, sqlite3_stmt *st, s
 		return e->code;
 	return note(g,
 		    &(struct failure){
-			    .src_service = who(&src->end, src_text),
+			    .src_service = who_asked(&src->end, address),
 			    .dst_service = who(&dst->end, dst_text),
 			    .src_namespace = src->end.who.name_space,
 			    .dst_namespace = dst->end.who.name_space,
 			    .method = kind->method,
 			    .route = kind->route,
+			    .error = kind->error,
 			    .status = kind->status,
 			    .outcome = (uint8_t)sqlite3_column_int(st, 2),
 			    .reason = kind->reason,
@@ -179,39 +227,110 @@ static int note_count(struct groups *g, struct read_tape *t, sqlite3_stmt *st, s
 			    .last_ns = (uint64_t)sqlite3_column_int64(st, 5),
 			    .exemplar = (uint64_t)sqlite3_column_int64(st, 5),
 		    },
-		    e);
+		    (uint64_t)sqlite3_column_int64(st, 6) * unit_ns, address, e);
+}
+
+static int note_counts(struct groups *g, uint64_t unit_ns, struct read_tape *t, sqlite3_stmt *st,
+		       struct err *e)
+{
+	int step, r = 0;
+
+	while (r == 0 && (step = sqlite3_step(st)) != SQLITE_DONE)
+		r = step == SQLITE_ROW ? note_count(g, unit_ns, t, st, e)
+				       : tape_failed(read_tape_tape(t), e);
+	(void)sqlite3_finalize(st);
+	return r;
+}
+
+/* From the index over failures: all that the plan selects, or what of it lies in [since, until). */
+static int count_index(struct groups *g, const struct read_plan *p, uint64_t since, uint64_t until,
+		       struct seen_tape *seen, struct err *e)
+{
+	struct query part = *p->q;
+	struct read_plan here = *p;
+	AUTO_BUF sql = {0};
+	sqlite3_stmt *st;
+	uint64_t after, before;
+
+	part.since_ns = since;
+	part.until_ns = until;
+	here.q = &part;
+	if ((until && since >= until) || !read_plan_window(&here, &seen->summary, &after, &before))
+		return 0;
+	buf_add_fmt(&sql,
+		    "SELECT exchange.kind, exchange.src, exchange.outcome, count(*),"
+		    " min(exchange.id), max(exchange.id), (exchange.id - exchange.moved) / %llu FROM %s",
+		    (unsigned long long)g->unit_ns, here.is_all ? "exchange" : SQL_FROM);
+	read_plan_where(&here, &sql);
+	buf_add_str(&sql, " GROUP BY 1, 2, 3, 7");
+	st = tape_prepare(read_tape_tape(seen->open), buf_cstr(&sql), e);
+	if (!st)
+		return e->code;
+	(void)read_plan_bind(&here, st, 1, after, before);
+	return note_counts(g, g->unit_ns, seen->open, st, e);
+}
+
+/* From the counts of minutes [@from, @to). */
+static int count_minutes(struct groups *g, const struct read_plan *p, uint64_t from, uint64_t to,
+			 struct seen_tape *seen, struct err *e)
+{
+	AUTO_BUF sql = {0};
+	sqlite3_stmt *st;
+
+	buf_add_str(&sql, "SELECT exchange.kind, exchange.src, exchange.outcome, exchange.count,"
+			  " exchange.first_id, exchange.last_id, exchange.minute FROM failure AS ");
+	buf_add_str(&sql, p->is_all ? "exchange" : SQL_FROM);
+	buf_add_str(&sql, " WHERE exchange.minute >= ? AND exchange.minute < ?");
+	if (!p->is_all) {
+		buf_add_str(&sql, " AND (");
+		buf_add_span(&sql, buf_span(&p->filter.where));
+		buf_add_char(&sql, ')');
+	}
+	st = tape_prepare(read_tape_tape(seen->open), buf_cstr(&sql), e);
+	if (!st)
+		return e->code;
+	(void)sqlite3_bind_int64(st, 1, (int64_t)from);
+	(void)sqlite3_bind_int64(st, 2, (int64_t)to);
+	if (!p->is_all)
+		(void)filter_sql_bind(&p->filter, st, 3);
+	return note_counts(g, MINUTE_NS, seen->open, st, e);
+}
+
+/* Has the tape counted all it holds, and can the filter be asked of the counts? 1, 0 or errno */
+static int has_counts(const struct read_plan *p, struct seen_tape *seen, struct err *e)
+{
+	static const char *const columns_of_counts[] = {"kind.", "dst.", "src.", "exchange.outcome",
+							NULL};
+	uint64_t removed;
+
+	return read_plan_names_only(p, columns_of_counts)
+		       ? rollup_is_whole(read_tape_tape(seen->open), &removed, e)
+		       : 0;
 }
 
 static int count_tape(struct groups *g, const struct read_plan *p, struct seen_tape *seen,
 		      struct err *e)
 {
-	struct tape *tape = read_tape_tape(seen->open);
-	AUTO_BUF sql = {0};
-	sqlite3_stmt *st;
-	uint64_t after, before;
-	int step, r = 0;
+	uint64_t since = p->q->since_ns, until = p->q->until_ns, after, before;
+	uint64_t from = (since + MINUTE_NS - 1) / MINUTE_NS;
+	uint64_t to = until ? until / MINUTE_NS : UINT64_MAX / MINUTE_NS;
+	int r = g->unit_ns < MINUTE_NS ? 0 : has_counts(p, seen, e);
 
-	if (!read_plan_window(p, &seen->summary, &after, &before))
-		return 0;
-	buf_add_fmt(&sql,
-		    "SELECT exchange.kind, exchange.src, exchange.outcome, count(*),"
-		    " min(exchange.id), max(exchange.id) FROM %s",
-		    p->is_all ? "exchange" : SQL_FROM);
-	read_plan_where(p, &sql);
-	buf_add_str(&sql, " GROUP BY exchange.kind, exchange.src, exchange.outcome");
-	st = tape_prepare(tape, buf_cstr(&sql), e);
-	if (!st)
-		return e->code;
-	(void)read_plan_bind(p, st, 1, after, before);
-	while (r == 0 && (step = sqlite3_step(st)) != SQLITE_DONE)
-		r = step == SQLITE_ROW ? note_count(g, seen->open, st, e) : tape_failed(tape, e);
-	(void)sqlite3_finalize(st);
+	if (r < 0 || !read_plan_window(p, &seen->summary, &after, &before))
+		return MIN(r, 0);
+	if (r == 0 || from >= to)
+		return count_index(g, p, since, until, seen, e);
+	r = count_minutes(g, p, from, to, seen, e);
+	if (r == 0 && since % MINUTE_NS)
+		r = count_index(g, p, since, from * MINUTE_NS, seen, e);
+	if (r == 0 && until % MINUTE_NS)
+		r = count_index(g, p, to * MINUTE_NS, until, seen, e);
 	return r;
 }
 
 static int count_all(struct reader *r, const struct read_plan *p, struct groups *g, struct err *e)
 {
-	int failed = read_set_refresh(r, e);
+	int failed = 0;
 
 	for (size_t i = r->count; i-- > 0 && failed == 0;) {
 		r->turn++;
@@ -235,16 +354,17 @@ struct each {
 static int note_each(void *ctx, const struct exchange *x)
 {
 	struct each *each = ctx;
-	char src_text[ENDPOINT_TEXT_MAX], dst_text[ENDPOINT_TEXT_MAX];
+	char address[ENDPOINT_TEXT_MAX], dst_text[ENDPOINT_TEXT_MAX];
 
 	return note(each->groups,
 		    &(struct failure){
-			    .src_service = who(&x->src, src_text),
+			    .src_service = who_asked(&x->src, address),
 			    .dst_service = who(&x->dst, dst_text),
 			    .src_namespace = x->src.who.name_space,
 			    .dst_namespace = x->dst.who.name_space,
 			    .method = x->method,
 			    .route = x->route,
+			    .error = x->error,
 			    .status = x->status,
 			    .outcome = x->outcome,
 			    .reason = x->reason,
@@ -255,7 +375,7 @@ static int note_each(void *ctx, const struct exchange *x)
 			    .last_ns = x->id,
 			    .exemplar = x->id,
 		    },
-		    each->e);
+		    x->start_ns, address, each->e);
 }
 
 /* --- the answer --- */
@@ -270,13 +390,33 @@ static int most_first(const void *a, const void *b)
 	return (x->exemplar < y->exemplar) - (x->exemplar > y->exemplar);
 }
 
-static int hand_out(struct groups *g, uint64_t limit, reader_failure_fn *fn, void *ctx)
+static size_t point_count(const struct groups *g)
 {
+	uint64_t n = (g->until_ns - g->since_ns + g->step_ns - 1) / g->step_ns;
+
+	return (size_t)MIN(MAX(n, 1), FAILURE_POINTS);
+}
+
+static int hand_out(struct groups *g, uint64_t limit, uint64_t new_ns, reader_failure_fn *fn,
+		    void *ctx)
+{
+	uint64_t given = 0;
 	int r = 0;
 
 	qsort(g->all, g->count, sizeof(*g->all), most_first);
-	for (size_t i = 0; i < g->count && r == 0 && (limit == 0 || i < limit); i++)
-		r = fn(ctx, &g->all[i].sum);
+	for (size_t i = 0; i < g->count && r == 0 && (limit == 0 || given < limit); i++) {
+		struct failure *f = &g->all[i].sum;
+
+		if (f->first_ns < new_ns)
+			continue;
+		if (f->src_service.len == 0)
+			f->src_service = span_str(g->all[i].address);
+		f->points_ns = g->since_ns;
+		f->step_ns = g->step_ns;
+		f->point_count = point_count(g);
+		given++;
+		r = fn(ctx, f);
+	}
 	return MIN(r, 0);
 }
 
@@ -289,7 +429,30 @@ static void groups_fini(struct groups *g)
 	buf_fini(&g->key);
 }
 
-static int count_failures(struct reader *r, const struct query *q, struct groups *g, struct err *e)
+static uint64_t round_up(uint64_t v, uint64_t step)
+{
+	return v > INT64_MAX ? v : (v + step - 1) / step * step;
+}
+
+/* The time that points stand for: what was asked for, as far as there is anything. */
+static int choose_points(struct reader *r, const struct query *q, uint64_t new_ns, struct groups *g,
+			 struct err *e)
+{
+	uint64_t first, last, since = MAX(q->since_ns, new_ns);
+	int failed = read_set_bounds(r, &first, &last, e);
+
+	first = MIN(first, last);
+	g->since_ns = since ? since : first;
+	g->until_ns = MAX(q->until_ns ? q->until_ns : last + 1, g->since_ns + 1);
+	g->unit_ns = g->until_ns - g->since_ns > SHORT_NS ? MINUTE_NS : NS_PER_S;
+	g->since_ns -= g->since_ns % g->unit_ns;
+	g->step_ns = round_up((g->until_ns - g->since_ns + FAILURE_POINTS - 1) / FAILURE_POINTS,
+			      g->unit_ns);
+	return failed;
+}
+
+static int count_failures(struct reader *r, const struct query *q, uint64_t new_ns, struct groups *g,
+			  struct err *e)
 {
 	struct query unlimited = *q;
 	struct each each = {g, e};
@@ -298,6 +461,8 @@ static int count_failures(struct reader *r, const struct query *q, struct groups
 
 	unlimited.limit = unlimited.cursor = 0;
 	failed = read_plan_init(&p, &unlimited, SQL_FAILED, e);
+	if (failed == 0)
+		failed = choose_points(r, q, new_ns, g, e);
 	if (failed == 0 && p.needs_residual)
 		failed = read_list(r, &p, note_each, &each, NULL, e);
 	else if (failed == 0)
@@ -306,8 +471,8 @@ static int count_failures(struct reader *r, const struct query *q, struct groups
 	return failed;
 }
 
-int reader_failures(struct reader *r, const struct query *q, reader_failure_fn *fn, void *ctx,
-		    struct err *e)
+int reader_failures(struct reader *r, const struct query *q, uint64_t new_ns, reader_failure_fn *fn,
+		    void *ctx, struct err *e)
 {
 	struct err why = {0};
 	struct groups g = {
@@ -317,9 +482,9 @@ int reader_failures(struct reader *r, const struct query *q, reader_failure_fn *
 	int failed = -ENOMEM;
 
 	if (g.all && g.slots)
-		failed = count_failures(r, q, &g, &why);
+		failed = count_failures(r, q, new_ns, &g, &why);
 	if (failed == 0)
-		failed = hand_out(&g, q->limit, fn, ctx);
+		failed = hand_out(&g, q->limit, new_ns, fn, ctx);
 	groups_fini(&g);
 	return failed < 0 ? err_set(e, failed, "%s", *why.why ? why.why : strerror(-failed)) : 0;
 }

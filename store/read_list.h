@@ -39,6 +39,12 @@ int read_plan_bind(const struct read_plan *p, struct sqlite3_stmt *st, int at, u
 bool read_plan_window(const struct read_plan *p, const struct tape_summary *sum, uint64_t *after,
 		      uint64_t *before);
 
+/*
+ * read_plan_names_only() - is the filter's SQL all of it, and does it name no other columns?
+ * @allowed: names with their tables, or "table." for all of a table; ends with NULL
+ */
+bool read_plan_names_only(const struct read_plan *p, const char *const *allowed);
+
 #define READ_PLAN_KINDS_MAX 48 /* kinds that are followed one by one on a sealed tape */
 /**
  * read_plan_kinds() - which kinds of a tape may match

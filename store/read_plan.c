@@ -95,6 +95,42 @@ bool read_plan_window(const struct read_plan *p, const struct tape_summary *sum,
 	return low < high && high - low > 1;
 }
 
+/* --- what it looks at --- */
+
+static bool is_name(char c)
+{
+	return (c >= 'a' && c <= 'z') || c == '_' || c == '.';
+}
+
+static bool is_allowed(struct span name, const char *const *allowed)
+{
+	for (; *allowed; allowed++) {
+		struct span a = span_str(*allowed);
+		bool is_table = a.len && a.ptr[a.len - 1] == '.';
+
+		if (is_table ? span_istarts(name, a) : span_eq(name, a))
+			return true;
+	}
+	return false;
+}
+
+/* Constants are bound, so in a condition only columns have a dot. */
+bool read_plan_names_only(const struct read_plan *p, const char *const *allowed)
+{
+	struct span sql = p->is_all ? (struct span){0} : buf_span(&p->filter.where);
+
+	if (p->needs_residual)
+		return false;
+	for (size_t i = 0, from; i < sql.len; i += i == from) {
+		for (from = i; i < sql.len && is_name((char)sql.ptr[i]); i++)
+			;
+		if (memchr(sql.ptr + from, '.', i - from) &&
+		    !is_allowed(span_of(sql.ptr + from, i - from), allowed))
+			return false;
+	}
+	return true;
+}
+
 /* --- kinds --- */
 
 void read_plan_kinds_sql(const struct read_plan *p, const char *select, struct buf *sql)

@@ -223,3 +223,23 @@ int read_set_summary(struct reader *r, struct seen_tape *t, struct err *e)
 	}
 	return 0;
 }
+
+int read_set_bounds(struct reader *r, uint64_t *first_ns, uint64_t *last_ns, struct err *e)
+{
+	int failed = read_set_refresh(r, e);
+
+	*first_ns = UINT64_MAX;
+	*last_ns = 0;
+	r->turn++;
+	for (size_t i = 0; i < r->count && failed == 0; i++) {
+		const struct tape_summary *sum = &r->tapes[i].summary;
+
+		failed = read_set_summary(r, &r->tapes[i], e);
+		if (failed == 0 && sum->rows) {
+			*first_ns = MIN(*first_ns, sum->first_id - MIN(sum->moved_max, sum->first_id));
+			*last_ns = MAX(*last_ns, sum->last_id);
+		}
+		failed = failed == -ENOENT ? 0 : failed;
+	}
+	return failed;
+}

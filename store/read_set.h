@@ -40,3 +40,8 @@ int read_set_refresh(struct reader *r, struct err *e) MUST_USE;
 int read_set_summary(struct reader *r, struct seen_tape *t, struct err *e) MUST_USE;
 /* read_set_open() - likewise; the tape stays open while it is @is_needed or not many are */
 int read_set_open(struct reader *r, struct seen_tape *t, struct err *e) MUST_USE;
+/*
+ * read_set_bounds() - refresh, and the first and the last time of anything on the tapes; the first is
+ * above the last when there is nothing
+ */
+int read_set_bounds(struct reader *r, uint64_t *first_ns, uint64_t *last_ns, struct err *e) MUST_USE;

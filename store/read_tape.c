@@ -202,6 +202,7 @@ static void use_kind(const struct kind_row *k, struct exchange *x)
 	x->method = k->method;
 	x->host = absent_if(k->request_flags & COMMON_NO_HOST, k->host);
 	x->route = k->route;
+	x->error = k->error;
 	x->status = k->status;
 	x->reason = k->reason;
 	x->anomalies = k->anomalies;

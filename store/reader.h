@@ -65,11 +65,14 @@ int reader_get(struct reader *r, uint64_t id, reader_exchange_fn *fn, void *ctx,
 /* reader_resolve() - a typed id or a unique ending of one -> id. -ENOENT none, -ENOTUNIQ several. */
 int reader_resolve(struct reader *r, struct span text, uint64_t *id_out, struct err *e) MUST_USE;
 
-/* One kind of failure: equal in everything but time. */
+#define FAILURE_POINTS 30
+/* One kind of failure: equal in everything but time, and in which of several unknown addresses asked. */
 struct failure {
-	struct span src_service, dst_service; /* service, else pod, else address */
+	struct span src_service; /* service, else pod, else address; "*": several addresses */
+	struct span dst_service; /* service, else pod, else address */
 	struct span src_namespace, dst_namespace;
-	struct span method, route;
+	struct span method, route; /* "*": of kinds for which there was no room */
+	struct span error;	   /* what it says of itself: schema/fingerprint.h */
 	uint16_t status;
 	uint8_t outcome, reason;
 	int16_t grpc_status; /* -1: none */
@@ -77,12 +80,20 @@ struct failure {
 	uint64_t count;
 	uint64_t first_ns, last_ns;
 	uint64_t exemplar; /* id of the newest */
+	/* how many in each step of the time asked for, the first from points_ns on */
+	uint64_t points_ns, step_ns;
+	size_t point_count;
+	uint64_t points[FAILURE_POINTS];
 };
 /* failure_fn - @f is borrowed for the call. Return as reader_exchange_fn. */
 typedef int reader_failure_fn(void *ctx, const struct failure *f);
-/* reader_failures() - most frequent first; query's filter and times apply, limit counts groups */
-int reader_failures(struct reader *r, const struct query *q, reader_failure_fn *fn, void *ctx,
-		    struct err *e) MUST_USE;
+/**
+ * reader_failures() - the kinds of failures that a query selects, most frequent first
+ * @q:      its filter and times apply, limit counts kinds
+ * @new_ns: kinds that were not seen before this time, from q->since_ns on; 0: all
+ */
+int reader_failures(struct reader *r, const struct query *q, uint64_t new_ns, reader_failure_fn *fn,
+		    void *ctx, struct err *e) MUST_USE;
 
 struct tape_info {
 	const char *path; /* borrowed for the call */

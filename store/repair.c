@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "schema/route_rules.h"
 #include "schema/settings.h"
 #include "store/directory.h"
 #include "store/jobs.h"
@@ -145,6 +146,7 @@ static int write_anew(struct repair *p, const char *part, struct err *e)
 static int salvage(struct repair *p, const char *part, struct err *e)
 {
 	struct jobs *jobs = jobs_new(NULL, NULL);
+	AUTO(route_rules) rules = route_rules_new();
 	struct tape_summary summary = {0};
 	struct err why = {0};
 	int r;
@@ -156,7 +158,9 @@ static int salvage(struct repair *p, const char *part, struct err *e)
 	if (read_tape_summary(p->from, &summary, &why) == 0)
 		p->rows = summary.rows;
 	p->unpacker = unpacker_new();
-	p->writer = jobs ? writer_new(jobs, 3) : NULL;
+	p->writer = jobs && rules ? writer_new(jobs, rules, 3) : NULL;
+	if (p->writer) /* what can be read of them */
+		(void)writer_learn(p->writer, read_tape_tape(p->from), NULL);
 	r = p->unpacker && p->writer ? write_anew(p, part, e)
 				     : err_set(e, -ENOMEM, "tape %s: out of memory", p->path);
 	writer_free(p->writer);

@@ -48,7 +48,7 @@ struct share {
 	size_t damage_count;
 };
 
-struct share *share_new(const char *dir, struct jobs *jobs, int level)
+struct share *share_new(const char *dir, struct jobs *jobs, struct route_rules *rules, int level)
 {
 	struct share *s = calloc(1, sizeof(*s));
 
@@ -57,7 +57,7 @@ struct share *share_new(const char *dir, struct jobs *jobs, int level)
 	s->jobs = jobs;
 	s->next_number = 1;
 	s->dir = strdup(dir);
-	s->writer = writer_new(jobs, level);
+	s->writer = writer_new(jobs, rules, level);
 	s->series = series_new(dir);
 	if (!s->dir || !s->writer || !s->series) {
 		share_free(s);
@@ -149,6 +149,8 @@ static int note_older(struct share *s, uint64_t number, struct err *e)
 		return no_memory(s, e);
 	has_log = directory_has_log(buf_cstr(&path));
 	is_old = t && tape_version(t) < SQL_VERSION; /* is read as it is */
+	if (r == 0 && !is_old)
+		(void)writer_learn(s->writer, t, NULL); /* damaged: routes are learned anew */
 	tape_close(TAKE(t));
 	if (r < 0) {
 		note_damage(s, &why);
@@ -213,6 +215,8 @@ static int open_newest(struct share *s, uint64_t number, struct err *e)
 
 	if (r == 0 && (tape_summary(t, &summary, NULL) < 0 || tape_version(t) < SQL_VERSION))
 		summary.is_sealed = true; /* or as good as that: nothing is added to it */
+	if (r == 0 && tape_version(t) == SQL_VERSION)
+		(void)writer_learn(s->writer, t, NULL);
 	tape_close(TAKE(t));
 	if (s->limits.is_bulk || (summary.is_sealed && !is_unmade))
 		return note_older(s, number, e);

@@ -13,6 +13,7 @@
 #include "store/writer.h"
 
 struct jobs;
+struct route_rules;
 struct share;
 
 /* When a tape is full; whichever comes first. */
@@ -24,8 +25,9 @@ struct share_limits {
 	bool is_bulk;	     /* an import: whole tapes under another name until they are sealed */
 };
 
-/* share_new() - nothing is opened yet; @jobs is borrowed. NULL: no memory. */
-struct share *share_new(const char *dir, struct jobs *jobs, int level) MUST_USE;
+/* share_new() - nothing is opened yet; @jobs and @rules are borrowed. NULL: no memory. */
+struct share *share_new(const char *dir, struct jobs *jobs, struct route_rules *rules,
+			int level) MUST_USE;
 /* share_free() - once no job runs any more; what was not written is gone. Accepts NULL. */
 void share_free(struct share *s);
 

@@ -6,9 +6,11 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "schema/route_rules.h"
 #include "schema/settings.h"
 #include "store/directory.h"
 #include "store/jobs.h"
+#include "store/learned.h"
 #include "store/retention.h"
 #include "store/share.h"
 
@@ -43,6 +45,7 @@ struct store {
 	int lock_fd;
 	struct store_config config;
 	struct jobs *jobs;
+	struct route_rules *rules;
 	struct share *shares[SHARE_COUNT];
 	struct retention_limits limits;
 	struct retention retention;
@@ -122,11 +125,12 @@ static int make_parts(struct store *s, const char *dir, const struct store_confi
 	s->config = *config;
 	s->dir = strdup(dir);
 	s->jobs = jobs_new(config->run, config->run_ctx);
-	if (!s->dir || !s->jobs)
+	s->rules = route_rules_new();
+	if (!s->dir || !s->jobs || !s->rules)
 		return -ENOMEM;
-	s->shares[SHARE_REST] = share_new(dir, s->jobs, config->level);
+	s->shares[SHARE_REST] = share_new(dir, s->jobs, s->rules, config->level);
 	s->shares[SHARE_FAILURES] =
-		share_new(directory_failures(&failures, dir), s->jobs, config->level);
+		share_new(directory_failures(&failures, dir), s->jobs, s->rules, config->level);
 	if (!s->shares[SHARE_REST] || !s->shares[SHARE_FAILURES])
 		return -ENOMEM;
 	s->retention = (struct retention){.shares = s->shares, .limits = &s->limits};
@@ -141,6 +145,7 @@ static void store_free(struct store *s)
 	for (size_t i = 0; i < SHARE_COUNT; i++)
 		share_free(s->shares[i]);
 	jobs_free(s->jobs);
+	route_rules_free(s->rules);
 	if (s->lock_fd >= 0)
 		(void)close(s->lock_fd);
 	free(s->dir);
@@ -296,6 +301,11 @@ static struct share *share_of(struct store *s, const struct exchange *x)
 	bool is_apart = s->config.failures_percent > 0 && exchange_is_failed(x);
 
 	return s->shares[is_apart ? SHARE_FAILURES : SHARE_REST];
+}
+
+void store_route(struct store *s, struct exchange *x)
+{
+	learned_route(s->rules, x);
 }
 
 int store_add(struct store *s, struct exchange *x, struct err *e)

@@ -58,6 +58,11 @@ int store_open(const char *dir, const struct store_config *config, struct store 
 /* store_close() - commit, give back; the tape stays open for the next store_open(). NULL is fine.
  */
 int store_close(struct store *s, struct err *e);
+/*
+ * store_route() - x->route with the positions as {} that were learned to vary, and learn from it. The
+ * new route lives until the next call. To be called before store_add(), by whoever records.
+ */
+void store_route(struct store *s, struct exchange *x);
 /**
  * store_add() - put one exchange into the batch
  * @x: borrowed for the call; id is set (start_ns, moved on when taken; see keeps_ids)

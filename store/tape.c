@@ -151,12 +151,20 @@ static int check_version(struct tape *t, struct err *e)
 	return r < 0 ? err_set(e, r, "tape %s: %s", t->path, why.why) : 0;
 }
 
+/* It may be retired while we open it, which SQLite tells in another way. */
+static int gone(const struct tape *t, int otherwise, struct err *e)
+{
+	return access(t->path, R_OK) < 0
+		       ? err_set(e, -errno, "tape %s: %s", t->path, strerror(errno))
+		       : otherwise;
+}
+
 static int open_read(struct tape *t, struct err *e)
 {
-	int r;
+	int r = gone(t, 0, e);
 
-	if (access(t->path, R_OK) < 0)
-		return err_set(e, -errno, "tape %s: %s", t->path, strerror(errno));
+	if (r < 0)
+		return r;
 	r = open_database(t, "", SQLITE_OPEN_READONLY, e);
 	if (r == 0)
 		r = tape_run(t, read_pragmas, e);
@@ -167,7 +175,7 @@ static int open_read(struct tape *t, struct err *e)
 	r = open_database(t, "?immutable=1", SQLITE_OPEN_READONLY, e);
 	if (r == 0)
 		r = tape_run(t, read_pragmas, e);
-	return r == 0 ? check_version(t, e) : r;
+	return r == 0 ? check_version(t, e) : gone(t, r, e);
 }
 
 static int open_write(struct tape *t, struct err *e)

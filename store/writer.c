@@ -51,6 +51,8 @@ struct writer {
 	size_t draft_bytes;   /* in all of them */
 	struct chunk_end end; /* of what is committed */
 	struct bodies *bodies;
+	struct rollup_writer *rollup;
+	struct learned *learned;
 	struct buf key; /* scratch */
 	struct batch batch;
 	uint64_t *ids; /* of the batch: a set by open addressing, 0 free */
@@ -59,7 +61,7 @@ struct writer {
 	struct writer_totals totals;
 };
 
-struct writer *writer_new(struct jobs *jobs, int level)
+struct writer *writer_new(struct jobs *jobs, struct route_rules *rules, int level)
 {
 	AUTO(writer) w = calloc(1, sizeof(*w));
 
@@ -70,8 +72,11 @@ struct writer *writer_new(struct jobs *jobs, int level)
 	w->kinds = intern_new(KIND_ENTRIES, KEY_BYTES);
 	w->dictionaries = dictionaries_new(jobs, level);
 	w->bodies = bodies_new();
+	w->rollup = rollup_writer_new();
+	w->learned = learned_new(rules);
 	w->ids = calloc(IDS, sizeof(w->ids[0]));
-	if (!w->packer || !w->peers || !w->kinds || !w->dictionaries || !w->bodies || !w->ids)
+	if (!w->packer || !w->peers || !w->kinds || !w->dictionaries || !w->bodies || !w->rollup || !w->learned ||
+	    !w->ids)
 		return NULL;
 	return TAKE(w);
 }
@@ -88,6 +93,8 @@ void writer_free(struct writer *w)
 	intern_free(w->kinds);
 	dictionaries_free(w->dictionaries);
 	bodies_free(w->bodies);
+	rollup_writer_free(w->rollup);
+	learned_free(w->learned);
 	buf_fini(&w->key);
 	batch_fini(&w->batch);
 	free(w->ids);
@@ -153,10 +160,19 @@ int writer_begin_tape(struct writer *w, struct tape *t, struct err *e)
 	w->tape = t;
 	r = forget(w, e);
 	if (r == 0 && t)
-		r = inserts_new(t, &w->inserts, e);
+		r = inserts_new(t, w->rollup, w->learned, &w->inserts, e);
+	if (r == 0)
+		r = rollup_writer_begin_tape(w->rollup, t, e);
+	if (r == 0)
+		r = learned_begin_tape(w->learned, t, e);
 	if (r < 0)
 		w->tape = NULL;
 	return r;
+}
+
+int writer_learn(struct writer *w, struct tape *t, struct err *e)
+{
+	return learned_read(w->learned, t, e);
 }
 
 /* --- the set of ids in the batch --- */
@@ -216,7 +232,10 @@ static bool fill_commons(struct writer *w, const struct exchange *x, struct row 
 	dst = common_number(w, COMMON_PEER);
 	common_kind_key(&w->key, x, dst);
 	row->kind = common_number(w, COMMON_KIND);
-	return row->src && dst && row->kind;
+	if (!row->src || !dst || !row->kind)
+		return false;
+	row->rollup_key = rollup_writer_key(w->rollup, x, row->kind, row->src, &w->batch);
+	return row->rollup_key != 0;
 }
 
 /* What stands for {} when @route has just one and @path is the route otherwise. */
@@ -466,6 +485,7 @@ uint64_t writer_discard(struct writer *w)
 	dictionaries_leave_tape(w->dictionaries);
 	intern_forget(w->peers);
 	intern_forget(w->kinds);
+	rollup_writer_forget(w->rollup);
 	return n;
 }
 

@@ -6,6 +6,7 @@
 #include "schema/exchange.h"
 
 struct jobs;
+struct route_rules;
 struct writer;
 struct tape;
 
@@ -13,8 +14,8 @@ struct writer_totals {
 	uint64_t exchanges, raw_bytes, packed_bytes; /* committed, since writer_new() */
 };
 
-/* writer_new() - @jobs: where dictionaries are trained; borrowed. NULL: no memory. */
-struct writer *writer_new(struct jobs *jobs, int level) MUST_USE;
+/* writer_new() - @jobs: where dictionaries are trained; @rules: of routes; borrowed. NULL: no memory. */
+struct writer *writer_new(struct jobs *jobs, struct route_rules *rules, int level) MUST_USE;
 void writer_free(struct writer *w); /* accepts NULL */
 AUTO_DEFINE(writer, writer_free)
 void writer_set_level(struct writer *w, int level);
@@ -24,6 +25,8 @@ void writer_set_level(struct writer *w, int level);
  * @t: borrowed until the next call; NULL: none for now. The batch must be empty.
  */
 int writer_begin_tape(struct writer *w, struct tape *t, struct err *e);
+/* writer_learn() - go on with the routes that were learned on @t */
+int writer_learn(struct writer *w, struct tape *t, struct err *e);
 /* writer_add() - pack @x (id set) into the batch. On failure nothing is added. */
 int writer_add(struct writer *w, const struct exchange *x, struct err *e) MUST_USE;
 /* writer_write() - the batch onto the tape, in one transaction. On failure the batch is kept. */

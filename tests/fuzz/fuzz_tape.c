@@ -126,7 +126,7 @@ static void read_everything(const char *path)
 	    0)
 		q.filter = f;
 	(void)!reader_list(r, &q, touch, &sum, NULL, &e);
-	(void)!reader_failures(r, &q, touch_failure, &sum, &e);
+	(void)!reader_failures(r, &q, 0, touch_failure, &sum, &e);
 	(void)!reader_resolve(r, SPAN_LIT("7Z"), &id, &e);
 	(void)!reader_get(r, 1000001000, touch, &sum, &e);
 	filter_free(f);

@@ -105,6 +105,8 @@ static inline void some_target(uint64_t *seed, uint8_t **room, struct exchange *
 		x->target = span_str("/cart/17/lines?all");
 		x->route = span_str(some_chance(seed, 50) ? "/cart/{}/lines" : "/{}/{}/lines");
 	}
+	if (some_chance(seed, 30))
+		x->error = some_chance(seed, 50) ? span_str("no item {}") : some_bytes(seed, room, 40, false);
 	x->host = some_chance(seed, 60) ? span_str("shop:8080") : some_bytes(seed, room, 20, true);
 }
 

@@ -202,7 +202,7 @@ static void the_summary_nests_what_has_a_dot_in_its_name(void **state)
 		"{\"id\":\"1GYQWMXQJBK8N\",\"time\":\"2025-11-24T16:00:00.123456789Z\","
 		"\"latency_ns\":2500,\"protocol\":\"http1\",\"method\":\"POST\","
 		"\"target\":\"/cart?a=\\\"1\\\"\",\"path\":\"/cart\",\"route\":\"\",\"host\":\"\","
-		"\"status\":503,\"outcome\":\"server_error\",\"reason\":\"none\","
+		"\"status\":503,\"outcome\":\"server_error\",\"reason\":\"none\",\"error\":\"\","
 		"\"src\":{\"ip\":\"10.0.0.1\",\"port\":4711,\"service\":\"\",\"namespace\":\"\","
 		"\"pod\":\"\",\"workload\":\"\",\"node\":\"\"},"
 		"\"dst\":{\"ip\":\"10.0.0.2\",\"port\":80,\"service\":\"cart\",\"namespace\":\"\","

@@ -14,6 +14,7 @@ static struct failure example(void)
 		.dst_service = SPAN_LIT("cart"),
 		.method = SPAN_LIT("POST"),
 		.route = SPAN_LIT("/cart/{}"),
+		.error = SPAN_LIT("no item {}"),
 		.status = 503,
 		.outcome = OUTCOME_SERVER_ERROR,
 		.reason = REASON_NONE,
@@ -23,6 +24,10 @@ static struct failure example(void)
 		.first_ns = 1764000000123456789,
 		.last_ns = 1764000009000000000,
 		.exemplar = 1764000009000000000,
+		.points_ns = 1764000000000000000,
+		.step_ns = 60000000000,
+		.point_count = 3,
+		.points = {7, 0, 10},
 	};
 }
 
@@ -38,6 +43,7 @@ static int expect_example(void *ctx, const struct failure *f)
 	assert_int_equal(f->dst_namespace.len, 0);
 	assert_true(span_eq(f->method, want.method));
 	assert_true(span_eq(f->route, want.route));
+	assert_true(span_eq(f->error, want.error));
 	assert_int_equal(f->status, want.status);
 	assert_int_equal(f->outcome, want.outcome);
 	assert_int_equal(f->reason, want.reason);
@@ -47,6 +53,9 @@ static int expect_example(void *ctx, const struct failure *f)
 	assert_true(f->first_ns == want.first_ns);
 	assert_true(f->last_ns == want.last_ns);
 	assert_true(f->exemplar == want.exemplar);
+	assert_true(f->points_ns == want.points_ns && f->step_ns == want.step_ns);
+	assert_int_equal(f->point_count, want.point_count);
+	assert_memory_equal(f->points, want.points, sizeof(want.points));
 	return 0;
 }
 
@@ -79,6 +88,9 @@ static void what_is_no_list_is_refused(void **state)
 		"{\"failures\":[{}]}",
 		"{\"failures\":[7]}",
 		"{\"failures\":[{\"count\":1,\"status\":70000}]}",
+		"{\"failures\":[{\"count\":1,\"status\":200,\"outcome\":\"ok\",\"reason\":\"none\",\"exemplar\":"
+		"\"1GYQWMXQJBK8N\",\"first\":\"2025-11-24T15:59:00Z\",\"last\":\"2025-11-24T15:59:00Z\","
+		"\"rate\":{\"since\":\"2025-11-24T15:59:00Z\",\"step_ns\":1,\"counts\":[-1]}}]}",
 		"{\"failures\":[{\"count\":1,\"status\":200,\"grpc_status\":\"9\"}]}",
 	};
 	struct err e;

@@ -246,7 +246,7 @@ static void a_pinned_tape_stays_and_a_store_full_of_them_says_so(void **state)
 	struct err e = {0};
 	int r = 0;
 
-	added = fill(s, &seed, 0, 600, 0);
+	added = fill(s, &seed, 0, 660, 0);
 	pin_all(*state, true);
 	for (i = 0; i < 2000 && r == 0; i++) {
 		r = try_noise(s, &seed, (added + i) * NS_PER_MS, false, &e);

@@ -204,9 +204,9 @@ static void failures_are_grouped_and_none_is_left_out(void **state)
 		want_words += exchange_is_failed(k.all[i]) && filter_matches(f, k.all[i]);
 	}
 	r = open_reader(*state);
-	assert_int_equal(reader_failures(r, &(struct query){0}, note_failure, &all, &e), 0);
+	assert_int_equal(reader_failures(r, &(struct query){0}, 0, note_failure, &all, &e), 0);
 	assert_int_equal(
-		reader_failures(r, &(struct query){.filter = f}, note_failure, &residual, &e), 0);
+		reader_failures(r, &(struct query){.filter = f}, 0, note_failure, &residual, &e), 0);
 	assert_int_equal(all.sum, want);
 	assert_int_equal(residual.sum, want_words);
 	assert_true(want_words > 0);
@@ -236,8 +236,8 @@ static void calls_that_fail_with_another_grpc_status_are_another_kind(void **sta
 	close_store(s);
 	r = open_reader(*state);
 	assert_int_equal(filter_parse(SPAN_LIT("request.body == ''"), &f, &e), 0);
-	assert_int_equal(reader_failures(r, &(struct query){0}, note_failure, &counted, &e), 0);
-	assert_int_equal(reader_failures(r, &(struct query){.filter = f}, note_failure, &listed, &e), 0);
+	assert_int_equal(reader_failures(r, &(struct query){0}, 0, note_failure, &counted, &e), 0);
+	assert_int_equal(reader_failures(r, &(struct query){.filter = f}, 0, note_failure, &listed, &e), 0);
 	assert_int_equal(counted.groups, 2);
 	assert_int_equal(listed.groups, 2);
 	assert_int_equal(counted.grpc_statuses, 1 << 9 | 1 << 14);
