@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "cli/source.h"
+#include "cli/spark.h"
 #include "cli/view.h"
 #include "cli/when.h"
 #include "lib/id.h"
@@ -14,12 +15,19 @@ enum failures_form { FAILURES_TABLE, FAILURES_WIDE, FAILURES_JSON, FAILURES_JSON
 struct failures_args {
 	struct source_args source;
 	struct query_args query;
+	uint64_t new_since_ns;
 	unsigned form;
 	bool wants_status;
 };
 
 static const struct option_row failures_options[] = {
 	SINCE_OPTIONS(struct failures_args, query),
+	{.name = "new-since",
+	 .kind = OPTION_TIME,
+	 OPTION_AT(struct failures_args, new_since_ns),
+	 .value = "TIME",
+	 .what = "only kinds that were not seen before this time: 1h (ago); --since says how far to look "
+		 "back"},
 	{.name = "limit",
 	 .letter = 'n',
 	 .kind = OPTION_COUNT,
@@ -53,6 +61,8 @@ static const struct table_column table_columns[] = {
 	{.title = "METHOD", .min = 4},
 	{.title = "ROUTE", .min = 12},
 	{.title = "WHY"},
+	{.title = "ERROR", .min = 12, .drop = 3},
+	{.title = "OVER TIME", .drop = 4},
 	{.title = "EXAMPLE"},
 };
 
@@ -67,6 +77,8 @@ static const struct table_column wide_columns[] = {
 	{.title = "STATUS", .is_right = true},
 	{.title = "OUTCOME"},
 	{.title = "REASON"},
+	{.title = "ERROR"},
+	{.title = "OVER TIME"},
 	{.title = "EXAMPLE"},
 };
 
@@ -75,6 +87,7 @@ struct failures {
 	enum failures_form form;
 	struct screen screen;
 	struct table *table;
+	bool is_ascii;
 	struct buf out;
 	uint64_t count;
 	char newest[ID_TEXT_LEN + 1]; /* exemplar of the first, most frequent kind */
@@ -139,6 +152,14 @@ static void cell_why(struct failures *f, const struct failure *x)
 		table_cell(f->table, why, style);
 }
 
+static void cell_rate(struct failures *f, const struct failure *x)
+{
+	AUTO_BUF text = {0};
+
+	spark_add(&text, x->points, x->point_count, f->is_ascii);
+	table_cell(f->table, buf_span(&text), STYLE_CYAN);
+}
+
 static void add_row(struct failures *f, const struct failure *x)
 {
 	char id[ID_TEXT_LEN + 1];
@@ -157,6 +178,8 @@ static void add_row(struct failures *f, const struct failure *x)
 		table_cell(f->table, span_str(outcome_name(x->outcome)), STYLE_RED);
 		table_cell(f->table, span_str(reason_name(x->reason)), STYLE_PLAIN);
 	}
+	table_cell(f->table, x->error, STYLE_PLAIN);
+	cell_rate(f, x);
 	table_cell(f->table, span_str(id_format(x->exemplar, id)), STYLE_CYAN);
 }
 
@@ -190,7 +213,7 @@ static void print(struct failures *f)
 static void hint(const struct failures *f, const struct failures_args *a)
 {
 	if (f->count == 0)
-		cli_note("No failures%s.",
+		cli_note("No %sfailures%s.", a->new_since_ns ? "new kinds of " : "",
 			 a->query.since_ns || a->query.until_ns ? " in that time" : " recorded");
 	else if (f->screen.is_terminal && f->table)
 		cli_note("\n`tapeloop show %s` shows the newest of the first kind; `tapeloop ls "
@@ -209,13 +232,14 @@ static int ask(struct failures *f, const struct failures_args *a, struct err *e)
 	};
 	int r = source_open(&a->source, &s, e);
 
-	return r < 0 ? r : source_failures(s, &q, on_failure, f, e);
+	return r < 0 ? r : source_failures(s, &q, a->new_since_ns, on_failure, f, e);
 }
 
 static int run_failures(struct cli *cli)
 {
 	const struct failures_args *a = cli->args;
-	struct failures f = {.cli = cli, .form = a->form, .screen = screen_of_stdout()};
+	struct failures f = {.cli = cli, .form = a->form, .screen = screen_of_stdout(),
+			     .is_ascii = spark_is_ascii()};
 	bool is_wide = f.form == FAILURES_WIDE;
 	struct err e = {0};
 	int status = CLI_OK;
@@ -249,9 +273,11 @@ const struct command command_failures = {
 		"Exchanges that failed (server errors, resets, time-outs, missing answers) are one "
 		"kind "
 		"when they agree in both ends, method, route, status (of gRPC and of a closed "
-		"WebSocket too) and reason. The most frequent "
+		"WebSocket too), reason, and in what they say with its numbers, ids and names left out "
+		"(ERROR). The most frequent "
 		"come first; EXAMPLE is the id of the newest of its kind.",
 	.examples = "tapeloop failures --since 1h\tthe last hour\n"
+		    "tapeloop failures --new-since 1h\twhat has begun to fail in the last hour\n"
 		    "tapeloop failures 'dst.service == \"cart\"' -e && deploy\tonly if nothing "
 		    "failed\n",
 	.options = failures_options,

@@ -134,12 +134,16 @@ bool source_is_id(const char *operand)
 	return true;
 }
 
-int source_failures(struct source *s, const struct source_query *q, reader_failure_fn *fn,
-		    void *ctx, struct err *e)
+int source_failures(struct source *s, const struct source_query *q, uint64_t new_ns,
+		    reader_failure_fn *fn, void *ctx, struct err *e)
 {
-	int r = check_filter(q->filter, e);
+	return s->ops->failures(s, q, new_ns, fn, ctx, e);
+}
 
-	return r < 0 ? r : s->ops->failures(s, q, fn, ctx, e);
+int source_stats(struct source *s, const struct source_query *q, const struct stats_query *by,
+		 stats_row_fn *fn, void *ctx, struct stats_answer *answer, struct err *e)
+{
+	return s->ops->stats(s, q, by, fn, ctx, answer, e);
 }
 
 int source_tapes(struct source *s, int (*fn)(void *ctx, const struct tape_info *t), void *ctx,

@@ -11,6 +11,7 @@
 #include "cli/cli.h"
 #include "schema/counters.h"
 #include "store/reader.h"
+#include "store/stats.h"
 
 struct source;
 
@@ -89,9 +90,19 @@ int source_resolve(struct source *s, const char *text, uint64_t *id_out, struct 
  * are printed in capitals: 4 to 13 capital letters and digits of Crockford's alphabet.
  */
 bool source_is_id(const char *operand);
-/* source_failures() - kinds of failures, most frequent first; the query's limit counts kinds */
-int source_failures(struct source *s, const struct source_query *q, reader_failure_fn *fn,
-		    void *ctx, struct err *e) MUST_USE;
+/*
+ * source_failures() - kinds of failures, most frequent first; the query's limit counts kinds
+ * @new_ns: those not seen before this time; 0: all
+ */
+int source_failures(struct source *s, const struct source_query *q, uint64_t new_ns,
+		    reader_failure_fn *fn, void *ctx, struct err *e) MUST_USE;
+/*
+ * source_stats() - counts by fields; the query's limit counts groups
+ * @by:     its fields and interval; select is not looked at
+ * @answer: filled in before the first call of @fn
+ */
+int source_stats(struct source *s, const struct source_query *q, const struct stats_query *by,
+		 stats_row_fn *fn, void *ctx, struct stats_answer *answer, struct err *e) MUST_USE;
 int source_tapes(struct source *s, int (*fn)(void *ctx, const struct tape_info *t), void *ctx,
 		 struct err *e) MUST_USE;
 /* source_explain() - the SQL and the residual check of a query. A daemon: -ENOTSUP. */

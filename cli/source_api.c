@@ -18,6 +18,7 @@
 #include "lib/id.h"
 #include "schema/exchange_json.h"
 #include "store/failure_json.h"
+#include "store/stats_json.h"
 
 #define PAGE_MAX     1000	/* what the API allows */
 #define LINE_MAX_MiB 512	/* a longer line is not an exchange */
@@ -253,21 +254,56 @@ static int api_resolve(struct source *s, const char *text, uint64_t *id_out, str
 	return get_exchange(s, text, "summary", note_id, id_out, e);
 }
 
-static int api_failures(struct source *s, const struct source_query *q, reader_failure_fn *fn,
-			void *ctx, struct err *e)
+static void add_limit(struct buf *path, uint64_t wanted)
+{
+	char limit[24];
+
+	(void)snprintf(limit, sizeof(limit), "%u",
+		       (unsigned)(wanted && wanted < PAGE_MAX ? wanted : PAGE_MAX));
+	rest_add_param(path, "limit", limit);
+}
+
+static int api_failures(struct source *s, const struct source_query *q, uint64_t new_ns,
+			reader_failure_fn *fn, void *ctx, struct err *e)
 {
 	AUTO_BUF path = {0};
 	AUTO_BUF answer = {0};
-	char limit[24];
 	int r;
 
 	buf_add_str(&path, "/api/v1/failures");
 	add_query(&path, q);
-	(void)snprintf(limit, sizeof(limit), "%u",
-		       (unsigned)(q->limit && q->limit < PAGE_MAX ? q->limit : PAGE_MAX));
-	rest_add_param(&path, "limit", limit);
+	add_time(&path, "new_since", new_ns);
+	add_limit(&path, q->limit);
 	r = get_whole(s, buf_cstr(&path), &answer, e);
 	return r < 0 ? r : failures_from_json(buf_span(&answer), fn, ctx, e);
+}
+
+static void add_by(struct buf *path, const struct stats_query *by)
+{
+	AUTO_BUF text = {0};
+
+	for (size_t i = 0; i < by->by_count; i++)
+		buf_add_fmt(&text, "%s%s", i ? "," : "", field_rows[by->by[i]].name);
+	rest_add_param(path, "by", buf_cstr(&text));
+	buf_clear(&text);
+	buf_add_fmt(&text, "%lluns", (unsigned long long)by->every_ns);
+	if (by->every_ns)
+		rest_add_param(path, "every", buf_cstr(&text));
+}
+
+static int api_stats(struct source *s, const struct source_query *q, const struct stats_query *by,
+		     stats_row_fn *fn, void *ctx, struct stats_answer *answer, struct err *e)
+{
+	AUTO_BUF path = {0};
+	AUTO_BUF text = {0};
+	int r;
+
+	buf_add_str(&path, "/api/v1/stats");
+	add_query(&path, q);
+	add_by(&path, by);
+	add_limit(&path, q->limit);
+	r = get_whole(s, buf_cstr(&path), &text, e);
+	return r < 0 ? r : stats_from_json(buf_span(&text), by, fn, ctx, answer, e);
 }
 
 static uint64_t number_in(const json_t *object, const char *key)
@@ -526,6 +562,7 @@ static const struct source_ops api_ops = {
 	.get = api_get,
 	.resolve = api_resolve,
 	.failures = api_failures,
+	.stats = api_stats,
 	.tapes = api_tapes,
 	.explain = api_explain,
 	.stream = api_stream,

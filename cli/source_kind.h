@@ -21,8 +21,10 @@ struct source_ops {
 		    void *ctx, uint64_t *cursor_out, struct err *e);
 	int (*get)(struct source *s, uint64_t id, reader_exchange_fn *fn, void *ctx, struct err *e);
 	int (*resolve)(struct source *s, const char *text, uint64_t *id_out, struct err *e);
-	int (*failures)(struct source *s, const struct source_query *q, reader_failure_fn *fn,
-			void *ctx, struct err *e);
+	int (*failures)(struct source *s, const struct source_query *q, uint64_t new_ns,
+			reader_failure_fn *fn, void *ctx, struct err *e);
+	int (*stats)(struct source *s, const struct source_query *q, const struct stats_query *by,
+		     stats_row_fn *fn, void *ctx, struct stats_answer *answer, struct err *e);
 	int (*tapes)(struct source *s, int (*fn)(void *ctx, const struct tape_info *t), void *ctx,
 		     struct err *e);
 	int (*explain)(struct source *s, const struct source_query *q, struct buf *out,

@@ -124,14 +124,26 @@ static int store_resolve(struct source *s, const char *text, uint64_t *id_out, s
 	return reader_resolve(store_of(s)->reader, span_str(text), id_out, e);
 }
 
-static int store_failures(struct source *s, const struct source_query *q, reader_failure_fn *fn,
-			  void *ctx, struct err *e)
+static int store_failures(struct source *s, const struct source_query *q, uint64_t new_ns,
+			  reader_failure_fn *fn, void *ctx, struct err *e)
 {
 	AUTO(filter) f = NULL;
 	struct query query;
 	int r = make_query(q, &f, &query, e);
 
-	return r < 0 ? r : reader_failures(store_of(s)->reader, &query, 0, fn, ctx, e);
+	return r < 0 ? r : reader_failures(store_of(s)->reader, &query, new_ns, fn, ctx, e);
+}
+
+static int store_stats(struct source *s, const struct source_query *q, const struct stats_query *by,
+		       stats_row_fn *fn, void *ctx, struct stats_answer *answer, struct err *e)
+{
+	AUTO(filter) f = NULL;
+	struct query query;
+	struct stats_query asked = *by;
+	int r = make_query(q, &f, &query, e);
+
+	asked.select = &query;
+	return r < 0 ? r : reader_stats(store_of(s)->reader, &asked, fn, ctx, answer, e);
 }
 
 static int store_tapes(struct source *s, int (*fn)(void *ctx, const struct tape_info *t), void *ctx,
@@ -279,6 +291,7 @@ static const struct source_ops store_ops = {
 	.get = store_get,
 	.resolve = store_resolve,
 	.failures = store_failures,
+	.stats = store_stats,
 	.tapes = store_tapes,
 	.explain = store_explain,
 	.stream = store_stream,

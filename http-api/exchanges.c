@@ -7,6 +7,7 @@
 #include "schema/message.h"
 #include "store/filter.h"
 #include "store/failure_json.h"
+#include "store/stats_json.h"
 
 #include <errno.h>
 #include <microhttpd.h>
@@ -337,7 +338,40 @@ void list_failures(struct request *q)
 	if (!r)
 		return;
 	begin_list(&p, "failures");
-	end_list(&p, r, reader_failures(r, &query, 0, write_failure, &p, &e), &e);
+	end_list(&p, r, reader_failures(r, &query, q->new_since_ns, write_failure, &p, &e), &e);
+}
+
+static int write_stats(void *ctx, const struct stats_row *row)
+{
+	struct page *p = ctx;
+
+	stats_row_to_json(&p->json, &p->q->stats, row);
+	return p->q->body.is_failed ? -ENOMEM : 0;
+}
+
+void get_stats(struct request *q)
+{
+	struct page p = {.q = q};
+	struct query query = query_of(q);
+	struct reader *r = request_borrow(q);
+	struct stats_answer answer;
+	struct err e = {0};
+	int result;
+
+	if (!r)
+		return;
+	q->stats.select = &query;
+	begin_list(&p, "stats");
+	result = reader_stats(r, &q->stats, write_stats, &p, &answer, &e);
+	request_return(q, r, result);
+	q->stats.select = NULL;
+	if (result < 0) {
+		request_failed(q, result, NULL, &e);
+		return;
+	}
+	json_array_end(&p.json);
+	stats_answer_to_json(&p.json, &answer);
+	json_object_end(&p.json);
 }
 
 void list_tapes(struct request *q)

@@ -31,6 +31,9 @@ struct request *request_new(struct server *s, const char *uri)
 	q->uri = strdup(uri);
 	q->query = strdup(mark ? mark + 1 : "");
 	q->limit = REQUEST_LIMIT;
+	q->stats.by[0] = FIELD_DST_SERVICE;
+	q->stats.by[1] = FIELD_STATUS;
+	q->stats.by_count = 2;
 	if (!q->uri || !q->query) {
 		request_free(q);
 		return NULL;
@@ -305,12 +308,33 @@ static bool read_part(struct request *q, struct span v)
 	return choice >= 0;
 }
 
+static bool read_by(struct request *q, struct span v)
+{
+	struct err e = {0};
+	int r = stats_parse_by(v, &q->stats, &e);
+
+	if (r < 0)
+		request_failed(q, r, "by", &e);
+	return r == 0;
+}
+
+static bool read_every(struct request *q, struct span v)
+{
+	if (clock_parse_duration(v, &q->stats.every_ns) == 0 && q->stats.every_ns >= NS_PER_S)
+		return true;
+	request_problem(q, MHD_HTTP_BAD_REQUEST, "every", "a span of 1s or more: 1m, 10m, 1h");
+	return false;
+}
+
 static bool read_param(struct request *q, enum param which, struct span v, uint64_t now_ns)
 {
 	switch (which) {
 	case PARAM_INDEX_FILTER: return read_filter(q, v, now_ns);
 	case PARAM_INDEX_SINCE: return read_time(q, which, v, now_ns, &q->since_ns);
 	case PARAM_INDEX_UNTIL: return read_time(q, which, v, now_ns, &q->until_ns);
+	case PARAM_INDEX_NEW_SINCE: return read_time(q, which, v, now_ns, &q->new_since_ns);
+	case PARAM_INDEX_BY: return read_by(q, v);
+	case PARAM_INDEX_EVERY: return read_every(q, v);
 	case PARAM_INDEX_LIMIT: return read_limit(q, v);
 	case PARAM_INDEX_CURSOR: return read_cursor(q, v);
 	case PARAM_INDEX_ORDER: return read_order(q, v);

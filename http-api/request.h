@@ -14,6 +14,7 @@
 #include "schema/exchange_json.h"
 #include "store/filter.h"
 #include "store/reader.h"
+#include "store/stats.h"
 
 struct MHD_Connection;
 struct MHD_Response;
@@ -45,7 +46,8 @@ struct request {
 
 	/* parameters */
 	struct filter *filter; /* owned; NULL: all */
-	uint64_t since_ns, until_ns, cursor, limit;
+	uint64_t since_ns, until_ns, new_since_ns, cursor, limit;
+	struct stats_query stats; /* by and every */
 	bool is_reverse;
 	bool is_ndjson; /* by Accept */
 	enum exchange_json_part part;

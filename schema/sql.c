@@ -178,7 +178,8 @@ static const char *const steps[] = {
 	") STRICT;"
 	"CREATE TABLE rollup ("                   /* counts of a minute */
 	" minute INTEGER PRIMARY KEY,"            /* since 1970 */
-	" count INTEGER NOT NULL,"
+	" recorded INTEGER NOT NULL,"             /* exchanges on the tape */
+	" count INTEGER NOT NULL,"                /* ... that they stand for: sums of kind.weight */
 	" failed INTEGER NOT NULL,"
 	" request_bytes INTEGER NOT NULL,"        /* of bodies */
 	" response_bytes INTEGER NOT NULL,"

@@ -20,6 +20,7 @@ struct row {
 	 * version 1, made with dictionary -place */
 	int64_t place;
 	uint32_t rollup_key; /* its number on the tape */
+	uint32_t weight;     /* at least 1 */
 	uint16_t src_port;
 	uint8_t outcome;
 	bool is_path_route; /* path = route: written once, in the kind */

@@ -28,7 +28,7 @@ const char *const common_insert_sql[] = {
  * A key is written once for each exchange: room for all of it is made first, and the values follow
  * without looking again.
  */
-#define KIND_NUMBERS  12
+#define KIND_NUMBERS  13
 #define NUMBER_BYTES  (1 + sizeof(uint64_t))
 #define TEXT_BYTES(s) (1 + sizeof(uint32_t) + (s).len)
 

@@ -10,9 +10,10 @@
 #include "store/tape.h"
 
 /*
- * Theory of operation. Rules are learned in memory and are few. Each tape gets all of them, so that it
- * can be read alone, and so that the next writer, which reads them, calls paths as this one did. They go with the first batch of a tape, new ones with the batch in which they were
- * learned: a rule that is on no tape has named no exchange on one.
+ * Theory of operation. Rules are learned in memory and are few. Each tape gets all of them, so that
+ * it can be read alone, and so that the next writer, which reads them, calls paths as this one did.
+ * They go with the first batch of a tape, new ones with the batch in which they were learned: a
+ * rule that is on no tape has named no exchange on one.
  */
 #define SERVER_MAX 512 /* octets of a server's name; a longer one is cut */
 
@@ -49,8 +50,7 @@ static struct span text_at(sqlite3_stmt *st, int at)
 
 int learned_read(struct learned *l, struct tape *t, struct err *e)
 {
-	sqlite3_stmt *st =
-		tape_prepare(t, "SELECT server, prefix FROM route_rule ORDER BY id", e);
+	sqlite3_stmt *st = tape_prepare(t, "SELECT server, prefix FROM route_rule ORDER BY id", e);
 	int step = SQLITE_ERROR, r = 0;
 
 	while (st && r == 0 && (step = sqlite3_step(st)) == SQLITE_ROW)
@@ -82,9 +82,10 @@ static struct span server_of(const struct endpoint *end, char out[SERVER_MAX])
 	int n;
 
 	if (who->service.len)
-		n = snprintf(out, SERVER_MAX, "%.*s/%.*s", (int)MIN(who->name_space.len, SERVER_MAX),
-			     (const char *)who->name_space.ptr, (int)MIN(who->service.len, SERVER_MAX),
-			     (const char *)who->service.ptr);
+		n = snprintf(
+			out, SERVER_MAX, "%.*s/%.*s", (int)MIN(who->name_space.len, SERVER_MAX),
+			(const char *)who->name_space.ptr, (int)MIN(who->service.len, SERVER_MAX),
+			(const char *)who->service.ptr);
 	else
 		n = snprintf(out, SERVER_MAX, "%s:%u", endpoint_text(end, text), end->port);
 	return span_of(out, (size_t)MIN(MAX(n, 0), SERVER_MAX - 1));

@@ -12,8 +12,8 @@
 
 /*
  * Theory of operation. Each tape counts its failures by kind, client, outcome and minute as it is
- * written (store/rollup_writer.c). These counts are added up here by what a person means by a kind of
- * failure, which spans tapes, pods and addresses: a table of groups, found by hash, compared as a
+ * written (store/rollup_writer.c). These counts are added up here by what a person means by a kind
+ *of failure, which spans tapes, pods and addresses: a table of groups, found by hash, compared as a
  * whole. Minutes that are asked for in part, and tapes without counts, are counted from the index
  * over failures, and so is a time so short that its minutes are too few to show a rate.
  *
@@ -38,8 +38,8 @@
 #define SHORT_NS   (5 * MINUTE_NS) /* no longer than this: seconds count */
 
 struct group {
-	struct failure sum; /* its spans live in memory */
-	uint8_t *memory;    /* the key: owned */
+	struct failure sum;		 /* its spans live in memory */
+	uint8_t *memory;		 /* the key: owned */
 	char address[ENDPOINT_TEXT_MAX]; /* of a client of whom no more is known */
 	size_t key_bytes;
 };
@@ -48,7 +48,7 @@ struct groups {
 	struct group *all;
 	uint32_t *slots; /* index + 1 in all; 0: free */
 	size_t count;
-	struct buf key; /* scratch */
+	struct buf key;		     /* scratch */
 	uint64_t since_ns, until_ns; /* that points stand for */
 	uint64_t step_ns;	     /* of points */
 	uint64_t unit_ns;	     /* that counts are asked by */
@@ -259,7 +259,8 @@ static int count_index(struct groups *g, const struct read_plan *p, uint64_t sin
 		return 0;
 	buf_add_fmt(&sql,
 		    "SELECT exchange.kind, exchange.src, exchange.outcome, count(*),"
-		    " min(exchange.id), max(exchange.id), (exchange.id - exchange.moved) / %llu FROM %s",
+		    " min(exchange.id), max(exchange.id), (exchange.id - exchange.moved) / %llu "
+		    "FROM %s",
 		    (unsigned long long)g->unit_ns, here.is_all ? "exchange" : SQL_FROM);
 	read_plan_where(&here, &sql);
 	buf_add_str(&sql, " GROUP BY 1, 2, 3, 7");
@@ -451,8 +452,8 @@ static int choose_points(struct reader *r, const struct query *q, uint64_t new_n
 	return failed;
 }
 
-static int count_failures(struct reader *r, const struct query *q, uint64_t new_ns, struct groups *g,
-			  struct err *e)
+static int count_failures(struct reader *r, const struct query *q, uint64_t new_ns,
+			  struct groups *g, struct err *e)
 {
 	struct query unlimited = *q;
 	struct each each = {g, e};

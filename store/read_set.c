@@ -106,6 +106,8 @@ static int refresh(struct reader *r, const struct listing l[2], struct err *e)
 				meet(r, l[d].tapes.numbers[i],
 				     directory_path(&path, l[d].dir, l[d].tapes.numbers[i], false),
 				     &tapes[n++]);
+	for (size_t i = l[0].tapes.count; i < n; i++)
+		tapes[i].is_failures = true;
 	if (tapes)
 		replace(r, tapes, n);
 	return is_whole ? 0 : err_set(e, -ENOMEM, "store %s: out of memory", r->path);

@@ -14,6 +14,7 @@ struct seen_tape {
 	struct read_tape *open; /* NULL: not now */
 	struct tape_summary summary;
 	bool has_summary;
+	bool is_failures; /* of the share of failures */
 };
 
 struct reader {

@@ -12,12 +12,12 @@
 /*
  * Theory of operation. A question can be answered from what tapes counted when its fields are parts
  * of a rollup key, its intervals are whole minutes, its filter looks at nothing but parts of a key
- * and every tape has counted all it holds. Whether the filter does is seen from its SQL: constants are
- * bound, so what it names with a dot is a column. Each key is then judged once, as an exchange that
- * has these fields alone, and minutes are added up by key.
+ * and every tape has counted all it holds. Whether the filter does is seen from its SQL: constants
+ * are bound, so what it names with a dot is a column. Each key is then judged once, as an exchange
+ * that has these fields alone, and minutes are added up by key.
  *
- * Anything else is read exchange by exchange. The times are rounded in the same way for both, so that
- * the answer does not depend on which it is.
+ * Anything else is read exchange by exchange. The times are rounded in the same way for both, so
+ * that the answer does not depend on which it is.
  */
 #define TIME_MAX (UINT64_C(1) << 62)
 
@@ -60,7 +60,8 @@ static bool round_times(struct question *k, uint64_t first, uint64_t last)
 	k->answer->since_ns = since / unit * unit;
 	k->answer->until_ns = round_up(until, unit);
 	k->answer->step_ns = round_up(
-		MAX((k->answer->until_ns - k->answer->since_ns + STATS_POINTS - 1) / STATS_POINTS, 1),
+		MAX((k->answer->until_ns - k->answer->since_ns + STATS_POINTS - 1) / STATS_POINTS,
+		    1),
 		MIN(unit, STATS_UNIT_NS));
 	k->rounded = *k->q->select;
 	k->rounded.since_ns = k->answer->since_ns;
@@ -74,9 +75,9 @@ static bool round_times(struct question *k, uint64_t first, uint64_t last)
 
 /* columns that a rollup key has, as a filter's SQL names them */
 static const char *const key_columns[] = {
-	"kind.protocol", "kind.method",	     "kind.route",	 "kind.status",	  "kind.reason",
+	"kind.protocol",    "kind.method",	"kind.route",	 "kind.status",	  "kind.reason",
 	"kind.grpc_status", "exchange.outcome", "src.service",	 "src.namespace", "src.workload",
-	"dst.port",	 "dst.service",	     "dst.namespace",	 "dst.workload",  NULL,
+	"dst.port",	    "dst.service",	"dst.namespace", "dst.workload",  NULL,
 };
 
 static bool question_fits(struct question *k, const struct read_plan *p)
@@ -85,7 +86,8 @@ static bool question_fits(struct question *k, const struct read_plan *p)
 
 	for (size_t i = 0; i < k->q->by_count; i++)
 		if (!rollup_has_field(k->q->by[i])) {
-			(void)snprintf(why, STATS_WHY_MAX, "%s is not among the fields that are counted",
+			(void)snprintf(why, STATS_WHY_MAX,
+				       "%s is not among the fields that are counted",
 				       field_rows[k->q->by[i]].name);
 			return false;
 		}
@@ -183,19 +185,23 @@ static int add_minute(struct question *k, const struct key_map *m, uint64_t minu
 
 static int read_minutes(struct question *k, struct tape *t, const struct key_map *m)
 {
-	sqlite3_stmt *st = tape_prepare(t,
-					"SELECT minute, entries FROM rollup WHERE minute >= ? AND"
-					" minute < ?",
-					k->e);
+	sqlite3_stmt *st = tape_prepare(
+		t,
+		"SELECT minute, entries, count <> recorded FROM rollup WHERE minute >= ? AND"
+		" minute < ?",
+		k->e);
 	int step = SQLITE_ERROR, r = 0;
 
 	(void)sqlite3_bind_int64(st, 1, (int64_t)(k->answer->since_ns / ROLLUP_MINUTE_NS));
 	(void)sqlite3_bind_int64(
-		st, 2, (int64_t)(round_up(k->answer->until_ns, ROLLUP_MINUTE_NS) / ROLLUP_MINUTE_NS));
-	while (st && r == 0 && (step = sqlite3_step(st)) == SQLITE_ROW)
-		r = add_minute(k, m, (uint64_t)sqlite3_column_int64(st, 0),
-			       span_of(sqlite3_column_blob(st, 1),
-				       (size_t)sqlite3_column_bytes(st, 1)));
+		st, 2,
+		(int64_t)(round_up(k->answer->until_ns, ROLLUP_MINUTE_NS) / ROLLUP_MINUTE_NS));
+	while (st && r == 0 && (step = sqlite3_step(st)) == SQLITE_ROW) {
+		r = add_minute(
+			k, m, (uint64_t)sqlite3_column_int64(st, 0),
+			span_of(sqlite3_column_blob(st, 1), (size_t)sqlite3_column_bytes(st, 1)));
+		k->answer->is_sampled = k->answer->is_sampled || sqlite3_column_int(st, 2);
+	}
 	(void)sqlite3_finalize(st);
 	if (r == -EBADMSG)
 		return err_set(k->e, r, "tape %s: damaged: the counts of a minute", tape_path(t));
@@ -249,8 +255,8 @@ static int check_tape(struct question *k, struct seen_tape *t)
 
 	k->answer->removed += removed;
 	if (is_whole == 0)
-		(void)snprintf(k->answer->why, STATS_WHY_MAX, "tape %s has no counts of all it holds",
-			       t->path);
+		(void)snprintf(k->answer->why, STATS_WHY_MAX,
+			       "tape %s has no counts of all it holds", t->path);
 	return is_whole < 0 ? is_whole : !is_whole;
 }
 
@@ -265,22 +271,48 @@ static int add_exchange(void *ctx, const struct exchange *x)
 {
 	struct question *k = ctx;
 	uint32_t group = stats_table_group(k->table, x);
-	struct stats_cell *c =
-		group == STATS_NO_GROUP ? NULL : stats_table_cell(k->table, group, x->start_ns, 1);
+	uint64_t weight = MAX(x->weight, 1);
+	struct stats_cell *c = group == STATS_NO_GROUP
+				       ? NULL
+				       : stats_table_cell(k->table, group, x->start_ns, weight);
 	uint64_t latency = exchange_latency_ns(x);
 
 	if (!c)
 		return no_memory(k);
-	c->count++;
-	c->failed += exchange_is_failed(x);
-	c->request_bytes = rollup_sum(c->request_bytes, x->request.body_bytes);
-	c->response_bytes = rollup_sum(c->response_bytes, x->response.body_bytes);
+	c->count += weight;
+	c->failed += exchange_is_failed(x) ? weight : 0;
+	c->request_bytes =
+		rollup_sum(c->request_bytes, rollup_times(x->request.body_bytes, weight));
+	c->response_bytes =
+		rollup_sum(c->response_bytes, rollup_times(x->response.body_bytes, weight));
+	k->answer->is_sampled = k->answer->is_sampled || weight > 1;
 	if (latency)
-		sketch_add(&c->latency, latency);
+		sketch_add(&c->latency, latency, weight);
 	return c->latency.is_failed ? no_memory(k) : 0;
 }
 
 /* --- the answer --- */
+
+/* Failures are kept longer than the rest: what was counted before the rest begins is no whole. */
+static void look_for_failures_only(struct question *k, const struct reader *r)
+{
+	uint64_t first_rest = UINT64_MAX;
+	bool has_failures = false;
+
+	for (size_t i = 0; i < r->count; i++) {
+		const struct tape_summary *sum = &r->tapes[i].summary;
+
+		if (!r->tapes[i].has_summary || sum->rows == 0)
+			continue;
+		has_failures = has_failures || r->tapes[i].is_failures;
+		if (!r->tapes[i].is_failures)
+			first_rest =
+				MIN(first_rest, sum->first_id - MIN(sum->moved_max, sum->first_id));
+	}
+	if (has_failures && first_rest != UINT64_MAX &&
+	    first_rest > k->answer->since_ns + ROLLUP_MINUTE_NS)
+		k->answer->failures_only_until_ns = first_rest;
+}
 
 static int ask(struct question *k, struct reader *r, stats_row_fn *fn, void *ctx)
 {
@@ -298,8 +330,7 @@ static int ask(struct question *k, struct reader *r, stats_row_fn *fn, void *ctx
 	read_plan_fini(&p);
 	if (failed == 0)
 		stats_table_sum_up(k->table, k->answer);
-	return failed < 0 ? failed
-			  : stats_table_hand_out(k->table, k->q->select->limit, fn, ctx);
+	return failed < 0 ? failed : stats_table_hand_out(k->table, k->q->select->limit, fn, ctx);
 }
 
 static int answer_question(struct question *k, struct reader *r, stats_row_fn *fn, void *ctx)
@@ -310,8 +341,10 @@ static int answer_question(struct question *k, struct reader *r, stats_row_fn *f
 	if (failed < 0 || !round_times(k, first, last))
 		return failed;
 	if (every && (k->answer->until_ns - k->answer->since_ns) / every > STATS_CELLS_MAX)
-		return err_set(k->e, -E2BIG, "more than %d intervals: ask for longer ones or less time",
+		return err_set(k->e, -E2BIG,
+			       "more than %d intervals: ask for longer ones or less time",
 			       STATS_CELLS_MAX);
+	look_for_failures_only(k, r);
 	k->table = stats_table_new(k->q, k->answer);
 	if (!k->table)
 		return err_set(k->e, -ENOMEM, "reader: out of memory");
@@ -342,9 +375,9 @@ static int wrong_field(struct span name, struct err *e)
 	for (int i = 0; i < FIELD_COUNT; i++)
 		names[i] = field_rows[i].name;
 	near = nearest_name(name, names, FIELD_COUNT);
-	return err_set(e, -EINVAL, "there is no field \"%.*s\"%s%s%s", (int)MIN(name.len, (size_t)64),
-		       (const char *)name.ptr, near ? "; did you mean " : "", near ? near : "",
-		       near ? "?" : "");
+	return err_set(e, -EINVAL, "there is no field \"%.*s\"%s%s%s",
+		       (int)MIN(name.len, (size_t)64), (const char *)name.ptr,
+		       near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
 }
 
 int stats_parse_by(struct span text, struct stats_query *q, struct err *e)

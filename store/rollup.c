@@ -8,10 +8,10 @@
 #include "store/varint.h"
 
 /*
- * Theory of operation. A minute is one row and not one row for each key: reading a day of two hundred
- * keys is 1,440 rows instead of 288,000, and what is not asked for is skipped by its length. Minutes
- * add up: entries of one key are merged, all others are copied as they are, so what a commit adds to
- * the minute that is being recorded costs a pass over some kilobytes.
+ * Theory of operation. A minute is one row and not one row for each key: reading a day of two
+ * hundred keys is 1,440 rows instead of 288,000, and what is not asked for is skipped by its
+ * length. Minutes add up: entries of one key are merged, all others are copied as they are, so what
+ * a commit adds to the minute that is being recorded costs a pass over some kilobytes.
  */
 
 const uint8_t rollup_fields[ROLLUP_FIELD_COUNT] = {
@@ -102,7 +102,8 @@ static int add_sum(struct rollup_entry *a, const struct rollup_entry *b, struct 
 	AUTO_BUF sum = {0};
 
 	sketch_clear(room);
-	if (!sketch_read(room, &a->sketch) || !sketch_read(room, &(struct span){b->sketch.ptr, b->sketch.len}))
+	if (!sketch_read(room, &a->sketch) ||
+	    !sketch_read(room, &(struct span){b->sketch.ptr, b->sketch.len}))
 		return -EBADMSG;
 	sketch_write(room, &sum);
 	a->count += b->count;

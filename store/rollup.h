@@ -5,7 +5,8 @@
  * A row of the table rollup is a minute; its entries are one for each rollup key that was seen in
  * it, in order of the keys' numbers: number (less the one before it) and length of the rest, then
  * count, octets of requests and of responses, and the sketch of the latencies, all varints.
- * A rollup key is a row of the table rollup_key.
+ * Sampled exchanges count as many times as they weigh. A rollup key is a row of the table
+ * rollup_key.
  */
 #pragma once
 
@@ -28,8 +29,14 @@ struct rollup_entry {
 	struct span sketch; /* of the latencies of those that have one */
 };
 
-/* rollup_sum() - of octets that somebody may only have announced: it stops at INT64_MAX, where SQLite's
- * integers end, in whatever order it is made */
+/* rollup_times() - octets of @weight exchanges like this one, likewise bounded */
+static inline uint64_t rollup_times(uint64_t bytes, uint64_t weight)
+{
+	return bytes > (uint64_t)INT64_MAX / weight ? (uint64_t)INT64_MAX : bytes * weight;
+}
+
+/* rollup_sum() - of octets that somebody may only have announced: it stops at INT64_MAX, where
+ * SQLite's integers end, in whatever order it is made */
 static inline uint64_t rollup_sum(uint64_t a, uint64_t b)
 {
 	uint64_t max = INT64_MAX;

@@ -13,34 +13,35 @@
 
 /*
  * Theory of operation. An exchange's key follows from its kind, its client and its outcome, so for
- * nearly all a small table of those three has it. When the batch is written, its rows are chained by
- * minute and key (a hash table of the size of the batch), the chains are sorted, and each becomes one
- * entry. A minute that is on the tape already is merged with what is there: nothing is remembered from
- * one batch to the next, so neither a restart nor a batch that is written twice counts wrong, and the
- * counts are committed with the rows they count.
+ * nearly all a small table of those three has it. When the batch is written, its rows are chained
+ * by minute and key (a hash table of the size of the batch), the chains are sorted, and each
+ * becomes one entry. A minute that is on the tape already is merged with what is there: nothing is
+ * remembered from one batch to the next, so neither a restart nor a batch that is written twice
+ * counts wrong, and the counts are committed with the rows they count.
  *
  * Failures are few; they are sorted and counted by kind, client, outcome and minute into rows.
  */
 #define KEY_ENTRIES (2 * ROLLUP_KEYS_MAX)
 #define KEY_BYTES   (2 << 20)
 #define LOST	    (INT64_C(1) << 48) /* more than a tape holds */
-#define KNOWN	    4096 /* keys by kind, client and outcome, a power of two */
+#define KNOWN	    4096	       /* keys by kind, client and outcome, a power of two */
 
 static const char failure_sql[] =
 	"INSERT INTO failure (kind, src, outcome, minute, count, first_id, last_id)"
 	" VALUES (?,?,?,?,?,?,?) ON CONFLICT DO UPDATE SET count = count + excluded.count,"
 	" first_id = min(first_id, excluded.first_id), last_id = max(last_id, excluded.last_id)";
 static const char minute_sql[] =
-	"INSERT OR REPLACE INTO rollup (minute, count, failed, request_bytes, response_bytes, entries)"
-	" VALUES (?,?,?,?,?,?)";
+	"INSERT OR REPLACE INTO rollup (minute, count, failed, request_bytes, response_bytes,"
+	" entries, recorded) VALUES (?,?,?,?,?,?,?)";
 
 enum statement { ST_FAILURE, ST_MINUTE, ST_OLD, ST_COUNTED, ST_COUNT };
 
 static const char *const sql[] = {
 	[ST_FAILURE] = failure_sql,
 	[ST_MINUTE] = minute_sql,
-	[ST_OLD] = "SELECT count, failed, request_bytes, response_bytes, entries FROM rollup"
-		   " WHERE minute = ?",
+	[ST_OLD] =
+		"SELECT count, failed, request_bytes, response_bytes, entries, recorded FROM rollup"
+		" WHERE minute = ?",
 	[ST_COUNTED] = "UPDATE tape SET rolled = rolled + ?",
 };
 
@@ -69,8 +70,8 @@ struct rollup_writer {
 	size_t room;
 	struct chain *chains;
 	size_t chain_count;
-	uint32_t *slots;       /* 2 * room: index + 1 in chains; 0: free */
-	uint32_t *next;	       /* by row: the next of its chain; UINT32_MAX: none */
+	uint32_t *slots; /* 2 * room: index + 1 in chains; 0: free */
+	uint32_t *next;	 /* by row: the next of its chain; UINT32_MAX: none */
 	const struct row **failures;
 	int64_t lost_counts;
 	struct sketch sketch, merged;
@@ -270,12 +271,13 @@ static void chain_rows(struct rollup_writer *w, const struct batch *b)
 /* --- minutes --- */
 
 struct minute {
-	uint64_t count, failed, request_bytes, response_bytes;
+	uint64_t count, recorded, failed, request_bytes, response_bytes;
 };
 
 static void add_sums(struct minute *sum, const struct minute *more)
 {
 	sum->count += more->count;
+	sum->recorded += more->recorded;
 	sum->failed += more->failed;
 	sum->request_bytes = rollup_sum(sum->request_bytes, more->request_bytes);
 	sum->response_bytes = rollup_sum(sum->response_bytes, more->response_bytes);
@@ -290,12 +292,15 @@ static void sum_chain(struct rollup_writer *w, const struct batch *b, const stru
 	for (uint32_t i = c->first; i != UINT32_MAX; i = w->next[i]) {
 		const struct row *row = &b->rows[i];
 
-		entry.count++;
-		entry.request_bytes = rollup_sum(entry.request_bytes, row->request_bytes);
-		entry.response_bytes = rollup_sum(entry.response_bytes, row->response_bytes);
-		sum->failed += outcome_is_failed(row->outcome);
+		entry.count += row->weight;
+		entry.request_bytes = rollup_sum(entry.request_bytes,
+						 rollup_times(row->request_bytes, row->weight));
+		entry.response_bytes = rollup_sum(entry.response_bytes,
+						  rollup_times(row->response_bytes, row->weight));
+		sum->recorded++;
+		sum->failed += outcome_is_failed(row->outcome) ? row->weight : 0;
 		if (row->latency_ns)
-			sketch_add(&w->sketch, row->latency_ns);
+			sketch_add(&w->sketch, row->latency_ns, row->weight);
 	}
 	buf_clear(&w->text);
 	sketch_write(&w->sketch, &w->text);
@@ -313,6 +318,7 @@ static struct span take_old(sqlite3_stmt *st, struct minute *sum)
 			      .failed = (uint64_t)sqlite3_column_int64(st, 1),
 			      .request_bytes = (uint64_t)sqlite3_column_int64(st, 2),
 			      .response_bytes = (uint64_t)sqlite3_column_int64(st, 3),
+			      .recorded = (uint64_t)sqlite3_column_int64(st, 5),
 		      });
 	return span_of(sqlite3_column_blob(st, 4), (size_t)sqlite3_column_bytes(st, 4));
 }
@@ -332,7 +338,8 @@ static int merge_old(struct rollup_writer *w, uint64_t minute, struct minute *su
 		return tape_failed(w->tape, e);
 	buf_clear(&w->sum);
 	r = rollup_merge(old, buf_span(&w->entries), &w->merged, &w->sum);
-	if (r == -EBADMSG) { /* damage of the counts must not stop the recording: they are not whole */
+	if (r ==
+	    -EBADMSG) { /* damage of the counts must not stop the recording: they are not whole */
 		w->lost_counts = LOST;
 		buf_clear(&w->sum);
 		buf_add_span(&w->sum, buf_span(&w->entries));
@@ -350,8 +357,7 @@ static int step_once(struct rollup_writer *w, enum statement which, struct err *
 	return r;
 }
 
-static int write_minute(struct rollup_writer *w, uint64_t minute, struct minute *sum,
-			struct err *e)
+static int write_minute(struct rollup_writer *w, uint64_t minute, struct minute *sum, struct err *e)
 {
 	sqlite3_stmt *st = w->st[ST_MINUTE];
 	struct span entries = buf_span(&w->entries);
@@ -371,6 +377,7 @@ static int write_minute(struct rollup_writer *w, uint64_t minute, struct minute 
 	(void)sqlite3_bind_int64(st, 4, (int64_t)sum->request_bytes);
 	(void)sqlite3_bind_int64(st, 5, (int64_t)sum->response_bytes);
 	(void)sqlite3_bind_blob(st, 6, entries.ptr, (int)entries.len, SQLITE_STATIC);
+	(void)sqlite3_bind_int64(st, 7, (int64_t)sum->recorded);
 	r = step_once(w, ST_MINUTE, e);
 	w->last_minute = MAX(w->last_minute, minute);
 	return r;

@@ -62,9 +62,9 @@ static void add_to(struct sketch *s, uint32_t bucket, uint64_t n)
 	s->count += n;
 }
 
-void sketch_add(struct sketch *s, uint64_t value)
+void sketch_add(struct sketch *s, uint64_t value, uint64_t count)
 {
-	add_to(s, histogram_bucket(value, SKETCH_SUB_BITS), 1);
+	add_to(s, histogram_bucket(value, SKETCH_SUB_BITS), count);
 	s->max = MAX(s->max, value);
 }
 

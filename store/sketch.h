@@ -23,7 +23,7 @@ struct sketch {
 
 void sketch_fini(struct sketch *s);
 void sketch_clear(struct sketch *s); /* empty; keeps its memory */
-void sketch_add(struct sketch *s, uint64_t value);
+void sketch_add(struct sketch *s, uint64_t value, uint64_t count);
 void sketch_merge(struct sketch *s, const struct sketch *other);
 /* sketch_percentile() - @p in [0, 100]: the middle of the bucket that holds it; 0 while empty */
 uint64_t sketch_percentile(const struct sketch *s, double p);

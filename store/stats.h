@@ -10,11 +10,11 @@
 #include "schema/fields.h"
 #include "store/reader.h"
 
-#define STATS_BY_MAX	  6
-#define STATS_GROUPS_MAX  4096	/* further ones are counted together, as "*" */
-#define STATS_CELLS_MAX	  32768 /* groups times intervals */
-#define STATS_POINTS	  30	/* of a row's counts over time, at most */
-#define STATS_UNIT_NS	  (60 * NS_PER_S)
+#define STATS_BY_MAX	 6
+#define STATS_GROUPS_MAX 4096  /* further ones are counted together, as "*" */
+#define STATS_CELLS_MAX	 32768 /* groups times intervals */
+#define STATS_POINTS	 30    /* of a row's counts over time, at most */
+#define STATS_UNIT_NS	 (60 * NS_PER_S)
 
 struct stats_query {
 	const struct query *select; /* its filter and times; limit counts groups, 0: all */
@@ -24,31 +24,36 @@ struct stats_query {
 };
 
 struct stats_row {
-	const struct span *by; /* text of each field; "*" each: groups for which there was no room */
-	uint64_t at_ns;	       /* beginning of the interval */
+	const struct span
+		*by;	/* text of each field; "*" each: groups for which there was no room */
+	uint64_t at_ns; /* beginning of the interval */
 	uint64_t count, failed;
-	uint64_t request_bytes, response_bytes;	   /* of bodies */
-	uint64_t latency_count;			   /* that have a latency: were answered */
-	uint64_t p50_ns, p90_ns, p95_ns, p99_ns;   /* off by 1.6 % at most; 0 without any */
-	uint64_t max_ns;			   /* exact */
-	const uint64_t *points;			   /* counts over time; NULL with every_ns */
+	uint64_t request_bytes, response_bytes;	 /* of bodies */
+	uint64_t latency_count;			 /* that have a latency: were answered */
+	uint64_t p50_ns, p90_ns, p95_ns, p99_ns; /* off by 1.6 % at most; 0 without any */
+	uint64_t max_ns;			 /* exact */
+	const uint64_t *points;			 /* counts over time; NULL with every_ns */
 	size_t point_count;
 };
 
 #define STATS_WHY_MAX 160
 struct stats_answer {
 	/*
-	 * The time that was counted: whole minutes (whole intervals, with every_ns), which the first
-	 * and the last one asked for lie in. Both 0 when there is nothing.
+	 * The time that was counted: whole minutes (whole intervals, with every_ns), which the
+	 * first and the last one asked for lie in. Both 0 when there is nothing.
 	 */
 	uint64_t since_ns, until_ns;
 	uint64_t step_ns; /* of a row's points */
 	uint64_t count;	  /* in all groups */
 	uint64_t group_count;
-	bool is_rollup;		  /* from what the tapes counted; else from each exchange */
-	char why[STATS_WHY_MAX];  /* why it could not be; "" when it could */
-	uint64_t removed;	  /* counted here, but retention has removed them from their tapes */
-	bool has_others;	  /* there is a "*" group */
+	bool is_rollup;		 /* from what the tapes counted; else from each exchange */
+	char why[STATS_WHY_MAX]; /* why it could not be; "" when it could */
+	bool is_sampled; /* some of it stands for several exchanges, and counts as many times */
+	uint64_t removed;	 /* counted here, but retention has removed them from their tapes */
+	bool has_others;	 /* there is a "*" group */
+	/* what did not fail is no longer there from before this time (docs/retention.md); 0: it is
+	 */
+	uint64_t failures_only_until_ns;
 };
 
 /* stats_row_fn - @row is borrowed for the call. Return as reader_exchange_fn. */

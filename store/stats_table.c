@@ -9,8 +9,8 @@
 /*
  * Theory of operation. A group is found by the texts of its fields (store/intern.h gives it its
  * number), and has a cell for each interval in which something happened. A cell's sketch takes a
- * few kilobytes, so there is a limit to cells. When there are too many groups, further ones are one:
- * its texts are "*".
+ * few kilobytes, so there is a limit to cells. When there are too many groups, further ones are
+ * one: its texts are "*".
  */
 #define KEY_LEN_MAX   2000u /* octets of a group's texts; whatever has more is among the others */
 #define KEY_BYTES_MAX (STATS_GROUPS_MAX * 2048u)

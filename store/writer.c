@@ -234,6 +234,7 @@ static bool fill_commons(struct writer *w, const struct exchange *x, struct row 
 	row->kind = common_number(w, COMMON_KIND);
 	if (!row->src || !dst || !row->kind)
 		return false;
+	row->weight = MAX(x->weight, 1);
 	row->rollup_key = rollup_writer_key(w->rollup, x, row->kind, row->src, &w->batch);
 	return row->rollup_key != 0;
 }

@@ -46,7 +46,7 @@ static void percentiles_are_off_by_less_than_two_in_a_hundred(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < N; i++)
-		sketch_add(&s, all[i] = some_latency(&seed));
+		sketch_add(&s, all[i] = some_latency(&seed), 1);
 	qsort(all, N, sizeof(*all), by_value);
 	for (size_t i = 0; i < COUNT_OF(percents); i++) {
 		size_t rank = (size_t)(percents[i] / 100 * N + 0.999999);
@@ -84,8 +84,8 @@ static void parts_add_up_to_the_whole_in_memory_and_written(void **state)
 		for (unsigned n = (unsigned)(next(&seed) % 50); n > 0; n--) {
 			uint64_t v = some_latency(&seed);
 
-			sketch_add(&part, v);
-			sketch_add(&whole, v);
+			sketch_add(&part, v, 1);
+			sketch_add(&whole, v, 1);
 		}
 		sketch_merge(&merged, &part);
 		sketch_write(&part, &text);
@@ -110,7 +110,7 @@ static void the_ends_of_the_range_are_kept(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT_OF(values); i++)
-		sketch_add(&s, values[i]);
+		sketch_add(&s, values[i], 1);
 	sketch_write(&s, &text);
 	in = buf_span(&text);
 	assert_true(sketch_read(&back, &in));
@@ -157,7 +157,7 @@ static void a_minute_of_one_service_takes_some_ten_bytes(void **state)
 
 	(void)state;
 	for (unsigned i = 0; i < 5; i++)
-		sketch_add(&s, 2000000 + 100000 * i);
+		sketch_add(&s, 2000000 + 100000 * i, 1);
 	sketch_write(&s, &text);
 	assert_in_range(text.len, 8, 18);
 	sketch_fini(&s);

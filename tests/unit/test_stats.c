@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* counts: what the tapes counted, what is read exchange by exchange and what one counts by hand agree */
+/* counts: what the tapes counted, what is read exchange by exchange and what one counts by hand
+ * agree */
 #include "tests/unit/store_kit.h"
 
 #include "lib/clock.h"
@@ -11,7 +12,8 @@
 
 #define MINUTE ROLLUP_MINUTE_NS
 
-/* Exchanges of a few services over ten minutes, in several tapes and commits, late ones among them. */
+/* Exchanges of a few services over ten minutes, in several tapes and commits, late ones among them.
+ */
 static void add_minutes(struct store *s, struct kept *k, uint64_t *seed, size_t count)
 {
 	static const char *const routes[] = {"/cart/{}", "/", "/pay", "/users/{}/mail"};
@@ -24,7 +26,8 @@ static void add_minutes(struct store *s, struct kept *k, uint64_t *seed, size_t 
 
 		x.route = span_str(routes[some_number(seed) % COUNT_OF(routes)]);
 		x.request.first_ns = at;
-		x.response.last_ns = at + 100000 + (some_number(seed) >> (36 + some_number(seed) % 20));
+		x.response.last_ns =
+			at + 100000 + (some_number(seed) >> (36 + some_number(seed) % 20));
 		if (some_chance(seed, 95)) /* the others: octets that were only announced */
 			x.response.body_bytes %= 100000;
 		if (store_add(s, &x, &e) < 0)
@@ -77,7 +80,7 @@ static struct hand *hand_of(struct hands *h, const char *key, uint64_t at)
 
 static void count_by_hand(struct hands *h, const struct exchange *x)
 {
-	uint64_t every = h->q->every_ns;
+	uint64_t every = h->q->every_ns, weight = MAX(x->weight, 1);
 	uint64_t at = every ? x->start_ns / every * every : h->answer->since_ns;
 	char *key = key_of(h->q, x);
 	struct hand *hand = hand_of(h, key, at);
@@ -88,15 +91,17 @@ static void count_by_hand(struct hands *h, const struct exchange *x)
 		*hand = (struct hand){.key = strdup(key), .at = at};
 	}
 	free(key);
-	hand->count++;
-	hand->failed += exchange_is_failed(x);
+	hand->count += weight;
+	hand->failed += exchange_is_failed(x) ? weight : 0;
 	hand->request_bytes =
-		rollup_sum(hand->request_bytes, MIN(x->request.body_bytes, (uint64_t)INT64_MAX));
+		rollup_sum(hand->request_bytes,
+			   rollup_times(MIN(x->request.body_bytes, (uint64_t)INT64_MAX), weight));
 	hand->response_bytes =
-		rollup_sum(hand->response_bytes, MIN(x->response.body_bytes, (uint64_t)INT64_MAX));
+		rollup_sum(hand->response_bytes,
+			   rollup_times(MIN(x->response.body_bytes, (uint64_t)INT64_MAX), weight));
 	if (exchange_latency_ns(x))
-		sketch_add(&hand->latency, exchange_latency_ns(x));
-	h->total++;
+		sketch_add(&hand->latency, exchange_latency_ns(x), weight);
+	h->total += weight;
 }
 
 static void hands_fini(struct hands *h)
@@ -182,14 +187,16 @@ static int pass_by(void *ctx, const struct stats_row *row)
 	return 0;
 }
 
-static bool is_counted(const struct stats_answer *a, const struct filter *f, const struct exchange *x)
+static bool is_counted(const struct stats_answer *a, const struct filter *f,
+		       const struct exchange *x)
 {
 	return x->start_ns >= a->since_ns && x->start_ns < a->until_ns && filter_matches(f, x);
 }
 
 static void ask(struct reader *r, const struct kept *k, size_t which)
 {
-	struct query select = {.since_ns = questions[which].since, .until_ns = questions[which].until};
+	struct query select = {.since_ns = questions[which].since,
+			       .until_ns = questions[which].until};
 	struct stats_query q = {.select = &select, .every_ns = questions[which].every};
 	struct stats_answer answer, again;
 	struct hands *h = calloc(1, sizeof(*h));
@@ -199,7 +206,8 @@ static void ask(struct reader *r, const struct kept *k, size_t which)
 	assert_int_equal(filter_parse(span_str(questions[which].filter), &f, &e), 0);
 	assert_int_equal(stats_parse_by(span_str(questions[which].by), &q, &e), 0);
 	select.filter = f;
-	/* the times that are counted are not known before, so: once for them, and once to compare */
+	/* the times that are counted are not known before, so: once for them, and once to compare
+	 */
 	h->q = &q;
 	h->answer = &answer;
 	assert_int_equal(reader_stats(r, &q, pass_by, NULL, &answer, &e), 0);
@@ -212,6 +220,7 @@ static void ask(struct reader *r, const struct kept *k, size_t which)
 		if (!h->all[i].is_seen)
 			fail_msg("question %zu: a group is missing", which);
 	assert_true(again.count == h->total);
+	assert_true(again.is_sampled || h->total <= k->count);
 	if (answer.until_ns && answer.is_rollup != questions[which].is_rollup)
 		fail_msg("question %zu: %s", which, answer.why);
 	assert_true(answer.is_rollup == (answer.why[0] == '\0') || !answer.until_ns);

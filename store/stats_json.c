@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "store/stats_json.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <stdio.h>
+
+#include "lib/clock.h"
+
+/* A number is one in JSON too; "*" of the groups for which there was no room is text. */
+static bool is_number(enum field f, struct span text)
+{
+	uint8_t type = field_rows[f].type;
+
+	if ((type != FIELD_TYPE_INT && type != FIELD_TYPE_DURATION) || text.len == 0 ||
+	    text.len > 19)
+		return false;
+	for (size_t i = 0; i < text.len; i++)
+		if (text.ptr[i] < '0' || text.ptr[i] > '9')
+			return false;
+	return true;
+}
+
+static void put_by(struct json *j, const struct stats_query *q, const struct stats_row *row)
+{
+	json_key(j, "by");
+	json_object_begin(j);
+	for (size_t i = 0; i < q->by_count; i++) {
+		json_key(j, field_rows[q->by[i]].name);
+		if (is_number(q->by[i], row->by[i])) {
+			buf_add_span(j->out, row->by[i]);
+			j->needs_comma = true;
+		} else {
+			json_text(j, row->by[i]);
+		}
+	}
+	json_object_end(j);
+}
+
+static void put_latency(struct json *j, const struct stats_row *row)
+{
+	json_key(j, "latency_ns");
+	json_object_begin(j);
+	json_key_u64(j, "count", row->latency_count);
+	json_key_u64(j, "p50", row->p50_ns);
+	json_key_u64(j, "p90", row->p90_ns);
+	json_key_u64(j, "p95", row->p95_ns);
+	json_key_u64(j, "p99", row->p99_ns);
+	json_key_u64(j, "max", row->max_ns);
+	json_object_end(j);
+}
+
+void stats_row_to_json(struct json *j, const struct stats_query *q, const struct stats_row *row)
+{
+	json_object_begin(j);
+	if (q->every_ns) {
+		json_key(j, "time");
+		json_time(j, row->at_ns);
+	}
+	put_by(j, q, row);
+	json_key_u64(j, "count", row->count);
+	json_key_u64(j, "failed", row->failed);
+	json_key_u64(j, "request_bytes", row->request_bytes);
+	json_key_u64(j, "response_bytes", row->response_bytes);
+	put_latency(j, row);
+	if (row->points) {
+		json_key(j, "counts");
+		json_array_begin(j);
+		for (size_t i = 0; i < row->point_count; i++)
+			json_u64(j, row->points[i]);
+		json_array_end(j);
+	}
+	json_object_end(j);
+}
+
+void stats_answer_to_json(struct json *j, const struct stats_answer *a)
+{
+	json_key(j, "since");
+	json_time(j, a->since_ns);
+	json_key(j, "until");
+	json_time(j, a->until_ns);
+	json_key_u64(j, "step_ns", a->step_ns);
+	json_key_u64(j, "count", a->count);
+	json_key_u64(j, "groups", a->group_count);
+	json_key_bool(j, "others", a->has_others);
+	json_key_str(j, "source", a->is_rollup ? "counts" : "exchanges");
+	json_key_str(j, "why", a->why[0] ? a->why : NULL);
+	json_key_bool(j, "sampled", a->is_sampled);
+	json_key_u64(j, "removed", a->removed);
+	json_key(j, "failures_only_until");
+	json_time(j, a->failures_only_until_ns);
+}
+
+/* --- reading --- */
+
+static uint64_t number_in(const json_t *object, const char *key)
+{
+	json_int_t n = json_integer_value(json_object_get(object, key));
+
+	return n > 0 ? (uint64_t)n : 0;
+}
+
+static uint64_t time_in(const json_t *object, const char *key)
+{
+	const char *text = json_string_value(json_object_get(object, key));
+	uint64_t ns = 0;
+
+	return text && clock_parse(span_str(text), 0, &ns) == 0 ? ns : 0;
+}
+
+static void read_answer(const json_t *root, struct stats_answer *a)
+{
+	const char *source = json_string_value(json_object_get(root, "source"));
+	const char *why = json_string_value(json_object_get(root, "why"));
+
+	*a = (struct stats_answer){
+		.since_ns = time_in(root, "since"),
+		.until_ns = time_in(root, "until"),
+		.step_ns = number_in(root, "step_ns"),
+		.count = number_in(root, "count"),
+		.group_count = number_in(root, "groups"),
+		.has_others = json_is_true(json_object_get(root, "others")),
+		.is_rollup = source && strcmp(source, "counts") == 0,
+		.is_sampled = json_is_true(json_object_get(root, "sampled")),
+		.removed = number_in(root, "removed"),
+		.failures_only_until_ns = time_in(root, "failures_only_until"),
+	};
+	(void)snprintf(a->why, sizeof(a->why), "%s", why ? why : "");
+}
+
+struct row_room {
+	struct span by[STATS_BY_MAX];
+	char numbers[STATS_BY_MAX][24];
+	uint64_t points[STATS_POINTS];
+};
+
+static bool read_by(const json_t *by, const struct stats_query *q, struct row_room *room)
+{
+	for (size_t i = 0; i < q->by_count; i++) {
+		const json_t *v = json_object_get(by, field_rows[q->by[i]].name);
+
+		if (json_is_string(v)) {
+			room->by[i] = span_of(json_string_value(v), json_string_length(v));
+		} else if (json_is_integer(v)) {
+			(void)snprintf(room->numbers[i], sizeof(room->numbers[i]),
+				       "%" JSON_INTEGER_FORMAT, json_integer_value(v));
+			room->by[i] = span_str(room->numbers[i]);
+		} else {
+			return false;
+		}
+	}
+	return true;
+}
+
+static bool read_row(const json_t *v, const struct stats_query *q, struct row_room *room,
+		     struct stats_row *row)
+{
+	const json_t *latency = json_object_get(v, "latency_ns"),
+		     *counts = json_object_get(v, "counts");
+	size_t n = json_array_size(counts);
+
+	if (!json_is_integer(json_object_get(v, "count")) || !json_is_object(latency) ||
+	    n > STATS_POINTS || !read_by(json_object_get(v, "by"), q, room))
+		return false;
+	for (size_t i = 0; i < n; i++)
+		room->points[i] =
+			(uint64_t)MAX(json_integer_value(json_array_get(counts, i)), (json_int_t)0);
+	*row = (struct stats_row){
+		.by = room->by,
+		.at_ns = time_in(v, "time"),
+		.count = number_in(v, "count"),
+		.failed = number_in(v, "failed"),
+		.request_bytes = number_in(v, "request_bytes"),
+		.response_bytes = number_in(v, "response_bytes"),
+		.latency_count = number_in(latency, "count"),
+		.p50_ns = number_in(latency, "p50"),
+		.p90_ns = number_in(latency, "p90"),
+		.p95_ns = number_in(latency, "p95"),
+		.p99_ns = number_in(latency, "p99"),
+		.max_ns = number_in(latency, "max"),
+		.points = counts ? room->points : NULL,
+		.point_count = n,
+	};
+	return true;
+}
+
+int stats_from_json(struct span text, const struct stats_query *q, stats_row_fn *fn, void *ctx,
+		    struct stats_answer *answer, struct err *e)
+{
+	json_error_t why;
+	json_t *root = json_loadb((const char *)text.ptr, text.len, JSON_ALLOW_NUL, &why);
+	const json_t *list = json_object_get(root, "stats"), *v;
+	struct row_room room;
+	struct stats_row row;
+	size_t i;
+	int r = 0;
+
+	if (json_is_array(list))
+		read_answer(root, answer);
+	else
+		r = err_set(e, -EINVAL, "counts in JSON: %s",
+			    root ? "no list \"stats\"" : why.text);
+	json_array_foreach(list, i, v)
+	{
+		if (!read_row(v, q, &room, &row))
+			r = err_set(e, -EINVAL, "counts in JSON: number %zu is not understood", i);
+		else
+			r = fn(ctx, &row);
+		if (r)
+			break;
+	}
+	json_decref(root);
+	return r < 0 ? r : 0;
+}
