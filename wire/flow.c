@@ -375,6 +375,8 @@ static void follow(struct flow_table *t, struct flow *f, unsigned dir, const str
 		note_reset(t, f, dir, p, ts_ns);
 	} else {
 		acked = note_numbers(f, dir, p);
+		if (UNLIKELY(f->streams[!dir].is_beginning && f->streams[!dir].has_acks))
+			stream_begin(&f->streams[!dir], &t->host);
 		if (p->payload.len || p->missing)
 			which = feed(t, f, dir, p, acked, ts_ns);
 		count(t, which, 1);

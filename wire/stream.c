@@ -22,8 +22,9 @@
  * Bytes that are acknowledged while nothing behind them was seen are given up after
  * STREAM_TAIL_CHECKS checks, unless it is a single one: that is a FIN that was not captured.
  *
- * A stream joined midstream begins at the first number seen, its own or an acknowledgement of it.
- * Until a byte is delivered the beginning may move back for a segment that was only late.
+ * A stream joined midstream begins at the first number seen, its own or an acknowledgement of it. Its own may
+ * be that of a segment that overtook another, so the first segment is held until the next one of either side:
+ * if that belongs before it, the beginning moves back. STREAM_CHECK_NS later it is the beginning in any case.
  *
  * Urgent data is data. Window scale and SACK are not needed.
  */
@@ -89,7 +90,7 @@ static void drain(struct stream *s, const struct stream_host *h)
 {
 	struct held_piece *p;
 
-	while ((p = s->held.first) && p->offset <= s->next) {
+	while (!s->is_beginning && (p = s->held.first) && p->offset <= s->next) {
 		uint32_t missing = p->missing;
 		uint64_t ts_ns = p->ts_ns;
 
@@ -106,7 +107,14 @@ static void declare_first(struct stream *s, const struct stream_host *h)
 {
 	struct held_piece *p = s->held.first;
 
+	s->is_beginning = false;
 	declare(s, h, p->offset, p->ts_ns);
+	drain(s, h);
+}
+
+void stream_begin(struct stream *s, const struct stream_host *h)
+{
+	s->is_beginning = false;
 	drain(s, h);
 }
 
@@ -195,6 +203,12 @@ static bool may_move_base(const struct stream *s, int64_t offset)
 	return !s->is_certain && s->next == 0 && offset > -(int64_t)STREAM_WINDOW;
 }
 
+/* may a segment come that belongs before this one? The other side has acknowledged nothing yet. */
+static bool may_be_early(const struct stream *s, int64_t offset)
+{
+	return !s->is_certain && s->next == 0 && offset == 0 && !s->has_acks && !s->held.first && !s->is_ignoring;
+}
+
 static enum stream_verdict old_bytes(const struct stream_host *h, size_t len)
 {
 	counter_add(h->counters, COUNTER_BYTES_DUPLICATE, len);
@@ -232,6 +246,12 @@ static enum stream_verdict feed_unusual(struct stream *s, const struct stream_ho
 		move_base(s, (uint32_t)-offset);
 		offset = 0;
 	}
+	if (s->is_beginning)
+		stream_begin(s, h);
+	else if (may_be_early(s, offset)) {
+		s->is_beginning = true;
+		return hold(s, h, 0, seg, bytes);
+	}
 	if (offset < (int64_t)s->next && offset + (int64_t)bytes.len <= (int64_t)s->next)
 		return old_bytes(h, bytes.len);
 	if (offset < (int64_t)s->next) {
@@ -262,7 +282,7 @@ enum stream_verdict stream_feed(struct stream *s, const struct stream_host *h,
 	int64_t offset = stream_offset(s, seg->seq);
 
 	if (UNLIKELY(offset != (int64_t)s->next || s->held.first || s->is_ignoring ||
-		     s->end != UINT64_MAX))
+		     s->end != UINT64_MAX || (s->next == 0 && !s->is_certain)))
 		return feed_unusual(s, h, offset, seg);
 	deliver_segment(s, h, seg, seg->bytes);
 	return STREAM_NEW;
@@ -332,6 +352,8 @@ static void check_tail(struct stream *s, const struct stream_host *h, uint64_t n
 
 void stream_check(struct stream *s, const struct stream_host *h, uint64_t now_ns)
 {
+	if (s->is_beginning)
+		stream_begin(s, h);
 	while (s->held.first && has_waited(s, s->held.first, now_ns))
 		declare_first(s, h);
 	check_tail(s, h, now_ns);
@@ -349,4 +371,5 @@ void stream_drop(struct stream *s, const struct stream_host *h, enum counter why
 	counter_sub(h->counters, COUNTER_BYTES_HELD, s->held.bytes);
 	counter_add(h->counters, why, s->held.bytes);
 	held_clear(&s->held, h->pool);
+	s->is_beginning = false;
 }

@@ -21,6 +21,7 @@ struct stream {
 	uint8_t dir;
 	bool has_base;
 	bool is_certain;       /* base is the SYN's; else it is the first number seen */
+	bool is_beginning;     /* what is held may have come before the true beginning */
 	bool has_acks;         /* the other side's packets are captured, too */
 	bool is_ignoring;      /* nobody wants the bytes: only follow the numbers */
 	bool was_end_told;     /* the owner's note: that it ended was passed on */
@@ -84,6 +85,8 @@ enum stream_verdict stream_feed(struct stream *s, const struct stream_host *h,
  * Return: as an offset; UINT64_MAX when that cannot be true.
  */
 uint64_t stream_ack(struct stream *s, uint32_t seq) HOT;
+/* stream_begin() - is_beginning: nothing from before will come, deliver what is held */
+void stream_begin(struct stream *s, const struct stream_host *h);
 /* stream_fin() - a FIN with that sequence number was seen */
 void stream_fin(struct stream *s, uint32_t seq);
 /* stream_can_reset() - is that a sequence number that a RST of this direction may have? */

@@ -288,6 +288,7 @@ static void a_new_connection_is_known_without_its_syn(void **state)
 	c(ACK | FIN, 100, 500, "");
 	s(ACK | FIN, 500, 101, "");
 	c(ACK, 0x70000000, 0x60000000, "ask");
+	s(ACK, 0x60000000, 0x70000003, "");
 	check_story("open c:fin s:fin close join h0:ask/0 ");
 	end();
 	begin();
@@ -359,6 +360,25 @@ static void a_reset_ends_both_ways_a_moment_later(void **state)
 	end();
 }
 
+/* the first segment that is seen waits for the next packet: it may have overtaken the one before it */
+static void a_joined_connection_may_begin_with_its_second_segment(void **state)
+{
+	(void)state;
+	begin();
+	c(ACK, 7003, 9000, "ing");
+	check_story("join ");
+	c(ACK, 7000, 9000, "ask");
+	check_story("join h0:ask/0 h3:ing/0 ");
+	end();
+	begin();
+	c(ACK, 7003, 9000, "ing"); /* nothing comes before it */
+	pass(200 * MS);
+	check_story("join h0:ing/0 ");
+	c(ACK, 7000, 9000, "ask");
+	check_story("join h0:ing/0 ");
+	end();
+}
+
 static void a_stray_reset_does_not_end_a_connection(void **state)
 {
 	(void)state;
@@ -373,6 +393,7 @@ static void a_stray_reset_does_not_end_a_connection(void **state)
 	s(RST | ACK, 506, 103, "");
 	pass(200 * MS);
 	s(ACK, 506, 103, "more"); /* too late to doubt it */
+	c(ACK, 103, 510, "");
 	check_story("open c0:ask/0 s0:answer/3 s:rst close join l0:more/0 ");
 	end();
 }
@@ -448,6 +469,7 @@ static void a_silent_connection_is_forgotten(void **state)
 	pass(2 * NS_PER_S);
 	check_story("open c0:ask/0 c3:ing/0 idle close ");
 	s(ACK, 500, 106, "late");
+	c(ACK, 106, 504, "");
 	check_story("open c0:ask/0 c3:ing/0 idle close join l0:late/0 ");
 	end();
 }
@@ -503,9 +525,11 @@ static void the_longest_silent_gives_its_memory_up(void **state)
 	hungry = 2;
 	for (uint32_t i = 0; i < 3; i++) {
 		struct packet p = packet_of(0x0b000000 + i, HOST_B, 1234, 80);
+		struct packet answer = packet_of(HOST_B, 0x0b000000 + i, 80, 1234);
 
 		wire.now_ns += 200 * MS;
 		send_in(&p, 0, ACK, 1, 0, "ask");
+		send_in(&answer, 0, ACK, 0, 4, "");
 	}
 	check_story("join h0:ask/0 join h0:ask/0 join h0:ask/0 evicted close ");
 	hungry = 100; /* more than there is: it gets what it can, and nothing breaks */
@@ -616,6 +640,7 @@ int main(void)
 		cmocka_unit_test(the_same_ports_with_other_numbers_are_another_connection),
 		cmocka_unit_test(a_new_connection_is_known_without_its_syn),
 		cmocka_unit_test(a_connection_joined_midstream_is_followed),
+		cmocka_unit_test(a_joined_connection_may_begin_with_its_second_segment),
 		cmocka_unit_test(the_acknowledgement_shows_what_was_lost_before_the_first_byte),
 		cmocka_unit_test(acknowledgements_alone_and_resets_open_nothing),
 		cmocka_unit_test(a_reset_ends_both_ways_a_moment_later),
