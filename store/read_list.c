@@ -268,6 +268,15 @@ static struct track *first_track(const struct merge *m)
 	return first;
 }
 
+/* All before what is wanted of this tape was looked at: never before the query's own cursor. */
+static void note_reached(struct merge *m, const struct seen_tape *t)
+{
+	uint64_t after = 0, before = 0;
+
+	(void)read_plan_window(m->plan, &t->summary, &after, &before);
+	m->reader->effort.reached = m->plan->q->is_reverse ? after : before;
+}
+
 /* The track with the next row; NULL at the end. Tapes that may come before it are opened. */
 static int next_track(struct merge *m, struct track **out, struct err *e)
 {
@@ -279,8 +288,7 @@ static int next_track(struct merge *m, struct track **out, struct err *e)
 
 		if (first && is_before(m->plan, head_of(first)->id, edge(m->plan, t)))
 			break;
-		/* all before the beginning of this tape was looked at */
-		m->reader->effort.reached = edge(m->plan, t) + (m->plan->q->is_reverse ? -1ULL : 1ULL);
+		note_reached(m, t);
 		m->next_tape++;
 		r = begin_tape(m, t, e);
 		first = first_track(m);
