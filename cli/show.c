@@ -27,7 +27,7 @@
 #define HEX_MAX	    512	  /* bytes of a body shown in hex; --response-body gives all */
 #define PRINT_BYTES 65536 /* printed when so many are collected */
 
-enum show_form { SHOW_TEXT, SHOW_CURL, SHOW_HTTP, SHOW_JSON, SHOW_EXACT };
+enum show_form { SHOW_TEXT, SHOW_CURL, SHOW_HTTP, SHOW_JSON, SHOW_EXACT, SHOW_HAR };
 
 struct show_args {
 	struct source_args source;
@@ -42,9 +42,9 @@ static const struct option_row show_options[] = {
 	 OPTION_AT(struct show_args, form),
 	 .value = "FORM",
 	 .fallback = "text",
-	 .choices = "text curl http json exact",
-	 .what = "for people, as a command, as plain messages, as JSON, or as JSON with every "
-		 "byte"},
+	 .choices = "text curl http json exact har",
+	 .what = "for people, as a command, as plain messages, as JSON, as JSON with every byte, "
+		 "or as HTTP Archive"},
 	{.name = "to",
 	 .kind = OPTION_TEXT,
 	 OPTION_AT(struct show_args, to),
@@ -332,6 +332,7 @@ static int on_exchange(void *ctx, const struct exchange *x)
 		case SHOW_HTTP: show_http(s, x); break;
 		case SHOW_JSON: show_json(s, x, EXCHANGE_JSON_MESSAGES); break;
 		case SHOW_EXACT: show_json(s, x, EXCHANGE_JSON_EXACT); break;
+		case SHOW_HAR: format_add(s->har, x, &s->out); break;
 		}
 	}
 	s->count++;
@@ -379,6 +380,7 @@ static int run_show(struct cli *cli)
 	struct show s = {.args = cli->args, .screen = screen_of_stdout(), .now_ns = cli->now_ns};
 	AUTO(source) source = NULL;
 	AUTO(proto_set) protos = NULL;
+	AUTO(format_writer) har = format_writer_new(format_find(SPAN_LIT("har")), NULL);
 	struct err e = {0};
 	int status = CLI_OK;
 	const char *wrong = wrong_together(s.args);
@@ -390,12 +392,19 @@ static int run_show(struct cli *cli)
 		return cli_fail(cli, &e);
 	}
 	s.protos = protos;
+	s.har = har;
+	if (!har)
+		return cli_fail(cli, &(struct err){-ENOMEM, "out of memory"});
 	if (source_open(&s.args->source, &source, &e) < 0)
 		return cli_fail(cli, &e);
 	for (int i = 0; i < cli->operand_count && !cli_is_interrupted(); i++) {
 		int one = show_one(cli, source, &s, cli->operands[i]);
 
 		status = MAX(status, one);
+	}
+	if (s.args->form == SHOW_HAR) {
+		format_end(har, &s.out);
+		(void)cli_print(&s.out);
 	}
 	hint(&s);
 	buf_fini(&s.out);

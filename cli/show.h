@@ -6,6 +6,7 @@
 #include "cli/table.h"
 #include "lib/protobuf.h"
 #include "schema/exchange.h"
+#include "store/format.h"
 
 /* What is being shown, and to whom. Lives in run_show(). */
 struct show {
@@ -13,6 +14,7 @@ struct show {
 	struct screen screen;
 	uint64_t now_ns;
 	const struct proto_set *protos; /* NULL without --proto */
+	struct format_writer *har; /* of --as har: one document for all */
 	struct buf out;
 	uint64_t count;
 	bool was_escaped;

@@ -15,6 +15,7 @@
 #include "lib/id.h"
 #include "schema/child.h"
 #include "schema/grpc.h"
+#include "store/format.h"
 #include "store/format_curl.h"
 
 #define PRINT_BYTES  65536
@@ -27,6 +28,7 @@ struct view {
 	uint64_t now_ns;
 	uint64_t count;
 	struct table *table; /* for the tables only */
+	struct format_writer *writer; /* for those that are files of other tools, too */
 	struct buf out;
 };
 
@@ -267,12 +269,24 @@ static void end_json(struct view *v, uint64_t next_cursor)
 		buf_add_str(&v->out, "null}\n");
 }
 
+static void add_format(struct view *v, const struct exchange *x)
+{
+	format_add(v->writer, x, &v->out);
+}
+
+static void end_format(struct view *v, uint64_t next_cursor)
+{
+	(void)next_cursor;
+	format_end(v->writer, &v->out);
+}
+
 struct form_row {
 	void (*add)(struct view *v, const struct exchange *x);
 	void (*end)(struct view *v, uint64_t next_cursor); /* may be NULL */
 	const struct table_column *columns;		   /* tables only */
 	size_t column_count;
 	bool wants_messages;
+	const char *format; /* its name in store/formats.tbl.h; NULL: ours */
 };
 
 static const struct form_row forms[] = {
@@ -281,6 +295,8 @@ static const struct form_row forms[] = {
 	[VIEW_JSON] = {add_json, end_json, NULL, 0, false},
 	[VIEW_JSONL] = {add_jsonl, NULL, NULL, 0, false},
 	[VIEW_CURL] = {add_curl, NULL, NULL, 0, true},
+	[VIEW_HAR] = {add_format, end_format, NULL, 0, true, "har"},
+	[VIEW_CSV] = {add_format, end_format, NULL, 0, false, "csv"},
 	[VIEW_ID] = {add_id, NULL, NULL, 0, false},
 };
 
@@ -301,14 +317,14 @@ struct view *view_new(enum view_form form, enum exchange_json_part part,
 	*v = (struct view){.form = form, .part = part, .screen = *screen, .now_ns = now_ns};
 	if (form == VIEW_WIDE)
 		v->screen.columns = 0;
-	if (forms[form].columns) {
+	if (forms[form].columns)
 		v->table = table_new(forms[form].columns, forms[form].column_count, &v->screen);
-		if (!v->table) {
-			free(v);
-			return NULL;
-		}
-	}
-	return v;
+	if (forms[form].format)
+		v->writer = format_writer_new(format_find(span_str(forms[form].format)), NULL);
+	if ((v->table || !forms[form].columns) && (v->writer || !forms[form].format))
+		return v;
+	view_free(v);
+	return NULL;
 }
 
 void view_free(struct view *v)
@@ -316,6 +332,7 @@ void view_free(struct view *v)
 	if (!v)
 		return;
 	table_free(v->table);
+	format_writer_free(v->writer);
 	buf_fini(&v->out);
 	free(v);
 }

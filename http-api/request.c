@@ -308,6 +308,18 @@ static bool read_part(struct request *q, struct span v)
 	return choice >= 0;
 }
 
+static bool read_format(struct request *q, struct span v)
+{
+	AUTO_BUF names = {0};
+
+	q->format = format_find(v);
+	for (size_t i = 0; format_at(i); i++)
+		buf_add_fmt(&names, "%s%s", i ? ", " : "", format_name(format_at(i)));
+	if (!q->format)
+		request_problem(q, MHD_HTTP_BAD_REQUEST, "as", "it is one of %s", buf_cstr(&names));
+	return q->format != NULL;
+}
+
 static bool read_by(struct request *q, struct span v)
 {
 	struct err e = {0};
@@ -339,6 +351,7 @@ static bool read_param(struct request *q, enum param which, struct span v, uint6
 	case PARAM_INDEX_CURSOR: return read_cursor(q, v);
 	case PARAM_INDEX_ORDER: return read_order(q, v);
 	case PARAM_INDEX_PART: return read_part(q, v);
+	case PARAM_INDEX_AS: return read_format(q, v);
 	case PARAM_COUNT: break;
 	}
 	return false;

@@ -13,6 +13,7 @@
 #include "lib/json.h"
 #include "schema/exchange_json.h"
 #include "store/filter.h"
+#include "store/format.h"
 #include "store/reader.h"
 #include "store/stats.h"
 
@@ -51,6 +52,7 @@ struct request {
 	bool is_reverse;
 	bool is_ndjson; /* by Accept */
 	enum exchange_json_part part;
+	const struct format *format; /* of as=; NULL: not given */
 
 	/* the answer */
 	unsigned status;

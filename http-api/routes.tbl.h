@@ -20,6 +20,7 @@ PARAM(LIMIT,  "limit",  "how many at most: 1 to 1000, 50 if not given")
 PARAM(CURSOR, "cursor", "go on behind this id: next_cursor of the page before")
 PARAM(ORDER,  "order",  "desc (newest first, if not given) or asc")
 PARAM(PART,   "part",   "summary, messages or exact")
+PARAM(AS,     "as",     "a file format: har, gor, jsonl, csv, pcap or sh (docs/formats.md)")
 #endif
 #ifdef ROUTE
 #define SELECTION (PARAM_FILTER | PARAM_SINCE | PARAM_UNTIL)
@@ -29,6 +30,7 @@ ROUTE(get_request_body,  "/api/v1/exchanges/{id}/request/body",  0, "octets of t
 ROUTE(get_response_body, "/api/v1/exchanges/{id}/response/body", 0, "octets of the response's body")
 ROUTE(get_request_raw,   "/api/v1/exchanges/{id}/request/raw",   0, "the request as recorded, byte for byte")
 ROUTE(get_response_raw,  "/api/v1/exchanges/{id}/response/raw",  0, "the response as recorded, byte for byte")
+ROUTE(get_export,        "/api/v1/export",                       SELECTION | PARAM_AS, "a selection as a file of another tool's format, oldest first")
 ROUTE(list_failures,     "/api/v1/failures",                     SELECTION | PARAM_NEW_SINCE | PARAM_LIMIT, "the kinds of failure, the most frequent first")
 ROUTE(get_stats,         "/api/v1/stats",                        SELECTION | PARAM_BY | PARAM_EVERY | PARAM_LIMIT, "counts by any fields: rates, octets, failures, latencies")
 ROUTE(explain_query,     "/api/v1/explain",                      SELECTION | PARAM_LIMIT | PARAM_CURSOR | PARAM_ORDER, "how a query is carried out: its SQL, what is checked besides, the rows it looks at")

@@ -4,6 +4,7 @@ import base64
 import gzip
 import json
 import re
+import shutil
 import subprocess
 
 import pytest
@@ -152,6 +153,16 @@ def test_a_script_is_one_that_bash_reads(recorded, tmp_path):
     assert commands == sum("present" in x["request"]["flags"] for x in everything)
 
 
+def test_ls_and_show_write_the_same_har(recorded):
+    where, everything = recorded
+    ids = [x["id"] for x in everything[:3]]
+    shown = json.loads(tapeloop("show", "--store", where / "store", *ids, "--as", "har").stdout)
+    listed = json.loads(tapeloop("ls", "--store", where / "store", "-r", "-n", 3, "-o", "har").stdout)
+    assert shown == listed and [e["_tapeloop"]["id"] for e in listed["log"]["entries"]] == ids
+    rows = tapeloop("ls", "--store", where / "store", "-n", 3, "-o", "csv").stdout.splitlines()
+    assert rows[0].startswith("id,time,") and len(rows) >= 4
+
+
 def test_a_csv_has_a_row_for_each(recorded, tmp_path):
     import csv
     where, everything = recorded
@@ -213,3 +224,62 @@ def test_standard_input_may_be_compressed(tmp_path):
     done = subprocess.run([programs.TAPELOOP, "import", "--store", tmp_path / "store", "-"], input=gzip.compress(line), capture_output=True)
     assert done.returncode == 0, done.stderr
     assert len(exchanges(tmp_path / "store")) == 1
+
+
+def test_packets_give_the_same_exchanges_again(recorded):
+    """Heads, bodies, times, statuses: all of them, but those that the export said it left out."""
+    where, everything = recorded
+    got, said = there_and_back(where, ".pcap")
+    left_out = sum(int(n) for n in re.findall(r"(\d+) of \d+ exchanges: .*: left out\.$", said, re.M))
+    assert len(got) == len(everything) - left_out and left_out < 20
+    by_key = {}
+    for x in got:
+        by_key.setdefault((key_of(x), x["src"]["ip"]), []).append(x)
+    missing = 0
+    for want in everything:
+        same = by_key.get((key_of(want), want["src"]["ip"]), [])
+        missing += not same
+        holes = {"head_cut", "has_gap", "body_cut"} & {*want["request"]["flags"], *want["response"]["flags"]}
+        if not same or holes:
+            continue
+        bodies = [(x["request"]["body_base64"], x["response"]["body_base64"]) for x in same]
+        assert (want["request"]["body_base64"], want["response"]["body_base64"]) in bodies, want["id"]
+        assert want["status"] in [x["status"] for x in same] and want.get("grpc_status") in [x.get("grpc_status") for x in same]
+        assert times_of(want) in [times_of(x) for x in same], want["id"]
+        if want["reason"] != "capture_end" and want["outcome"] in ("reset", "no_response", "server_error", "client_error", "grpc_error", "timeout"):
+            assert want["outcome"] in [x["outcome"] for x in same], want["id"]
+    assert missing == left_out
+
+
+@pytest.mark.skipif(not shutil.which("tshark"), reason="no tshark")
+def test_tshark_finds_nothing_wrong_with_packets_of_whole_exchanges(recorded, tmp_path):
+    where, _ = recorded
+    holes = " && ".join(f'!("{name}" in anomalies)' for name in ("gap_request", "gap_response", "body_cut_request", "body_cut_response", "midstream"))
+    # two captures hold the very same connections of this client
+    whole = f'{holes} && reason == "none" && src.ip != "10.180.156.185"'
+    tapeloop("export", "--store", where / "store", whole, "-o", tmp_path / "whole.pcap")
+    wrong = "tcp.analysis.flags && !tcp.analysis.reused_ports || _ws.malformed && tcp.len == 0 || tcp.checksum.status == 0 || ip.checksum.status == 0"
+    words = ["tshark", "-r", tmp_path / "whole.pcap", "-o", "tcp.check_checksum:TRUE", "-o", "ip.check_checksum:TRUE", "-Y", wrong]
+    done = subprocess.run(words, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert not done.stdout
+
+
+def test_a_daemon_gives_what_its_store_gives(recorded, daemon, directory, tmp_path):
+    where, everything = recorded
+    shutil.copytree(where / "store", directory / "daemon0" / "store")
+    d = daemon()
+    api = f"unix:{d.socket}"
+    until = "until=2026-09-01T00:00:00Z"  # it records, too
+    for name in ("har", "jsonl", "gor", "pcap", "csv", "sh"):
+        answer = d.request(f"/api/v1/export?as={name}&{until}")
+        assert answer.status == 200 and f'filename="tapeloop.{name}"' in answer.headers["Content-Disposition"]
+        tapeloop("export", "--store", where / "store", "-o", tmp_path / f"store.{name}")
+        assert answer.body == (tmp_path / f"store.{name}").read_bytes(), name
+    tapeloop("export", "--api", api, "--until", "2026-09-01T00:00:00Z", "-o", tmp_path / "api.har")
+    assert (tmp_path / "api.har").read_bytes() == (tmp_path / "store.har").read_bytes()
+    tapeloop("keep", "--api", api, "--until", "2026-09-01T00:00:00Z", "--as", tmp_path / "api.tape")
+    assert exchanges(tmp_path / "api.tape") == everything
+    assert d.request("/api/v1/export").json()["parameter"] == "as"
+    assert d.request("/api/v1/export?as=xyz").status == 400
+    assert d.request("/api/v1/export?as=har&filter=status%20%3D%3D%20999").json()["log"]["entries"] == []
