@@ -4,6 +4,7 @@
 #include "schema/settings.h"
 #include "store/format_kind.h"
 #include "store/format_pcap_http2.h"
+#include "store/format_pcap_packet.h"
 #include "store/format_pcap_tcp.h"
 
 /*
@@ -25,7 +26,7 @@ struct pcap {
 static void begin(struct format_writer *w, struct buf *out)
 {
 	(void)w;
-	pcap_tcp_begin(out);
+	pcap_packet_begin(out);
 }
 
 /* --- HTTP/1 --- */

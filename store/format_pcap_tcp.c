@@ -1,34 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/format_pcap_tcp.h"
 
-#include <arpa/inet.h>
 #include <stdlib.h>
 
+#include "store/format_pcap_packet.h"
+
 /*
- * Theory of operation (RFC 9293, RFC 8200, draft-ietf-opsawg-pcap). Exchanges come in order of
- *their beginnings, but overlap. So what is sent becomes events in a heap, and an event becomes a
- *packet when an exchange comes that begins later. Only then sequence and acknowledgement numbers
- *are known: each packet acknowledges what stands before it in the file, as its sender had seen it.
- *
- *	send() --cut into segments--> heap --advance()--> packet: Ethernet, IPv4 or IPv6, TCP
+ * Theory of operation (RFC 9293). Exchanges come in order of their beginnings, but overlap. So what
+ * is sent becomes events in a heap, and an event becomes a packet when an exchange comes that
+ * begins later. Only then sequence and acknowledgement numbers are known: each packet acknowledges
+ * what stands before it in the file, as its sender had seen it.
  *
  * Times are those of the exchange: the first segment of a message at its first byte, the last at
- *its last, the others in between; one that took time has two segments at least. A pure
- *acknowledgement follows each message and every ACK_EVERY segments. Bytes that are not there (a
- *body that was cut, a gap) leave a hole in the numbers, as a capture that missed them.
+ * its last, the others in between; one that took time has two segments at least. A pure
+ * acknowledgement follows each message and every ACK_EVERY segments. Bytes that are not there (a
+ * body that was cut, a gap) leave a hole in the numbers, as in a capture that missed them.
  *
  * A connection is known by its addresses; another one with the same addresses closes the one
- *before. When there are too many the one that was silent longest is closed, and would begin anew.
+ * before. When there are too many the one that was silent longest is closed, and would begin anew.
  * Addresses that are not known are taken from the blocks for documentation (RFC 5737, RFC 3849).
  */
-#define MTU	     1500
-#define TCP_BYTES    20U
-#define SYN_OPTIONS  8U /* MSS, window scale, a filler */
-#define WINDOW	     65535
-#define WINDOW_SCALE 7
-#define ACK_EVERY    32 /* segments; far less than the window */
-
-enum { FIN = 0x01, SYN = 0x02, RST = 0x04, PSH = 0x08, ACK = 0x10 };
+#define ACK_EVERY 32 /* segments; far less than the window */
 
 enum event_kind { EVENT_SYN, EVENT_DATA, EVENT_LOST, EVENT_END };
 
@@ -47,12 +39,11 @@ struct pcap_flow {
 	struct pcap_flow *next;		   /* in its slot */
 	struct pcap_flow *older, *younger; /* by last use */
 	uint64_t connection;
-	uint8_t address[2][16]; /* client, server */
-	uint16_t port[2];
-	bool is_ipv4, is_closed, is_known; /* is_known: in the table */
-	uint32_t seq[2];		   /* of the next byte of each side */
-	uint64_t latest_ns[2];		   /* of what was sent by each side */
-	uint32_t unacked[2]; /* segments of a side that the other has not acknowledged alone */
+	struct pcap_ends ends;
+	bool is_closed, is_known; /* is_known: in the table */
+	uint32_t seq[2];	  /* of the next byte of each side */
+	uint64_t latest_ns[2];	  /* of what was sent by each side */
+	uint32_t unacked[2];	  /* segments of a side that the other has not acknowledged alone */
 	size_t pending, pending_ends; /* events; of these EVENT_END */
 	struct pcap_notes notes;
 };
@@ -62,163 +53,18 @@ struct pcap_notes *pcap_flow_notes(struct pcap_flow *f)
 	return &f->notes;
 }
 
-/* --- bytes --- */
-
-static void put8(struct buf *out, unsigned v)
-{
-	buf_add_char(out, (char)v);
-}
-
-static void put16(struct buf *out, unsigned v)
-{
-	put8(out, v >> 8);
-	put8(out, v);
-}
-
-static void put32(struct buf *out, uint32_t v)
-{
-	put16(out, v >> 16);
-	put16(out, v & 0xffff);
-}
-
-static void put_native32(struct buf *out, uint64_t v)
-{
-	uint32_t n = (uint32_t)v;
-
-	buf_add(out, &n, sizeof(n));
-}
-
-void pcap_tcp_begin(struct buf *out)
-{
-	static const uint16_t version[] = {2, 4};
-
-	put_native32(out, 0xa1b23c4d); /* nanoseconds */
-	buf_add(out, version, sizeof(version));
-	put_native32(out, 0);
-	put_native32(out, 0);
-	put_native32(out, 262144);
-	put_native32(out, 1); /* Ethernet */
-}
-
-/* RFC 1071, one's complement, carried on from @sum */
-static uint32_t sum16(uint32_t sum, const uint8_t *p, size_t len)
-{
-	for (; len > 1; p += 2, len -= 2)
-		sum += (uint32_t)(p[0] << 8 | p[1]);
-	if (len)
-		sum += (uint32_t)(p[0] << 8);
-	while (sum >> 16)
-		sum = (sum & 0xffff) + (sum >> 16);
-	return sum;
-}
-
-static void patch16(uint8_t *at, uint32_t v)
-{
-	at[0] = (uint8_t)(v >> 8);
-	at[1] = (uint8_t)v;
-}
-
-/* --- a packet --- */
-
-struct packet_plan {
-	const struct pcap_flow *flow;
-	unsigned from; /* 0 the client, 1 the server */
-	unsigned flags;
-	struct span payload;
-};
-
-static void put_ethernet(struct buf *out, const struct packet_plan *p)
-{
-	/* locally administered (IEEE 802): no link was recorded */
-	static const uint8_t mac[2][6] = {{2, 0, 0, 0, 0, 1}, {2, 0, 0, 0, 0, 2}};
-
-	buf_add(out, mac[!p->from], 6);
-	buf_add(out, mac[p->from], 6);
-	put16(out, p->flow->is_ipv4 ? 0x0800 : 0x86dd);
-}
-
-static void put_ipv4(struct buf *out, const struct packet_plan *p, size_t tcp_bytes)
-{
-	size_t at = out->len;
-
-	put16(out, 0x4500);
-	put16(out, (unsigned)(20 + tcp_bytes));
-	put32(out, 0x4000);	 /* no identification, not to be fragmented */
-	put16(out, 64 << 8 | 6); /* time to live, TCP */
-	put16(out, 0);
-	buf_add(out, p->flow->address[p->from] + 12, 4);
-	buf_add(out, p->flow->address[!p->from] + 12, 4);
-	if (!out->is_failed)
-		patch16(out->ptr + at + 10, ~sum16(0, out->ptr + at, 20));
-}
-
-static void put_ipv6(struct buf *out, const struct packet_plan *p, size_t tcp_bytes)
-{
-	put32(out, 0x60000000);
-	put16(out, (unsigned)tcp_bytes);
-	put16(out, 6 << 8 | 64); /* TCP, hop limit */
-	buf_add(out, p->flow->address[p->from], 16);
-	buf_add(out, p->flow->address[!p->from], 16);
-}
-
-static void put_syn_options(struct buf *out, const struct packet_plan *p)
-{
-	put16(out, 2 << 8 | 4); /* MSS */
-	put16(out, p->flow->is_ipv4 ? MTU - 40 : MTU - 60);
-	put32(out, 0x03030100 | WINDOW_SCALE << 8); /* window scale, no-operation */
-}
-
-/* the checksum's pseudo header (RFC 9293 3.1, RFC 8200 8.1) */
-static uint32_t pseudo_sum(const struct packet_plan *p, size_t tcp_bytes)
-{
-	size_t skip = p->flow->is_ipv4 ? 12 : 0;
-	uint32_t sum = sum16((uint32_t)(6 + tcp_bytes), p->flow->address[0] + skip, 16 - skip);
-
-	return sum16(sum, p->flow->address[1] + skip, 16 - skip);
-}
-
-static void put_tcp(struct buf *out, const struct packet_plan *p, size_t tcp_bytes)
-{
-	bool is_syn = p->flags & SYN, is_acking = p->flags & ACK;
-	size_t at = out->len;
-
-	put16(out, p->flow->port[p->from]);
-	put16(out, p->flow->port[!p->from]);
-	put32(out, p->flow->seq[p->from]);
-	put32(out, is_acking ? p->flow->seq[!p->from] : 0);
-	put16(out, (unsigned)(is_syn ? TCP_BYTES + SYN_OPTIONS : TCP_BYTES) / 4 << 12 | p->flags);
-	put16(out, WINDOW);
-	put32(out, 0); /* checksum, urgent pointer */
-	if (is_syn)
-		put_syn_options(out, p);
-	buf_add_span(out, p->payload);
-	if (!out->is_failed)
-		patch16(out->ptr + at + 16,
-			~sum16(pseudo_sum(p, tcp_bytes), out->ptr + at, tcp_bytes));
-}
-
 /* one packet, and what it does to the numbers */
 static void put_packet(struct pcap_tcp *t, struct pcap_flow *f, unsigned from, unsigned flags,
 		       struct span payload, uint64_t time_ns, struct buf *out)
 {
-	const struct packet_plan p = {f, from, flags, payload};
-	size_t tcp = TCP_BYTES + (flags & SYN ? SYN_OPTIONS : 0U) + payload.len;
-	size_t frame = 14 + (f->is_ipv4 ? 20U : 40U) + tcp;
+	const struct pcap_packet p = {&f->ends,	     from,    flags,  f->seq[from],
+				      f->seq[!from], payload, time_ns};
 
 	t->late_count += time_ns < t->written_ns;
 	t->written_ns = MAX(t->written_ns, time_ns);
-	put_native32(out, time_ns / NS_PER_S);
-	put_native32(out, time_ns % NS_PER_S);
-	put_native32(out, frame);
-	put_native32(out, frame);
-	put_ethernet(out, &p);
-	if (f->is_ipv4)
-		put_ipv4(out, &p, tcp);
-	else
-		put_ipv6(out, &p, tcp);
-	put_tcp(out, &p, tcp);
-	f->seq[from] += (uint32_t)payload.len + (flags & (SYN | FIN) ? 1 : 0);
-	if (flags & ACK)
+	pcap_packet_put(&p, out);
+	f->seq[from] += (uint32_t)payload.len + (flags & (PCAP_SYN | PCAP_FIN) ? 1 : 0);
+	if (flags & PCAP_ACK)
 		f->unacked[!from] = 0;
 }
 
@@ -311,11 +157,11 @@ static uint64_t mix(uint64_t h)
 
 static struct pcap_flow **slot_of(struct pcap_tcp *t, const struct pcap_flow *f)
 {
-	uint64_t h = (uint64_t)f->port[0] << 16 | f->port[1], word;
+	uint64_t h = (uint64_t)f->ends.port[0] << 16 | f->ends.port[1], word;
 
 	for (size_t i = 0; i < 2; i++)
 		for (size_t k = 0; k < 16; k += 8) {
-			memcpy(&word, f->address[i] + k, 8);
+			memcpy(&word, f->ends.address[i] + k, 8);
 			h = mix(h ^ word);
 		}
 	return &t->flows[h % PCAP_FLOWS_MAX];
@@ -354,9 +200,9 @@ static void forget(struct pcap_tcp *t, struct pcap_flow *f)
 static void put_close(struct pcap_tcp *t, struct pcap_flow *f, unsigned first, uint64_t time_ns,
 		      struct buf *out)
 {
-	put_packet(t, f, first, FIN | ACK, (struct span){0}, time_ns, out);
-	put_packet(t, f, !first, FIN | ACK, (struct span){0}, time_ns, out);
-	put_packet(t, f, first, ACK, (struct span){0}, time_ns, out);
+	put_packet(t, f, first, PCAP_FIN | PCAP_ACK, (struct span){0}, time_ns, out);
+	put_packet(t, f, !first, PCAP_FIN | PCAP_ACK, (struct span){0}, time_ns, out);
+	put_packet(t, f, first, PCAP_ACK, (struct span){0}, time_ns, out);
 }
 
 static void put_ending(struct pcap_tcp *t, struct pcap_flow *f, enum pcap_ending how,
@@ -371,7 +217,8 @@ static void put_ending(struct pcap_tcp *t, struct pcap_flow *f, enum pcap_ending
 	case PCAP_FIN_SERVER: put_close(t, f, how == PCAP_FIN_SERVER, time_ns, out); break;
 	case PCAP_RST_CLIENT:
 	case PCAP_RST_SERVER:
-		put_packet(t, f, how == PCAP_RST_SERVER, RST | ACK, (struct span){0}, time_ns, out);
+		put_packet(t, f, how == PCAP_RST_SERVER, PCAP_RST | PCAP_ACK, (struct span){0},
+			   time_ns, out);
 		break;
 	}
 }
@@ -381,19 +228,19 @@ static void put_ending(struct pcap_tcp *t, struct pcap_flow *f, enum pcap_ending
 static void put_handshake(struct pcap_tcp *t, struct pcap_flow *f, uint64_t time_ns,
 			  struct buf *out)
 {
-	put_packet(t, f, 0, SYN, (struct span){0}, time_ns, out);
-	put_packet(t, f, 1, SYN | ACK, (struct span){0}, time_ns, out);
-	put_packet(t, f, 0, ACK, (struct span){0}, time_ns, out);
+	put_packet(t, f, 0, PCAP_SYN, (struct span){0}, time_ns, out);
+	put_packet(t, f, 1, PCAP_SYN | PCAP_ACK, (struct span){0}, time_ns, out);
+	put_packet(t, f, 0, PCAP_ACK, (struct span){0}, time_ns, out);
 }
 
 static void put_data(struct pcap_tcp *t, struct pcap_event *e, struct buf *out)
 {
 	struct pcap_flow *f = e->flow;
 
-	put_packet(t, f, e->is_server, e->is_last ? PSH | ACK : ACK, span_of(e->bytes, e->len),
-		   e->time_ns, out);
+	put_packet(t, f, e->is_server, e->is_last ? PCAP_PSH | PCAP_ACK : PCAP_ACK,
+		   span_of(e->bytes, e->len), e->time_ns, out);
 	if (e->is_last || ++f->unacked[e->is_server] >= ACK_EVERY)
-		put_packet(t, f, !e->is_server, ACK, (struct span){0}, e->time_ns, out);
+		put_packet(t, f, !e->is_server, PCAP_ACK, (struct span){0}, e->time_ns, out);
 }
 
 /* more was sent since: the end comes behind it. Return: true when it waits again. */
@@ -460,23 +307,24 @@ static void set_addresses(struct pcap_flow *f, const struct exchange *x)
 	bool is_unknown_end[] = {is_unknown(&x->src), is_unknown(&x->dst)};
 
 	/* both ends of a packet are of one family */
-	f->is_ipv4 = (x->src.is_ipv4 || is_unknown_end[0]) && (x->dst.is_ipv4 || is_unknown_end[1]);
+	f->ends.is_ipv4 =
+		(x->src.is_ipv4 || is_unknown_end[0]) && (x->dst.is_ipv4 || is_unknown_end[1]);
 	for (unsigned i = 0; i < 2; i++) {
-		memcpy(f->address[i], ends[i]->address, 16);
+		memcpy(f->ends.address[i], ends[i]->address, 16);
 		if (is_unknown_end[i])
-			set_documentation(f->address[i], f->is_ipv4, i);
-		f->port[i] = ends[i]->port;
+			set_documentation(f->ends.address[i], f->ends.is_ipv4, i);
+		f->ends.port[i] = ends[i]->port;
 	}
-	if (!f->port[0])
-		f->port[0] = (uint16_t)(10000 + mix(x->connection) % 50000);
-	if (!f->port[1])
-		f->port[1] = 80;
+	if (!f->ends.port[0])
+		f->ends.port[0] = (uint16_t)(10000 + mix(x->connection) % 50000);
+	if (!f->ends.port[1])
+		f->ends.port[1] = 80;
 }
 
 static bool is_same(const struct pcap_flow *a, const struct pcap_flow *b)
 {
-	return memcmp(a->address, b->address, sizeof(a->address)) == 0 &&
-	       memcmp(a->port, b->port, sizeof(a->port)) == 0;
+	return memcmp(a->ends.address, b->ends.address, sizeof(a->ends.address)) == 0 &&
+	       memcmp(a->ends.port, b->ends.port, sizeof(a->ends.port)) == 0;
 }
 
 static void make_room(struct pcap_tcp *t, struct buf *out)
@@ -541,11 +389,6 @@ struct pcap_flow *pcap_tcp_flow(struct pcap_tcp *t, const struct exchange *x, bo
 	return open_flow(t, &want, has_handshake, x->start_ns);
 }
 
-static size_t segment_bytes(const struct pcap_flow *f)
-{
-	return MTU - (f->is_ipv4 ? 40 : 60);
-}
-
 /* @i of @n equal parts of a time */
 static uint64_t part_of(uint64_t ns, size_t i, size_t n)
 {
@@ -555,7 +398,8 @@ static uint64_t part_of(uint64_t ns, size_t i, size_t n)
 void pcap_tcp_send(struct pcap_tcp *t, struct pcap_flow *f, bool is_server, struct span bytes,
 		   uint64_t first_ns, uint64_t last_ns)
 {
-	size_t each = segment_bytes(f), count = (bytes.len + each - 1) / each;
+	size_t each = pcap_packet_payload_max(f->ends.is_ipv4),
+	       count = (bytes.len + each - 1) / each;
 	uint64_t took_ns = last_ns > first_ns ? last_ns - first_ns : 0;
 
 	if (count == 1 && took_ns && bytes.len > 1) {

@@ -36,7 +36,6 @@ enum pcap_ending {
 	PCAP_RST_SERVER,
 };
 
-void pcap_tcp_begin(struct buf *out); /* the file's header */
 /* pcap_tcp_advance() - write what is earlier than @now_ns */
 void pcap_tcp_advance(struct pcap_tcp *t, uint64_t now_ns, struct buf *out);
 /**
