@@ -231,7 +231,7 @@ static int read_times(const struct har_reading *h, struct exchange *x)
 	struct span started = text_in(h->entry, "startedDateTime");
 	uint64_t ns = 0;
 
-	if (clock_parse(started, 0, &ns) < 0 || ns == 0 || ns > INT64_MAX / 2)
+	if (started.len == 0 || clock_parse(started, 0, &ns) < 0 || ns == 0 || ns > INT64_MAX / 2)
 		return err_set(h->e, -EINVAL, "\"startedDateTime\" is no time (RFC 3339)");
 	x->request.first_ns = ns + ns_of_ms(number_in(t, "blocked")) +
 			      ns_of_ms(number_in(t, "dns")) + ns_of_ms(number_in(t, "connect"));
