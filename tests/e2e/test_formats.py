@@ -90,6 +90,59 @@ def test_a_pin_marks_the_tapes_of_a_selection(recorded):
     assert not list((where / "store").rglob("*.pin"))
 
 
+# HTTP Archive 1.2 (softwareishard.com/blog/har-12-spec): key -> type; ? may be absent; a list holds its one element
+TEXT, NUMBER, COUNT, FLAG = str, (int, float), int, bool
+PAIR = {"name": TEXT, "value": TEXT}
+COOKIE = {**PAIR, "path?": TEXT, "domain?": TEXT, "expires?": TEXT, "httpOnly?": FLAG, "secure?": FLAG}
+HAR = {"log": {
+    "version": TEXT, "creator": {"name": TEXT, "version": TEXT}, "pages?": [], "entries": [{
+        "startedDateTime": TEXT, "time": NUMBER, "cache": {}, "serverIPAddress?": TEXT, "connection?": TEXT,
+        "request": {"method": TEXT, "url": TEXT, "httpVersion": TEXT, "cookies": [COOKIE], "headers": [PAIR], "queryString": [PAIR],
+                    "postData?": {"mimeType": TEXT, "params": [PAIR], "text": TEXT}, "headersSize": COUNT, "bodySize": COUNT},
+        "response": {"status": COUNT, "statusText": TEXT, "httpVersion": TEXT, "cookies": [COOKIE], "headers": [PAIR],
+                     "content": {"size": COUNT, "compression?": COUNT, "mimeType": TEXT, "text?": TEXT, "encoding?": TEXT},
+                     "redirectURL": TEXT, "headersSize": COUNT, "bodySize": COUNT},
+        "timings": {"blocked?": NUMBER, "dns?": NUMBER, "connect?": NUMBER, "ssl?": NUMBER, "send": NUMBER, "wait": NUMBER, "receive": NUMBER},
+    }]}}
+
+
+def check_schema(value, schema, where="har"):
+    """Every key of the schema with its type, and no key besides but those that begin with _."""
+    if isinstance(schema, dict):
+        assert isinstance(value, dict), where
+        known = {key.rstrip("?") for key in schema}
+        assert all(key in known or key.startswith("_") for key in value), (where, set(value) - known)
+        for key, inner in schema.items():
+            if key.rstrip("?") in value or not key.endswith("?"):
+                check_schema(value[key.rstrip("?")], inner, f"{where}.{key}")
+    elif isinstance(schema, list):
+        assert isinstance(value, list), where
+        for one in value:
+            check_schema(one, schema[0] if schema else {}, f"{where}[]")
+    else:
+        assert isinstance(value, schema) and (schema is FLAG or not isinstance(value, bool)), (where, value)
+
+
+def no_key_twice(pairs):
+    assert len({key for key, _ in pairs}) == len(pairs), pairs
+    return dict(pairs)
+
+
+def test_a_har_follows_its_schema(recorded, tmp_path):
+    where, everything = recorded
+    tapeloop("export", "--store", where / "store", "-o", tmp_path / "all.har")
+    har = json.loads((tmp_path / "all.har").read_text(), object_pairs_hook=no_key_twice)
+    check_schema(har, HAR)
+    for entry, x in zip(har["log"]["entries"], everything, strict=True):
+        timings, request, response = entry["timings"], entry["request"], entry["response"]
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z", entry["startedDateTime"])
+        assert entry["time"] == pytest.approx(sum(t for t in timings.values() if t >= 0)) and min(timings["send"], timings["wait"], timings["receive"]) >= 0
+        assert "://" in request["url"] and request["method"] == x["method"] and response["status"] == x["status"]
+        assert all(re.fullmatch(r"[-\dT:]+\.000Z", c.get("expires", "2000-01-01T00:00:00.000Z")) for c in response["cookies"])
+        if response["content"].get("encoding"):
+            base64.b64decode(response["content"]["text"], validate=True)
+
+
 def messages_of(x):
     return [{key: x[side].get(key, "") for key in MESSAGE} for side in ("request", "response")]
 

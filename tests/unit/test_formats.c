@@ -270,6 +270,48 @@ static void any_exchange_goes_through_har_and_back(void **state)
 	there_and_back("har");
 }
 
+/* every record of a pcap file is as long as it says, and the last one ends the file */
+static void check_pcap(struct span file)
+{
+	assert_true(file.len >= 24);
+	for (file = span_from(file, 24); file.len;) {
+		uint32_t head[4];
+
+		assert_true(file.len >= sizeof(head));
+		memcpy(head, file.ptr, sizeof(head));
+		assert_true(head[1] < 1000000000 && head[2] == head[3] && head[2] <= 1514);
+		assert_true(file.len >= sizeof(head) + head[2]);
+		file = span_from(file, sizeof(head) + head[2]);
+	}
+}
+
+static void any_exchange_can_be_written_in_every_format(void **state)
+{
+	uint8_t *room = malloc(SOME_ROOM);
+
+	(void)state;
+	for (size_t k = 0; format_at(k); k++) {
+		AUTO(format_writer) w = format_writer_new(format_at(k), NULL);
+		AUTO_BUF file = {0};
+		uint64_t seed = 23;
+
+		for (uint64_t i = 0; i < 1500; i++) {
+			struct exchange x = some_exchange(&seed, UINT64_C(1764000000000000000) + i * 1000, room);
+
+			/* a few connections, so that they meet again; as HTTP/2, too */
+			x.connection = x.connection % 50;
+			if (x.connection % 3 == 0 && x.request.flags & MESSAGE_PRESENT)
+				x.request.version = x.response.version = 20;
+			format_add(w, &x, &file);
+		}
+		format_end(w, &file);
+		assert_false(file.is_failed);
+		if (strcmp(format_name(format_at(k)), "pcap") == 0)
+			check_pcap(buf_span(&file));
+	}
+	free(room);
+}
+
 static void an_ending_names_its_format(void **state)
 {
 	static const struct {
@@ -293,6 +335,7 @@ int main(void)
 		cmocka_unit_test(a_file_is_read_the_same_in_any_pieces),
 		cmocka_unit_test(any_exchange_goes_through_json_lines_and_back),
 		cmocka_unit_test(any_exchange_goes_through_har_and_back),
+		cmocka_unit_test(any_exchange_can_be_written_in_every_format),
 		cmocka_unit_test(an_ending_names_its_format),
 	};
 
