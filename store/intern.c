@@ -100,7 +100,8 @@ uint64_t intern_number(struct intern *n, struct span key, bool *is_new_out)
 		s = find(n, key, hash);
 	}
 	*s = (struct slot){hash, n->next++, (uint32_t)n->bytes, (uint32_t)key.len};
-	memcpy(n->keys + n->bytes, key.ptr, key.len);
+	if (key.len)
+		memcpy(n->keys + n->bytes, key.ptr, key.len);
 	n->bytes += key.len;
 	n->used++;
 	return s->number;
