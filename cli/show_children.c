@@ -39,9 +39,9 @@ bool show_has_events(const struct exchange *x)
 	struct span row = x->children;
 	struct child c;
 
-	/* events are counted in the octets of the wire: a coded body is not theirs */
+	/* events stand in the body, or with a content coding have their text themselves */
 	return x->protocol != PROTOCOL_WEBSOCKET && child_next(&row, &c) == 1 &&
-	       c.kind == CHILD_SSE && !message_header(&x->response, "Content-Encoding").ptr;
+	       c.kind == CHILD_SSE && (c.payload.len || !message_header(&x->response, "Content-Encoding").ptr);
 }
 
 static void add_close(struct buf *out, unsigned code, struct span reason)
@@ -138,7 +138,10 @@ static struct span payload_of(struct listing *l, const struct child *c, struct e
 {
 	struct span text = c->payload;
 
-	if (c->kind == CHILD_SSE) {
+	if (c->kind == CHILD_SSE && c->payload.len) {
+		if (c->is_cut)
+			(void)err_set(why_out, -ENODATA, "the first %zu bytes were kept", text.len);
+	} else if (c->kind == CHILD_SSE) {
 		text = span_of(l->events.ptr, (size_t)MIN((uint64_t)l->events.len, c->bytes));
 		l->events = span_from(l->events, text.len);
 		if (text.len < c->bytes)

@@ -5,7 +5,7 @@
 
 #define COPY_BYTES 1024
 
-static void cut(struct children *all, struct conn *c)
+void children_cut(struct children *all, struct conn *c)
 {
 	if (!all->is_cut)
 		counter_add(c->wire->counters, COUNTER_CHILDREN_CUT, 1);
@@ -60,7 +60,7 @@ static void add(struct children *all, struct conn *c, const struct child *child,
 	counter_add(c->wire->counters, COUNTER_CHILDREN, 1);
 	/* once one is missing none follows: compressed ones refer to those before */
 	if (all->is_cut || before + sizeof(head) > max) {
-		cut(all, c);
+		children_cut(all, c);
 		return;
 	}
 	room = max - before - sizeof(head);
@@ -69,10 +69,10 @@ static void add(struct children *all, struct conn *c, const struct child *child,
 	child_encode_head(&record, head);
 	if (!append(all, c, span_of(head, sizeof(head))) || !append_kept(all, c, payload, record.payload.len)) {
 		chain_cut(&all->row, c->wire->pool, before);
-		cut(all, c);
+		children_cut(all, c);
 	}
 	if (record.is_cut)
-		cut(all, c);
+		children_cut(all, c);
 }
 
 void children_add(struct children *all, struct conn *c, const struct child *child, const struct chain *payload)

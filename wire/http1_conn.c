@@ -287,6 +287,13 @@ static void note_response_head(const struct http1_head *head, struct draft *draf
 		draft->info.anomalies |= ANOMALY_BIT(BODY_ON_BODILESS);
 }
 
+static void begin_events(const struct feed *f, struct pair *p)
+{
+	struct span head = draft_head(&p->response, f->c->wire);
+
+	events_begin(&p->events, f->c, head, p->response.info.version, http1_span(head, p->response.info.content_type));
+}
+
 static void end_response_head(const struct feed *f, struct direction *d, struct draft *draft)
 {
 	struct http1_conn *h = state_of(f->c);
@@ -316,8 +323,7 @@ static void end_response_head(const struct feed *f, struct direction *d, struct 
 		if (h->pairs.answering)
 			part_watch(h->pairs.answering, f->ts_ns);
 		if (draft && h->pairs.answering && draft->info.content_type.len)
-			h->pairs.answering->events.is_on = is_event_stream(
-				http1_span(draft_head(draft, f->c->wire), draft->info.content_type));
+			begin_events(f, h->pairs.answering);
 		break;
 	case HTTP1_FOLLOWS_NOTHING:
 		break;

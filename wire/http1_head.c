@@ -146,7 +146,7 @@ static ALWAYS_INLINE void take_line(struct http1_head *h, const struct http1_wat
 				    const struct reader *r, const struct line *l)
 {
 	struct span name = {l->text.ptr, l->colon};
-	struct span value = {name.ptr + l->colon + 1, l->text.len - l->colon - 1}; /* if there is a colon */
+	struct span value;
 	const struct http1_name *found;
 
 	if (UNLIKELY(is_blank(l->text.ptr[0]))) {
@@ -157,6 +157,7 @@ static ALWAYS_INLINE void take_line(struct http1_head *h, const struct http1_wat
 		h->anomalies |= ANOMALY_BIT(BAD_HEADER);
 		return;
 	}
+	value = (struct span){name.ptr + l->colon + 1, l->text.len - l->colon - 1};
 	if (UNLIKELY(is_blank(name.ptr[name.len - 1]))) {
 		h->anomalies |= ANOMALY_BIT(BAD_HEADER);
 		name = trim(name);

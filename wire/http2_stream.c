@@ -76,6 +76,7 @@ static void forget(struct h2_streams *s, struct h2_stream *x)
 	draft_free(&x->pair.request, pool);
 	draft_free(&x->pair.response, pool);
 	children_free(&x->pair.children, pool);
+	events_free(&x->pair.events, s->pairs.c->wire);
 	pool_give(pool, x);
 }
 
@@ -275,7 +276,7 @@ void h2_stream_response(struct h2_streams *s, struct h2_stream *x, struct span h
 		x->pair.anomalies |= ANOMALY_BIT(EARLY_RESPONSE);
 	if (x->pair.request.info.is_connect && info->status >= 200 && info->status < 300)
 		x->pair.anomalies |= ANOMALY_BIT(TUNNEL); /* RFC 9113 8.5, RFC 8441 */
-	x->pair.events.is_on = is_event_stream(http1_span(head, info->content_type));
+	events_begin(&x->pair.events, s->pairs.c, head, info->version, http1_span(head, info->content_type));
 	note_grpc_status(x, b, false); /* trailers-only */
 }
 

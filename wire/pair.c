@@ -67,6 +67,7 @@ static void free_drafts(struct pair *p)
 	draft_free(&p->request, pool);
 	draft_free(&p->response, pool);
 	children_free(&p->children, pool);
+	events_free(&p->events, p->owner->c->wire);
 }
 
 static void forget(struct pair *p)

@@ -169,7 +169,8 @@ static void note_event(struct pair *p, uint64_t ts_ns)
 
 static bool has_messages(const struct pair *p, bool is_response)
 {
-	return p->protocol == PROTOCOL_GRPC ? !p->grpc[is_response].is_lost : is_response && p->events.is_on;
+	return p->protocol == PROTOCOL_GRPC ? !p->grpc[is_response].is_lost
+					     : is_response && p->events.is_on && !p->events.codec;
 }
 
 /* Up to the end of the next message in @bytes. Return: true when one ends there. */
@@ -215,6 +216,12 @@ void part_take_body(struct pair *p, bool is_response, struct span bytes, uint64_
 	struct conn *c = p->owner->c;
 	struct draft *d = draft_of(p, is_response);
 
+	if (UNLIKELY(is_response && p->events.codec)) {
+		draft_add_body(d, c, bytes);
+		events_decode(&p->events, &p->children, c, bytes, d->flags & MESSAGE_HAS_GAP, ts_ns);
+		part_write_full(p, ts_ns);
+		return;
+	}
 	while (bytes.len) {
 		struct span rest = bytes;
 		bool is_end = walk_message(p, is_response, &rest);

@@ -27,6 +27,7 @@ service Cart { rpc Unary(Item) returns (Answer); rpc ServerStream(Item) returns 
 """
 SHOP = r"""
 location /zipped { gzip on; gzip_types *; gzip_min_length 1; return 200 '{"note":"out of stock","pad":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"}'; }
+location /zipped-events { gzip on; gzip_types *; gzip_min_length 1; default_type text/event-stream; return 200 "event: tick\ndata: one\n\ndata: two\n\n"; }
 location /events { default_type text/event-stream; return 200 "event: tick\ndata: one\n\ndata: two\n\n"; }
 """
 
@@ -63,7 +64,8 @@ class World:
                                capture_output=True)
             client.curl(cart.url("/zipped"), "--compressed")
             client.curl(cart.url("/events"))
-            d.wait_stored(len(self.calls) + 3 + 2)
+            client.curl(cart.url("/zipped-events"), "--compressed")
+            d.wait_stored(len(self.calls) + 3 + 3)
             api = ("--api", f"unix:{d.socket}")
             self.ids = programs.tapeloop("ls", "-n", "0", "-r", "-o", "id", *api).stdout.split()
             self.there = [programs.tapeloop(*words, *api).stdout for words in self.questions()]
@@ -152,8 +154,9 @@ def test_a_websocket_without_a_close_frame_is_told(world):
     assert "101 closed 1006" in world.ask("ls", "ws.close_code == 1006").stdout
 
 
-def test_events_are_listed_with_what_they_say(world):
-    text = world.show('sse.events > 0')
+@pytest.mark.parametrize("path", ["/events", "/zipped-events"])
+def test_events_are_listed_with_what_they_say(world, path):
+    text = world.show(f'sse.events == 2 && path == "{path}"')
     assert re.search(r"< event +\S+  event: tick data: one\n", text)
     assert re.search(r"< event +\S+  data: two\n", text)
 
