@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Encoded bodies, WebSocket compression and protobuf as they are read for people: bounded, and nothing breaks. */
-#include "lib/codec.h"
+#include "lib/codec_stream.h"
 #include "lib/protobuf.h"
 #include "schema/wsdeflate.h"
 
@@ -17,6 +17,29 @@ static void decode_body(struct span in, enum codec c)
 
 	(void)!codec_decode(c, in, &limits, &out, NULL);
 	assert(out.len <= OUT_MAX);
+}
+
+static void decode_stream(struct span in, enum codec c)
+{
+	struct codec_stream *s = codec_stream_new(c);
+	size_t total = 0, n = 0;
+	uint8_t out[512];
+	int r = 0;
+
+	while (in.len && r == 0 && total < OUT_MAX) {
+		struct span some = {in.ptr, MIN(in.len, (size_t)7)};
+
+		in = span_from(in, some.len);
+		do {
+			size_t before = some.len;
+
+			r = codec_stream_feed(s, &some, out, sizeof(out), &n);
+			total += n;
+			if (n == 0 && some.len == before)
+				break;
+		} while (r == 0 && total < OUT_MAX);
+	}
+	codec_stream_free(s);
 }
 
 static void read_messages(struct span in)
@@ -55,9 +78,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (size == 0)
 		return 0;
-	if (data[0] % (CODEC_COUNT + 2) < CODEC_COUNT)
+	if (data[0] % (CODEC_COUNT + 2) < CODEC_COUNT) {
 		decode_body(in, (enum codec)(data[0] % (CODEC_COUNT + 2)));
-	else if (data[0] % (CODEC_COUNT + 2) == CODEC_COUNT)
+		decode_stream(in, (enum codec)(data[0] % (CODEC_COUNT + 2)));
+	} else if (data[0] % (CODEC_COUNT + 2) == CODEC_COUNT)
 		read_messages(in);
 	else
 		read_protobuf(in);
