@@ -231,6 +231,8 @@ static int on_tape(void *ctx, const struct tape_info *t)
 	struct doctor *d = ctx;
 
 	d->tapes++;
+	if (t->damage)
+		find(d, LEVEL_CANNOT, "tape", "", "%s", t->damage);
 	d->exchanges += t->rows;
 	d->bytes += t->bytes;
 	if (t->rows && (d->first_ns == 0 || t->first_ns < d->first_ns))

@@ -253,6 +253,8 @@ static int run_failures(struct cli *cli)
 	if (!f.table && (is_wide || f.form == FAILURES_TABLE)) {
 		status = cli_fail(cli, &(struct err){-ENOMEM, "out of memory"});
 	} else if (ask(&f, a, &e) < 0) {
+		if (f.count)
+			print(&f); /* as far as it could be read */
 		status = cli_fail(cli, &e);
 	} else {
 		print(&f);

@@ -17,11 +17,12 @@
 #include "cli/cli.h"
 #include "cli/libcurl.h"
 
-#define PROBLEM_MAX   65536
-#define CONNECT_MS    5000L
-#define SILENCE_S     60L
-#define CURSOR_HEADER "Tapeloop-Next-Cursor:"
+#define PROBLEM_MAX    65536
+#define CONNECT_MS     5000L
+#define SILENCE_S      60L
+#define CURSOR_HEADER  "Tapeloop-Next-Cursor:"
 #define GAVE_UP_HEADER "Tapeloop-Gave-Up:"
+#define DAMAGE_HEADER  "Tapeloop-Damage:"
 
 struct rest {
 	struct libcurl lib;
@@ -34,6 +35,7 @@ struct rest {
 	long status;
 	char cursor[32];
 	uint64_t gave_up;
+	char damage[ERR_WHY_MAX];
 	char why[CURL_ERROR_SIZE];
 };
 
@@ -41,8 +43,8 @@ static bool set_address(struct rest *c, const char *url)
 {
 	if (strncmp(url, "unix:", 5) == 0 && url[5]) {
 		c->base = strdup("http://localhost");
-		return c->base &&
-		       c->lib.curl_easy_setopt(c->curl, CURLOPT_UNIX_SOCKET_PATH, url + 5) == CURLE_OK;
+		return c->base && c->lib.curl_easy_setopt(c->curl, CURLOPT_UNIX_SOCKET_PATH,
+							  url + 5) == CURLE_OK;
 	}
 	if (strncmp(url, "http://", 7) == 0 && url[7]) {
 		size_t len = strlen(url);
@@ -112,20 +114,25 @@ static uint64_t number_of(struct span digits)
 	return n;
 }
 
+static void keep_value(struct span line, size_t name_len, char *to, size_t to_bytes)
+{
+	struct span v = span_trim(span_from(line, name_len));
+
+	while (v.len && (v.ptr[v.len - 1] == '\n' || v.ptr[v.len - 1] == '\r'))
+		v.len--;
+	(void)snprintf(to, to_bytes, "%.*s", (int)v.len, (const char *)v.ptr);
+}
+
 static size_t on_header(char *ptr, size_t size, size_t count, void *ctx)
 {
 	struct rest *c = ctx;
 	struct span line = span_of(ptr, size * count);
 
 	(void)c->lib.curl_easy_getinfo(c->curl, CURLINFO_RESPONSE_CODE, &c->status);
-	if (span_istarts(line, SPAN_LIT(CURSOR_HEADER))) {
-		struct span v = span_trim(span_from(line, strlen(CURSOR_HEADER)));
-
-		while (v.len && (v.ptr[v.len - 1] == '\n' || v.ptr[v.len - 1] == '\r'))
-			v.len--;
-		(void)snprintf(c->cursor, sizeof(c->cursor), "%.*s", (int)v.len,
-			       (const char *)v.ptr);
-	}
+	if (span_istarts(line, SPAN_LIT(CURSOR_HEADER)))
+		keep_value(line, strlen(CURSOR_HEADER), c->cursor, sizeof(c->cursor));
+	if (span_istarts(line, SPAN_LIT(DAMAGE_HEADER)))
+		keep_value(line, strlen(DAMAGE_HEADER), c->damage, sizeof(c->damage));
 	if (span_istarts(line, SPAN_LIT(GAVE_UP_HEADER)))
 		c->gave_up = number_of(span_trim(span_from(line, strlen(GAVE_UP_HEADER))));
 	return line.len;
@@ -221,7 +228,8 @@ static void set_options(struct rest *c, const char *url, struct curl_slist *head
 	(void)c->lib.curl_easy_setopt(h, CURLOPT_NOSIGNAL, 1L);
 	(void)c->lib.curl_easy_setopt(h, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_MS);
 	(void)c->lib.curl_easy_setopt(h, CURLOPT_LOW_SPEED_LIMIT, c->get->is_stream ? 0L : 1L);
-	(void)c->lib.curl_easy_setopt(h, CURLOPT_LOW_SPEED_TIME, c->get->is_stream ? 0L : SILENCE_S);
+	(void)c->lib.curl_easy_setopt(h, CURLOPT_LOW_SPEED_TIME,
+				      c->get->is_stream ? 0L : SILENCE_S);
 	(void)c->lib.curl_easy_setopt(h, CURLOPT_WRITEFUNCTION, on_body);
 	(void)c->lib.curl_easy_setopt(h, CURLOPT_WRITEDATA, c);
 	(void)c->lib.curl_easy_setopt(h, CURLOPT_HEADERFUNCTION, on_header);
@@ -240,7 +248,7 @@ int rest_get(struct rest *c, const struct rest_get *get, struct err *e)
 	c->get = get;
 	c->fn_result = 0;
 	c->status = 0;
-	c->cursor[0] = c->why[0] = '\0';
+	c->cursor[0] = c->damage[0] = c->why[0] = '\0';
 	c->gave_up = 0;
 	buf_clear(&c->problem);
 	buf_add_fmt(&url, "%s%s", c->base, get->path);
@@ -254,6 +262,11 @@ int rest_get(struct rest *c, const struct rest_get *get, struct err *e)
 	if (c->status < 200 || c->status > 299)
 		return read_problem(c, e);
 	return 0;
+}
+
+const char *rest_damage(const struct rest *c)
+{
+	return c->damage;
 }
 
 uint64_t rest_gave_up(const struct rest *c)

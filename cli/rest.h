@@ -7,19 +7,21 @@
 
 struct rest;
 
-/* rest_open() - @url: "unix:PATH" or "http://HOST:PORT". Return: 0; -EINVAL another form; -EIO no libcurl; -ENOMEM. */
+/* rest_open() - @url: "unix:PATH" or "http://HOST:PORT". Return: 0; -EINVAL another form; -EIO no
+ * libcurl; -ENOMEM. */
 int rest_open(const char *url, struct rest **c_out, struct err *e) MUST_USE;
 void rest_close(struct rest *c); /* accepts NULL */
 
-/* rest_data_fn - the next bytes of an answer, borrowed. Return: 0 to go on, else the get ends with it. */
+/* rest_data_fn - the next bytes of an answer, borrowed. Return: 0 to go on, else the get ends with
+ * it. */
 typedef int rest_data_fn(void *ctx, struct span bytes);
 
 struct rest_get {
-	const char *path;         /* "/api/v1/exchanges?limit=50" */
-	const char *accept;       /* NULL: application/json */
-	const char *last_event;   /* for streams: Last-Event-ID; NULL or "" for none */
-	bool is_stream;           /* silence is no failure */
-	rest_data_fn *fn;       /* given only what belongs to a 2xx answer */
+	const char *path;	/* "/api/v1/exchanges?limit=50" */
+	const char *accept;	/* NULL: application/json */
+	const char *last_event; /* for streams: Last-Event-ID; NULL or "" for none */
+	bool is_stream;		/* silence is no failure */
+	rest_data_fn *fn;	/* given only what belongs to a 2xx answer */
 	void *ctx;
 };
 
@@ -27,13 +29,16 @@ struct rest_get {
  * rest_get() - ask, and hand the answer on as it comes
  * @e: a problem+json answer's detail; or what kept the daemon from answering
  *
- * Return: 0; what @fn returned (positive too); 400 -EINVAL, 404 -ENOENT, 409 -ENOTUNIQ, 503 -EAGAIN,
- * 504 -ETIMEDOUT, other statuses -EPROTO; -ECONNREFUSED nobody answers there; -ECANCELED interrupted;
- * -EIO the answer broke off.
+ * Return: 0; what @fn returned (positive too); 400 -EINVAL, 404 -ENOENT, 409 -ENOTUNIQ, 503
+ * -EAGAIN, 504 -ETIMEDOUT, other statuses -EPROTO; -ECONNREFUSED nobody answers there; -ECANCELED
+ * interrupted; -EIO the answer broke off.
  */
 int rest_get(struct rest *c, const struct rest_get *get, struct err *e) MUST_USE;
 /* rest_next_cursor() - Tapeloop-Next-Cursor of the last answer; "" without one */
 const char *rest_next_cursor(const struct rest *c);
+/* rest_damage() - Tapeloop-Damage of the last answer: what could not be read and is not in it; ""
+ * without */
+const char *rest_damage(const struct rest *c);
 /* rest_gave_up() - Tapeloop-Gave-Up of the last answer; 0 without one */
 uint64_t rest_gave_up(const struct rest *c);
 /* rest_status() - HTTP status of the last answer; 0 when there was none */

@@ -165,12 +165,19 @@ static uint64_t id_of(const char *text)
 	return id_parse(span_str(text), &id, &bits) == 0 ? id : 0;
 }
 
+static int say_damage(const char *damage, struct err *e)
+{
+	return damage[0] ? err_set(e, -EBADMSG, "what could not be read was left out: %s", damage)
+			 : 0;
+}
+
 static int api_list(struct source *s, const struct source_query *q, reader_exchange_fn *fn,
 		    void *ctx, uint64_t *cursor_out, struct err *e)
 {
 	struct receiver rc = {.fn = fn, .ctx = ctx, .e = e};
 	struct lines lines = {.fn = receive, .ctx = &rc};
 	char cursor[ID_TEXT_LEN + 1] = "", before[ID_TEXT_LEN + 1];
+	char damage[ERR_WHY_MAX] = "";
 	uint64_t gave_up = 0;
 	AUTO_BUF path = {0};
 	int r;
@@ -188,6 +195,8 @@ static int api_list(struct source *s, const struct source_query *q, reader_excha
 			     e);
 		(void)snprintf(cursor, sizeof(cursor), "%s", rest_next_cursor(rest_of(s)));
 		gave_up += rest_gave_up(rest_of(s));
+		if (!damage[0])
+			(void)snprintf(damage, sizeof(damage), "%s", rest_damage(rest_of(s)));
 		/* out of time, but further than before: go on */
 		if (r == -ETIMEDOUT && cursor[0] && strcmp(cursor, before) != 0) {
 			source_say_progress(id_of(cursor), rc.count);
@@ -198,7 +207,7 @@ static int api_list(struct source *s, const struct source_query *q, reader_excha
 	source_say_limits(gave_up);
 	if (cursor_out)
 		*cursor_out = r > 0 ? rc.last_id : id_of(cursor);
-	return r < 0 && r != -ECANCELED ? page_failed(r, e) : 0;
+	return r < 0 && r != -ECANCELED ? page_failed(r, e) : say_damage(damage, e);
 }
 
 static int on_whole(void *ctx, struct span bytes)
@@ -275,7 +284,9 @@ static int api_failures(struct source *s, const struct source_query *q, uint64_t
 	add_time(&path, "new_since", new_ns);
 	add_limit(&path, q->limit);
 	r = get_whole(s, buf_cstr(&path), &answer, e);
-	return r < 0 ? r : failures_from_json(buf_span(&answer), fn, ctx, e);
+	if (r == 0)
+		r = failures_from_json(buf_span(&answer), fn, ctx, e);
+	return r < 0 ? r : say_damage(rest_damage(rest_of(s)), e);
 }
 
 static void add_by(struct buf *path, const struct stats_query *by)
@@ -359,6 +370,9 @@ static int api_tapes(struct source *s, int (*fn)(void *ctx, const struct tape_in
 			.first_ns = time_in(v, "first"),
 			.last_ns = time_in(v, "last"),
 			.is_sealed = json_is_true(json_object_get(v, "sealed")),
+			.is_of_failures = json_is_true(json_object_get(v, "failures")),
+			.is_pinned = json_is_true(json_object_get(v, "pinned")),
+			.damage = json_string_value(json_object_get(v, "damage")),
 		};
 
 		r = fn(ctx, &t);

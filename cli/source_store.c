@@ -67,7 +67,8 @@ struct guard {
 	uint64_t count;
 };
 
-#define SLICE_NS NS_PER_S /* a long list says every so often how far it is, and looks whether ^C came */
+#define SLICE_NS                                                                                   \
+	NS_PER_S /* a long list says every so often how far it is, and looks whether ^C came */
 
 static int guarded(void *ctx, const struct exchange *x)
 {
@@ -75,6 +76,22 @@ static int guarded(void *ctx, const struct exchange *x)
 
 	g->count++;
 	return cli_is_interrupted() ? 1 : g->fn(g->ctx, x);
+}
+
+/* All that could be read was handed out; that it is not all is said, and is a failure. */
+static int say_damage(struct store_source *st, int r, struct err *e)
+{
+	struct reader_damage d;
+
+	if (!reader_take_damage(st->reader, &d) || r < 0)
+		return r;
+	return err_set(
+		e, -EBADMSG,
+		"what could not be read was left out (%llu %s, %llu %s): %s; `tapeloop fsck` "
+		"says more",
+		(unsigned long long)d.tapes, d.tapes == 1 ? "tape" : "tapes",
+		(unsigned long long)d.exchanges, d.exchanges == 1 ? "exchange" : "exchanges",
+		d.why.why);
 }
 
 static int store_list(struct source *s, const struct source_query *q, reader_exchange_fn *fn,
@@ -106,7 +123,7 @@ static int store_list(struct source *s, const struct source_query *q, reader_exc
 	reader_limit_ns(reader, 0, NULL);
 	source_say_limits(f ? filter_gave_up(f) : 0);
 	if (r != -ETIMEDOUT)
-		return r;
+		return say_damage(store_of(s), r, e);
 	/* ^C, or all that was wanted is there: what was found is the answer */
 	if (cursor_out)
 		*cursor_out = reader_effort(reader)->reached;
@@ -131,7 +148,9 @@ static int store_failures(struct source *s, const struct source_query *q, uint64
 	struct query query;
 	int r = make_query(q, &f, &query, e);
 
-	return r < 0 ? r : reader_failures(store_of(s)->reader, &query, new_ns, fn, ctx, e);
+	if (r == 0)
+		r = reader_failures(store_of(s)->reader, &query, new_ns, fn, ctx, e);
+	return say_damage(store_of(s), r, e);
 }
 
 static int store_stats(struct source *s, const struct source_query *q, const struct stats_query *by,
@@ -143,7 +162,9 @@ static int store_stats(struct source *s, const struct source_query *q, const str
 	int r = make_query(q, &f, &query, e);
 
 	asked.select = &query;
-	return r < 0 ? r : reader_stats(store_of(s)->reader, &asked, fn, ctx, answer, e);
+	if (r == 0)
+		r = reader_stats(store_of(s)->reader, &asked, fn, ctx, answer, e);
+	return say_damage(store_of(s), r, e);
 }
 
 static int store_tapes(struct source *s, int (*fn)(void *ctx, const struct tape_info *t), void *ctx,

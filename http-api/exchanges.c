@@ -305,6 +305,9 @@ static int write_tape(void *ctx, const struct tape_info *t)
 	json_key_str(&p->json, "first", t->rows ? buf_cstr(&first) : NULL);
 	json_key_str(&p->json, "last", t->rows ? buf_cstr(&last) : NULL);
 	json_key_bool(&p->json, "sealed", t->is_sealed);
+	json_key_bool(&p->json, "failures", t->is_of_failures);
+	json_key_bool(&p->json, "pinned", t->is_pinned);
+	json_key_str(&p->json, "damage", t->damage);
 	json_object_end(&p->json);
 	return p->q->body.is_failed ? -ENOMEM : 0;
 }

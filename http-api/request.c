@@ -153,8 +153,18 @@ struct reader *request_borrow(struct request *q)
 	return r;
 }
 
+/* What could not be read is named with what could; it is no failure of the request. */
+static void say_damage(struct request *q, struct reader *r)
+{
+	struct reader_damage d;
+
+	if (reader_take_damage(r, &d))
+		request_header(q, "Tapeloop-Damage", "%s", d.why.why);
+}
+
 void request_return(struct request *q, struct reader *r, int result)
 {
+	say_damage(q, r);
 	readers_return(q->server->readers, r, result);
 }
 

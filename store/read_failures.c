@@ -339,7 +339,7 @@ static int count_all(struct reader *r, const struct read_plan *p, struct groups 
 		if (failed == 0)
 			failed = read_set_open(r, &r->tapes[i], e);
 		if (failed == 0)
-			failed = count_tape(g, p, &r->tapes[i], e);
+			failed = read_set_left_out(r, true, count_tape(g, p, &r->tapes[i], e), e);
 		failed = failed == -ENOENT ? 0 : failed;
 	}
 	return failed;

@@ -73,7 +73,7 @@ static int prepare_track(const struct read_plan *p, struct track *k, struct err 
 
 	read_list_sql(p, k->kind != 0, &sql);
 	if (p->explains && read_explain_plan(p, read_tape_tape(k->tape->open),
-					     k->kind	  ? "kind by kind"
+					     k->kind			  ? "kind by kind"
 					     : k->tape->summary.is_sealed ? "sealed tape"
 									  : "growing tape",
 					     buf_cstr(&sql), e) < 0)
@@ -169,6 +169,18 @@ static void drop_track(struct merge *m, struct track *k)
 	t->used = m->reader->turn - 1;
 }
 
+/* Read on; a track that is used up goes, and one whose tape cannot be read any further. */
+static int fill_or_drop(struct merge *m, struct track *k, struct err *e)
+{
+	int r = track_fill(m->plan, k, &m->reader->effort.read, e);
+
+	if (r < 0 && read_set_left_out(m->reader, true, r, e) < 0)
+		return r;
+	if (r < 0 || k->is_read)
+		drop_track(m, k);
+	return 0;
+}
+
 /* @ranges: NULL for all of it, else taken */
 static int add_track(struct merge *m, struct seen_tape *t, uint64_t kind,
 		     struct fulltext_ranges *ranges, struct err *e)
@@ -204,11 +216,7 @@ static int add_track(struct merge *m, struct seen_tape *t, uint64_t kind,
 		return e->code;
 	}
 	m->count++;
-	if (track_fill(m->plan, k, &m->reader->effort.read, e) < 0)
-		return e->code;
-	if (k->is_read)
-		drop_track(m, k);
-	return 0;
+	return fill_or_drop(m, k, e);
 }
 
 /* Return: 1 with the index of texts read, and a track for what it left; 0 there is none. */
@@ -241,7 +249,7 @@ static int begin_tape(struct merge *m, struct seen_tape *t, struct err *e)
 		return MIN(r, 0);
 	n = read_plan_kinds(m->plan, read_tape_tape(t->open), kinds, e);
 	if (n <= 0)
-		return n;
+		return n < 0 ? read_set_left_out(m->reader, true, n, e) : 0;
 	if (n > READ_PLAN_KINDS_MAX || !t->summary.is_sealed)
 		return add_track(m, t, 0, NULL, e);
 	for (int i = 0; i < n && r == 0; i++)
@@ -299,13 +307,8 @@ static int next_track(struct merge *m, struct track **out, struct err *e)
 
 static int advance(struct merge *m, struct track *k, struct err *e)
 {
-	int r;
-
 	k->at++;
-	r = track_fill(m->plan, k, &m->reader->effort.read, e);
-	if (r == 0 && k->is_read)
-		drop_track(m, k);
-	return r;
+	return fill_or_drop(m, k, e);
 }
 
 /* --- the list --- */
@@ -378,7 +381,10 @@ static int list_one(struct merge *m, reader_exchange_fn *fn, void *ctx, uint64_t
 	if (m->plan->needs_residual && m->reader->effort.judged % LOOKS == LOOKS - 1 &&
 	    read_set_is_late(m->reader))
 		return no_time(m->reader, e);
+	x.id = head_of(k)->id;
 	r = read_head(m, k, &x, &is_wanted, e);
+	if (r < 0)
+		r = read_set_left_out(m->reader, false, r, e);
 	if (r == 0 && is_wanted) {
 		if (m->plan->q->limit && *count == m->plan->q->limit)
 			return 1; /* there is more: the cursor says where */
@@ -426,15 +432,17 @@ static int say_how_far(const struct reader *r, struct err *e)
 	char id[ID_TEXT_LEN + 1];
 
 	if (!r->effort.reached)
-		return err_set(e, -ETIMEDOUT,
-			       "out of time before the first tape was read; ask less: a shorter time, a "
-			       "service, a status");
+		return err_set(
+			e, -ETIMEDOUT,
+			"out of time before the first tape was read; ask less: a shorter time, a "
+			"service, a status");
 	clock_format_utc(&when, r->effort.reached);
-	return err_set(e, -ETIMEDOUT,
-		       "out of time: %llu exchanges read, up to %s; go on with cursor %s, or ask less: a "
-		       "shorter time, a service, a status",
-		       (unsigned long long)r->effort.read, buf_cstr(&when),
-		       id_format(r->effort.reached, id));
+	return err_set(
+		e, -ETIMEDOUT,
+		"out of time: %llu exchanges read, up to %s; go on with cursor %s, or ask less: a "
+		"shorter time, a service, a status",
+		(unsigned long long)r->effort.read, buf_cstr(&when),
+		id_format(r->effort.reached, id));
 }
 
 int reader_list(struct reader *r, const struct query *q, reader_exchange_fn *fn, void *ctx,

@@ -189,6 +189,28 @@ static void close_oldest(struct reader *r, const struct seen_tape *keep)
 	}
 }
 
+int read_set_left_out(struct reader *r, bool is_whole_tape, int failed, const struct err *e)
+{
+	if (failed != -EBADMSG && failed != -EIO && failed != -EACCES)
+		return failed;
+	if (r->damage.why.code == 0)
+		r->damage.why = *e;
+	if (is_whole_tape)
+		r->damage.tapes++;
+	else
+		r->damage.exchanges++;
+	return 0;
+}
+
+/* One tape of many; the only one must be readable. */
+static int skip_damaged(struct reader *r, int failed, const struct err *e)
+{
+	if (failed >= 0 || failed == -ENOENT || r->is_file)
+		return failed;
+	failed = read_set_left_out(r, true, failed, e);
+	return failed == 0 ? -ENOENT : failed;
+}
+
 int read_set_open(struct reader *r, struct seen_tape *t, struct err *e)
 {
 	int failed;
@@ -197,7 +219,7 @@ int read_set_open(struct reader *r, struct seen_tape *t, struct err *e)
 	if (t->open)
 		return 0;
 	close_oldest(r, t);
-	failed = read_tape_open(t->path, &t->open, e);
+	failed = skip_damaged(r, read_tape_open(t->path, &t->open, e), e);
 	if (failed == 0 && register_functions(r, tape_db(read_tape_tape(t->open))) < 0)
 		return err_set(e, -ENOMEM, "tape %s: out of memory", t->path);
 	if (failed == 0)
@@ -215,7 +237,7 @@ int read_set_summary(struct reader *r, struct seen_tape *t, struct err *e)
 		return 0;
 	failed = read_set_open(r, t, e);
 	if (failed == 0)
-		failed = read_tape_summary(t->open, &t->summary, e);
+		failed = skip_damaged(r, read_tape_summary(t->open, &t->summary, e), e);
 	if (failed < 0)
 		return failed;
 	t->has_summary = true;

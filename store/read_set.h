@@ -27,6 +27,7 @@ struct reader {
 	struct read_room room;
 	struct filter_scratch *scratch;
 	struct reader_effort effort;
+	struct reader_damage damage;
 	uint64_t limit_ns, deadline_ns;
 	uint64_t (*now_ns)(void);
 };
@@ -37,7 +38,8 @@ struct reader {
 bool read_set_is_late(const struct reader *r);
 /* read_set_refresh() - look again which tapes there are; a query begins with it */
 int read_set_refresh(struct reader *r, struct err *e) MUST_USE;
-/* read_set_summary() - of a tape. Return: 0; -ENOENT it is gone meanwhile: skip it; others */
+/* read_set_summary() - of a tape. Return: 0; -ENOENT skip it: it is gone meanwhile, or damaged,
+ * which is noted; others */
 int read_set_summary(struct reader *r, struct seen_tape *t, struct err *e) MUST_USE;
 /* read_set_open() - likewise; the tape stays open while it is @is_needed or not many are */
 int read_set_open(struct reader *r, struct seen_tape *t, struct err *e) MUST_USE;
@@ -46,3 +48,10 @@ int read_set_open(struct reader *r, struct seen_tape *t, struct err *e) MUST_USE
  * above the last when there is nothing
  */
 int read_set_bounds(struct reader *r, uint64_t *first_ns, uint64_t *last_ns, struct err *e) MUST_USE;
+/*
+ * read_set_left_out() - is @failed damage, after which a query goes on without the rest of the
+ * tape?
+ *
+ * Return: 0, and it is noted; else @failed.
+ */
+int read_set_left_out(struct reader *r, bool is_whole_tape, int failed, const struct err *e);

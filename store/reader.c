@@ -73,6 +73,15 @@ void reader_close(struct reader *r)
 	free(r);
 }
 
+bool reader_take_damage(struct reader *r, struct reader_damage *out)
+{
+	if (r->damage.why.code == 0)
+		return false;
+	*out = r->damage;
+	r->damage = (struct reader_damage){0};
+	return true;
+}
+
 void reader_limit_ns(struct reader *r, uint64_t ns, uint64_t (*now_ns)(void))
 {
 	r->limit_ns = ns;
@@ -243,26 +252,43 @@ int reader_resolve(struct reader *r, struct span text, uint64_t *id_out, struct 
 	return say_ending(r, text, &n, id_out, e);
 }
 
+static int tell_tape(const struct seen_tape *t, const char *damage,
+		     int (*fn)(void *ctx, const struct tape_info *t), void *ctx)
+{
+	struct tape_info info = {
+		.path = t->path,
+		.bytes = directory_file_bytes(t->path),
+		.is_pinned = directory_is_pinned(t->path),
+		.is_of_failures = t->is_failures,
+		.damage = damage,
+	};
+
+	if (!damage) {
+		info.rows = t->summary.rows;
+		info.first_ns = t->summary.first_id;
+		info.last_ns = t->summary.last_id;
+		info.is_sealed = t->summary.is_sealed;
+	}
+	return fn(ctx, &info);
+}
+
 int reader_tapes(struct reader *r, int (*fn)(void *ctx, const struct tape_info *t), void *ctx,
 		 struct err *e)
 {
 	struct err why = {0};
+	struct reader_damage damage;
 	int failed = read_set_refresh(r, &why), said = 0;
 
+	(void)reader_take_damage(r, &damage);
 	r->turn++;
 	for (size_t i = r->count; i-- > 0 && failed == 0 && said == 0;) {
 		struct seen_tape *t = &r->tapes[i];
+		bool is_damaged;
 
 		failed = read_set_summary(r, t, &why);
-		if (failed == 0)
-			said = fn(ctx, &(struct tape_info){
-					       .path = t->path,
-					       .rows = t->summary.rows,
-					       .bytes = directory_file_bytes(t->path),
-					       .first_ns = t->summary.first_id,
-					       .last_ns = t->summary.last_id,
-					       .is_sealed = t->summary.is_sealed,
-				       });
+		is_damaged = reader_take_damage(r, &damage);
+		if (failed == 0 || is_damaged)
+			said = tell_tape(t, is_damaged ? damage.why.why : NULL, fn, ctx);
 		failed = failed == -ENOENT ? 0 : failed;
 	}
 	return failed < 0 ? err_set(e, failed, "%s", why.why) : MIN(said, 0);

@@ -28,12 +28,12 @@ void reader_limit_ns(struct reader *r, uint64_t ns, uint64_t (*now_ns)(void));
 
 struct query {
 	const struct filter *filter; /* NULL: all */
-	uint64_t since_ns;           /* start_ns >= since_ns; 0 = from the beginning */
-	uint64_t until_ns;           /* start_ns < until_ns; 0 = to the end */
-	uint64_t cursor;             /* continue behind this id; 0 = from the start */
-	uint64_t limit;              /* exchanges at most; 0 = all */
-	bool is_reverse;             /* oldest first; default newest first */
-	bool wants_messages;         /* heads and bodies too (costs a decompression each) */
+	uint64_t since_ns;	     /* start_ns >= since_ns; 0 = from the beginning */
+	uint64_t until_ns;	     /* start_ns < until_ns; 0 = to the end */
+	uint64_t cursor;	     /* continue behind this id; 0 = from the start */
+	uint64_t limit;		     /* exchanges at most; 0 = all */
+	bool is_reverse;	     /* oldest first; default newest first */
+	bool wants_messages;	     /* heads and bodies too (costs a decompression each) */
 };
 
 /* What a list did: how it went, and where to go on when it ran out of time. */
@@ -50,19 +50,21 @@ typedef int reader_exchange_fn(void *ctx, const struct exchange *x);
 
 /**
  * reader_list() - the exchanges a query selects, in order of time, each once
- * @cursor_out: where to go on (query.cursor of the next page); 0 when there are no more. May be NULL.
+ * @cursor_out: where to go on (query.cursor of the next page); 0 when there are no more. May be
+ * NULL.
  */
 int reader_list(struct reader *r, const struct query *q, reader_exchange_fn *fn, void *ctx,
 		uint64_t *cursor_out, struct err *e) MUST_USE;
 /*
- * reader_effort() - of the last list, also of one that failed: after -ETIMEDOUT .reached, when it is not
- * 0, is the cursor of a query that goes on
+ * reader_effort() - of the last list, also of one that failed: after -ETIMEDOUT .reached, when it
+ * is not 0, is the cursor of a query that goes on
  */
 const struct reader_effort *reader_effort(const struct reader *r);
 /* reader_get() - one exchange with its messages. Return: 0, or -ENOENT. */
-int reader_get(struct reader *r, uint64_t id, reader_exchange_fn *fn, void *ctx, struct err *e)
-	MUST_USE;
-/* reader_resolve() - a typed id or a unique ending of one -> id. -ENOENT none, -ENOTUNIQ several. */
+int reader_get(struct reader *r, uint64_t id, reader_exchange_fn *fn, void *ctx,
+	       struct err *e) MUST_USE;
+/* reader_resolve() - a typed id or a unique ending of one -> id. -ENOENT none, -ENOTUNIQ several.
+ */
 int reader_resolve(struct reader *r, struct span text, uint64_t *id_out, struct err *e) MUST_USE;
 
 #define FAILURE_POINTS 30
@@ -95,10 +97,27 @@ typedef int reader_failure_fn(void *ctx, const struct failure *f);
 int reader_failures(struct reader *r, const struct query *q, uint64_t new_ns, reader_failure_fn *fn,
 		    void *ctx, struct err *e) MUST_USE;
 
+/* What queries had to leave out because it could not be read. */
+struct reader_damage {
+	uint64_t tapes, exchanges;
+	struct err why; /* the first of it, with its place */
+};
+/*
+ * reader_take_damage() - since it was last asked. A damaged tape in a directory ends no query: it
+ * is read as far as it goes.
+ *
+ * Return: false: nothing was left out, @out is untouched.
+ */
+bool reader_take_damage(struct reader *r, struct reader_damage *out);
+
 struct tape_info {
 	const char *path; /* borrowed for the call */
 	uint64_t rows, bytes, first_ns, last_ns;
 	bool is_sealed;
+	bool is_pinned;
+	bool is_of_failures; /* of the share of failures */
+	const char
+		*damage; /* why it cannot be read: all but path and bytes is unknown; else NULL */
 };
 int reader_tapes(struct reader *r, int (*fn)(void *ctx, const struct tape_info *t), void *ctx,
 		 struct err *e) MUST_USE;

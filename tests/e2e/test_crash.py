@@ -4,6 +4,7 @@
 A sample of the calls is tried here, all of them by `make crash` (CRASH=all).
 """
 import errno
+import json
 import os
 import pathlib
 import random
@@ -12,7 +13,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 
 import pytest
@@ -147,3 +147,46 @@ def test_a_power_cut_at_any_call_loses_nothing_that_was_synced(room, arriving):
         again = work(room, "run")
         assert again.returncode == 0, f"power cut after call {n}: {again.stderr}"
     assert tried > len(cuts) // 2
+
+
+# keep-alive requests one after the other; a line for each answer: its X-Request-Id and when it was there
+CLIENT = """
+import http.client, sys, time
+host, port, name, log = sys.argv[1], int(sys.argv[2]), sys.argv[3], open(sys.argv[4], "a", buffering=1)
+c, n = http.client.HTTPConnection(host, port), 0
+while True:
+    n += 1
+    c.request("GET", f"/item/{n % 50}", headers={"X-Request-Id": f"{name}-{n}"})
+    c.getresponse().read()
+    log.write(f"{name}-{n} {time.monotonic_ns()}\\n")
+"""
+COMMIT_MS = 50
+LAG_MS = 500  # how long an exchange may take from the wire to the batch, on a machine that does nothing else
+
+
+def test_a_killed_daemon_keeps_what_it_had_committed(node, daemon, directory, cli):
+    """Its counter says what was committed; the client's log, in `make crash`, what must have been by then."""
+    client, shop = node.pod("client"), node.pod("shop")
+    shop.nginx("location / { return 200 'ok'; } location /item/13 { return 503; }")
+    log, store, dice, total = directory / "asked", directory / "store", random.Random(5), 0
+    for i in range(200 if ALL else 3):
+        d = daemon(directory=directory / f"d{i}", settings={
+            "capture.netns": [shop.name], "store.dir": str(store), "store.commit_interval": f"{COMMIT_MS}ms", "store.tape_rows": 1000})
+        load = client.popen("/usr/bin/python3", "-c", CLIENT, shop.address, "8080", f"round{i}", log)
+        d.wait_stored(200)
+        time.sleep(dice.random() * 0.3)  # any instant will do
+        stored, killed_ns = d.counters()["exchanges{stored}"], time.monotonic_ns()
+        d.stop(signal.SIGKILL)
+        load.kill()
+        load.wait()
+        total += stored
+        there = {json.loads(line)["trace_id"] for line in cli("ls", "--store", store, "-n", "0", "-o", "jsonl").stdout.splitlines()}
+        assert len(there) >= total
+        if ALL:
+            asked = [line.split() for line in log.read_text().splitlines()]
+            late = killed_ns - (COMMIT_MS + LAG_MS) * 1_000_000
+            missing = [name for name, at in asked if name.startswith(f"round{i}-") and int(at) < late and name not in there]
+            assert not missing, f"round {i}: {len(missing)} missing, such as {missing[:3]}"
+        total = len(there)
+    found = cli("fsck", "--store", store)
+    assert found.returncode == 0, found.stdout

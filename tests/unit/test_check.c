@@ -227,6 +227,116 @@ static void the_pin_of_a_repaired_tape_stays(void **state)
 	assert_true(directory_is_pinned(path));
 }
 
+/* --- queries over damaged tapes --- */
+
+static int count_tape(void *ctx, const struct tape_info *t)
+{
+	uint64_t *counts = ctx; /* readable, damaged */
+
+	counts[t->damage != NULL]++;
+	return 0;
+}
+
+static int count_failure(void *ctx, const struct failure *f)
+{
+	*(uint64_t *)ctx += f->count;
+	return 0;
+}
+
+/* Three tapes in @dir, the newest last; ids of each. */
+static void make_three(const char *dir, uint64_t ids[3])
+{
+	struct store_config config = store_config_default();
+	struct store *s;
+	uint8_t *room = malloc(SOME_ROOM);
+	uint64_t seed = 99;
+	struct err e = {0};
+
+	config.tape_rows = 100;
+	s = open_store(dir, &config);
+	for (uint64_t i = 0; i < 300; i++) {
+		struct exchange x = some_exchange(&seed, START + i * 1000, room);
+
+		x.outcome = OUTCOME_OK;
+		assert_int_equal(store_add(s, &x, &e), 0);
+		ids[i / 100] = x.id;
+		if (i % 100 == 99)
+			commit(s);
+	}
+	free(room);
+	close_store(s);
+}
+
+static void a_damaged_tape_ends_no_query_and_is_named(void **state)
+{
+	char newest[256], middle[256];
+	struct reader *r;
+	struct reader_damage damage;
+	struct err e = {0};
+	uint64_t ids[3], n = 0, tapes[2] = {0};
+
+	make_three(*state, ids);
+	(void)snprintf(newest, sizeof(newest), "%s/tape-00000003.tape", (char *)*state);
+	(void)snprintf(middle, sizeof(middle), "%s/tape-00000002.tape", (char *)*state);
+	overwrite(newest, 0, 3000);
+	run_sql(middle,
+		"UPDATE exchange SET times = x'ff' WHERE id = (SELECT max(id) FROM exchange)");
+	r = open_reader(*state);
+	(void)reader_take_damage(r, &damage); /* the newest is looked at when it is opened */
+	if (reader_list(r, &(struct query){.wants_messages = true}, count_one, &n, NULL, &e) < 0)
+		fail_msg("%s", e.why);
+	assert_int_equal(n, 199);
+	assert_true(reader_take_damage(r, &damage));
+	assert_int_equal(damage.tapes, 1);
+	assert_int_equal(damage.exchanges, 1);
+	assert_non_null(strstr(damage.why.why, "tape-00000003.tape"));
+	n = 0;
+	assert_int_equal(reader_get(r, ids[0], count_one, &n, &e), 0);
+	assert_int_equal(n, 1);
+	assert_int_equal(reader_failures(r, &(struct query){0}, count_failure, &n, &e), 0);
+	(void)reader_take_damage(r, &damage);
+	assert_int_equal(reader_tapes(r, count_tape, tapes, &e), 0);
+	assert_int_equal(tapes[0], 2);
+	assert_int_equal(tapes[1], 1);
+	assert_false(reader_take_damage(r, &damage)); /* it was told */
+	reader_close(r);
+	assert_int_equal(reader_open(newest, &r, &e), -EBADMSG); /* alone it must be readable */
+}
+
+static void a_page_in_the_middle_that_cannot_be_read_leaves_the_rest(void **state)
+{
+	char middle[256];
+	struct reader *r;
+	struct reader_damage damage;
+	struct err e = {0};
+	uint64_t ids[3], n = 0;
+	sqlite3 *db;
+	sqlite3_stmt *st;
+	int page;
+
+	make_three(*state, ids);
+	(void)snprintf(middle, sizeof(middle), "%s/tape-00000002.tape", (char *)*state);
+	assert_int_equal(sqlite3_open(middle, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_prepare_v2(db,
+					    "SELECT pageno FROM dbstat WHERE name = 'exchange'"
+					    " ORDER BY pagetype <> 'leaf', pageno LIMIT 1",
+					    -1, &st, NULL),
+			 SQLITE_OK);
+	assert_int_equal(sqlite3_step(st), SQLITE_ROW);
+	page = sqlite3_column_int(st, 0);
+	(void)sqlite3_finalize(st);
+	(void)sqlite3_close(db);
+	overwrite(middle, (long)(page - 1) * 16384, 16384);
+	r = open_reader(*state);
+	if (reader_list(r, &(struct query){.wants_messages = true}, count_one, &n, NULL, &e) < 0)
+		fail_msg("%s", e.why);
+	assert_in_range(n, 200, 299);
+	assert_true(reader_take_damage(r, &damage));
+	assert_int_equal(damage.tapes, 1);
+	assert_non_null(strstr(damage.why.why, "tape-00000002.tape"));
+	reader_close(r);
+}
+
 /* --- backup --- */
 
 /* Adds and commits until it is killed. */
@@ -338,6 +448,8 @@ int main(void)
 		TEST(what_stands_around_an_unreadable_page_is_saved),
 		TEST(a_tape_cut_short_or_overwritten_is_told_and_moved_aside),
 		TEST(the_pin_of_a_repaired_tape_stays),
+		TEST(a_damaged_tape_ends_no_query_and_is_named),
+		TEST(a_page_in_the_middle_that_cannot_be_read_leaves_the_rest),
 		TEST(a_tape_is_copied_whole_while_it_is_written),
 		TEST(a_sealed_tape_is_copied_once),
 		TEST(a_copy_that_fails_leaves_nothing),
