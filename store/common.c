@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/common.h"
 
+#include <assert.h>
 #include <sqlite3.h>
 
 #include "store/rollup.h"
@@ -90,12 +91,12 @@ void common_kind_key(struct buf *key, const struct exchange *x, uint64_t dst_pee
 	uint32_t request_absent =
 		(x->host.ptr ? 0u : COMMON_NO_HOST) | (q->content_type.ptr ? 0u : COMMON_NO_TYPE);
 	uint32_t response_absent = s->content_type.ptr ? 0u : COMMON_NO_TYPE;
+	size_t bytes = KIND_NUMBERS * NUMBER_BYTES + TEXT_BYTES(x->method) + TEXT_BYTES(x->host) +
+		       TEXT_BYTES(x->route) + TEXT_BYTES(q->content_type) +
+		       TEXT_BYTES(s->content_type) + TEXT_BYTES(x->error);
 
 	buf_clear(key);
-	if (!buf_reserve(key, KIND_NUMBERS * NUMBER_BYTES + TEXT_BYTES(x->method) +
-				      TEXT_BYTES(x->host) + TEXT_BYTES(x->route) +
-				      TEXT_BYTES(q->content_type) + TEXT_BYTES(s->content_type) +
-				      TEXT_BYTES(x->error)))
+	if (!buf_reserve(key, bytes))
 		return;
 	add_number(key, dst_peer);
 	add_number(key, x->protocol);
@@ -116,6 +117,7 @@ void common_kind_key(struct buf *key, const struct exchange *x, uint64_t dst_pee
 	add_number(key, x->close_code);
 	add_number(key, MAX(x->weight, 1));
 	add_text(key, x->error);
+	assert(key->len == bytes); /* a column more is a value more */
 }
 
 #define KEY_NUMBERS 6

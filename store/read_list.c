@@ -30,7 +30,7 @@ struct track {
 	struct batch rows;
 	size_t at; /* of the next row in rows */
 	size_t ahead;
-	bool is_read; /* nothing is left on the tape */
+	bool is_read;		       /* nothing is left on the tape */
 	struct fulltext_ranges ranges; /* owned: only these are read, one after the other */
 	size_t range_count;	       /* that are left */
 	uint64_t low, high;	       /* ids exclusive, whatever the ranges say */
@@ -106,7 +106,8 @@ static int read_rows(const struct read_plan *p, struct track *k, struct err *e)
 static bool next_range(const struct read_plan *p, struct track *k)
 {
 	while (k->range_count) {
-		size_t at = p->q->is_reverse ? k->ranges.count - k->range_count : k->range_count - 1;
+		size_t at =
+			p->q->is_reverse ? k->ranges.count - k->range_count : k->range_count - 1;
 		const struct fulltext_range *r = &k->ranges.all[at];
 
 		k->range_count--;
@@ -249,7 +250,7 @@ static int begin_tape(struct merge *m, struct seen_tape *t, struct err *e)
 		return MIN(r, 0);
 	n = read_plan_kinds(m->plan, read_tape_tape(t->open), kinds, e);
 	if (n <= 0)
-		return n < 0 ? read_set_left_out(m->reader, true, n, e) : 0;
+		return n;
 	if (n > READ_PLAN_KINDS_MAX || !t->summary.is_sealed)
 		return add_track(m, t, 0, NULL, e);
 	for (int i = 0; i < n && r == 0; i++)
@@ -298,7 +299,7 @@ static int next_track(struct merge *m, struct track **out, struct err *e)
 			break;
 		note_reached(m, t);
 		m->next_tape++;
-		r = begin_tape(m, t, e);
+		r = read_set_left_out(m->reader, true, begin_tape(m, t, e), e);
 		first = first_track(m);
 	}
 	*out = first;

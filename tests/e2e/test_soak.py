@@ -37,7 +37,7 @@ def test_minutes_of_traffic_grow_neither_memory_nor_store(node, daemon, director
     early, sizes = None, []
     while wrk.poll() is None:
         time.sleep(1)  # a sample a second, not a wait for something
-        sizes.append(sum(f.stat().st_size for f in d.store.iterdir()))
+        sizes.append(sum(f.stat().st_size for f in d.store.rglob("*")))
         if early is None and time.monotonic() > settled:
             early = resident_kib(d.pid)
     asked = int(re.search(r"(\d+) requests in", wrk.stdout.read()).group(1))

@@ -293,7 +293,7 @@ static void a_damaged_tape_ends_no_query_and_is_named(void **state)
 	n = 0;
 	assert_int_equal(reader_get(r, ids[0], count_one, &n, &e), 0);
 	assert_int_equal(n, 1);
-	assert_int_equal(reader_failures(r, &(struct query){0}, count_failure, &n, &e), 0);
+	assert_int_equal(reader_failures(r, &(struct query){0}, 0, count_failure, &n, &e), 0);
 	(void)reader_take_damage(r, &damage);
 	assert_int_equal(reader_tapes(r, count_tape, tapes, &e), 0);
 	assert_int_equal(tapes[0], 2);
