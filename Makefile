@@ -51,7 +51,7 @@ CLI_LIB    := $(BUILD)/libtapeloop-cli.a
 PROGRAMS   := $(BUILD)/tapeloopd $(BUILD)/tapeloop
 
 .DELETE_ON_ERROR:
-.PHONY: all help setup needs demo check check-long unit unit-bin e2e crash rooms docs fuzz fuzz-bin corpora cuts \
+.PHONY: all help setup needs demo check check-long unit unit-bin e2e crash rooms docs fuzz fuzz-bin corpora cuts rewritten \
 	bench man install uninstall format format-check clean
 
 ##@ Build
@@ -126,6 +126,9 @@ corpora: all ## compare with ground truth: CORPUS=DIR [TAGS="a b"] [NOT_TAGS="c 
 
 cuts: $(BUILD)/tests/corpora/decode ## the corpora's streams at all cuts: same exchanges, accounts that balance
 	@BUILD=$(BUILD) tests/corpora/cuts
+
+rewritten: all ## the corpora rewritten in 14 ways that keep their exchanges, compared with ground truth: minutes
+	@BUILD=$(BUILD) tests/corpora/rewritten
 
 rooms: ## who may include whom
 	@scripts/check-rooms
