@@ -290,7 +290,7 @@ static inline void talk_set(struct wire_config *c, const char *what, uint64_t n)
 	else if (strcmp(what, "part_messages") == 0)
 		c->part_messages = n;
 	else
-		assert(!"a setting that talk.h knows");
+		assert(false && "a setting that talk.h knows");
 }
 
 static inline void talk_directive(struct talk *t, const char *line)

@@ -487,7 +487,7 @@ static void every_form_of_the_table_is_read_and_documented(void **state)
 	(void)state;
 	read_document(&document);
 	for (size_t i = 0; i < COUNT_OF(forms); i++) {
-		AUTO(filter) f = parse(forms[i].example);
+		filter_free(parse(forms[i].example));
 		AUTO_BUF row = {0};
 
 		add_cell(&row, forms[i].form, "`");
