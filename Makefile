@@ -52,7 +52,7 @@ PROGRAMS   := $(BUILD)/tapeloopd $(BUILD)/tapeloop
 
 .DELETE_ON_ERROR:
 .PHONY: all help setup needs demo check check-long unit unit-bin e2e crash rooms docs fuzz fuzz-bin corpora cuts rewritten \
-	bench man install uninstall format format-check clean
+	bench bench-store man install uninstall format format-check clean
 
 ##@ Build
 all: $(BUILD)/libtapeloop.a $(PROGRAMS) ## build tapeloop and tapeloopd into build/
@@ -101,6 +101,9 @@ bench: ## measure beside tcpdump, httpry, tcpflow, tshark and wrk: one Markdown 
 	@scripts/setup build demo bench
 	@$(MAKE) --no-print-directory -j2 all
 	@BUILD=$(BUILD) bench/run
+
+bench-store: $(BUILD)/bench/scale ## what writing and asking cost up to 20 million exchanges (MILLIONS=20)
+	@$(BUILD)/bench/scale $(or $(MILLIONS),20)
 
 ##@ Test
 check: ## every test, the same as CI runs

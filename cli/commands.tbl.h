@@ -16,6 +16,7 @@ COMMAND(tapes)
 COMMAND(doctor)
 COMMAND(fsck)
 COMMAND(backup)
+COMMAND(seal)
 COMMAND(completion)
 COMMAND(man)
 // clang-format on

@@ -313,3 +313,12 @@ void directory_sync(const char *dir)
 	(void)fsync(fd);
 	(void)close(fd);
 }
+
+void directory_sync_of(const char *path)
+{
+	AUTO_BUF dir = {0};
+	const char *slash = strrchr(path, '/');
+
+	buf_add_fmt(&dir, "%.*s", slash ? (int)(slash - path) : 1, slash ? path : ".");
+	directory_sync(buf_cstr(&dir));
+}

@@ -53,3 +53,4 @@ void directory_tidy(const char *dir);
 int directory_lock(const char *dir, int *fd_out, struct err *e) MUST_USE;
 /* directory_sync() - names given or changed survive a power cut */
 void directory_sync(const char *dir);
+void directory_sync_of(const char *path); /* the directory that holds @path */

@@ -21,7 +21,8 @@ static const char block_sql[] =
 static const char tape_sql[] =
 	"UPDATE tape SET rows = rows + ?1, raw_bytes = raw_bytes + ?2, packed_bytes = packed_bytes "
 	"+ ?3,"
-	" first_id = iif(rows = 0, ?4, min(first_id, ?4)), last_id = max(last_id, ?5),"
+	" first_id = iif(?1 = 0, first_id, iif(rows = 0, ?4, min(first_id, ?4))), last_id = "
+	"max(last_id, ?5),"
 	" moved_max = max(moved_max, ?6) WHERE id = 1";
 
 /* the first ones in the order of enum common_table */
@@ -183,9 +184,9 @@ int inserts_write(struct inserts *n, const struct batch *b, struct chunk_end *en
 		r = step(n, ST_EXCHANGES, e);
 	if (r == 0)
 		r = write_blocks(n, b, &moved, e);
-	if (r == 0)
+	if (r == 0 && n->counts)
 		r = rollup_writer_write(n->counts, b, e);
-	if (r == 0)
+	if (r == 0 && n->learned)
 		r = learned_write(n->learned, e);
 	if (r == 0)
 		r = write_summary(n, b, e);
@@ -196,6 +197,7 @@ int inserts_write(struct inserts *n, const struct batch *b, struct chunk_end *en
 	if (r < 0)
 		return r;
 	*end = moved;
-	learned_written(n->learned);
+	if (n->learned)
+		learned_written(n->learned);
 	return 0;
 }

@@ -9,7 +9,10 @@
 
 struct inserts;
 
-/* inserts_new() - @t, @counts, @learned: borrowed; the statements for @t are prepared */
+/*
+ * inserts_new() - @t, @counts, @learned: borrowed; the statements for @t are prepared
+ * @counts, @learned: NULL for a copy, which has what they would write
+ */
 int inserts_new(struct tape *t, struct rollup_writer *counts, struct learned *learned,
 		struct inserts **out, struct err *e) MUST_USE;
 void inserts_free(struct inserts *n);		     /* accepts NULL */

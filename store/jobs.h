@@ -15,4 +15,9 @@ struct jobs *jobs_new(void (*run)(void *ctx, void (*work)(void *arg), void *arg)
 void jobs_free(struct jobs *j); /* waits for all; accepts NULL */
 /* jobs_start() - Return: 0, or -ENOMEM: @work is then not run */
 int jobs_start(struct jobs *j, void (*work)(void *arg), void *arg) MUST_USE;
+/*
+ * jobs_start_slow() - likewise for what takes seconds: on a thread of its own where there are others,
+ * at the lowest priority, one at a time
+ */
+int jobs_start_slow(struct jobs *j, void (*work)(void *arg), void *arg) MUST_USE;
 void jobs_wait(struct jobs *j); /* until none is left */

@@ -11,6 +11,7 @@
 #include "store/directory.h"
 #include "store/fulltext.h"
 #include "store/jobs.h"
+#include "store/rewrite.h"
 #include "store/tape.h"
 
 /*
@@ -19,6 +20,9 @@
  * the log is long the job moves its pages into the tape (a passive checkpoint: it waits for nobody
  * and holds up nobody), through a connection of its own. If the job before still runs, none is
  * started.
+ *
+ * Sealing builds the indexes in place, which the tape needs at once; then, where it pays, the tape
+ * is written anew by a slow job (rewrite.c).
  *
  * The log is synced through a file descriptor of its own, which is safe: SQLite locks the -shm
  * file and the tape, never the log.
@@ -109,12 +113,19 @@ void keeper_after_commit(struct keeper *k)
 		unref(k);
 }
 
+/* --- sealing --- */
+
+#define FINAL_LEVEL 6 /* zstd level of a tape's final form, where it is not higher anyway */
+
 struct sealing {
+	struct jobs *jobs;
 	char *path, *to_path;
 	uint64_t number;
 	bool wants_fulltext;
-	struct err why;
+	int level;	      /* of the final form; 0: none is made now */
+	struct err why, left; /* why it failed; why it was left as it is */
 	int result;
+	atomic_bool is_cancelled;
 	atomic_bool is_done;
 };
 
@@ -132,18 +143,22 @@ static int publish(const char *path, const char *to_path, struct err *e)
 
 	if (fd < 0 || fsync(fd) < 0 || rename(path, to_path) < 0)
 		r = err_set(e, -errno, "tape %s: %s", to_path, strerror(errno));
+	else
+		directory_sync_of(to_path);
 	if (fd >= 0)
 		(void)close(fd);
 	return r;
 }
 
-static int seal_file(const struct sealing *s, struct err *e)
+static int seal_in_place(const struct sealing *s, bool is_final, struct err *e)
 {
 	AUTO(tape) t = NULL;
 	int r = tape_open(s->path, s->to_path ? TAPE_BULK : TAPE_APPEND, &t, e);
 
 	if (r == 0)
-		r = tape_seal(t, e);
+		r = tape_seal(t, is_final, e);
+	else if (r == -ESTALE) /* an older version: it is written anew */
+		r = tape_open(s->path, TAPE_FOLD, &t, e);
 	if (r < 0)
 		return r;
 	if (!s->to_path) {
@@ -160,23 +175,54 @@ static int seal_file(const struct sealing *s, struct err *e)
 	return r;
 }
 
-static void seal(void *arg)
+static void set_done(struct sealing *s)
 {
-	struct sealing *s = arg;
-
-	s->result = seal_file(s, &s->why);
 	atomic_store_explicit(&s->is_done, true, memory_order_release);
 }
 
+static bool goes_on(void *ctx)
+{
+	struct sealing *s = ctx;
+
+	return !atomic_load_explicit(&s->is_cancelled, memory_order_relaxed);
+}
+
+/* Thread: a slow job's. What fails leaves the tape as it is: sealed. */
+static void rewrite(void *arg)
+{
+	struct sealing *s = arg;
+	struct rewrite_config config = {.level = s->level, .goes_on = goes_on, .ctx = s};
+
+	if (goes_on(s) && rewrite_tape(s->path, &config, &s->left) < 0 &&
+	    (s->left.code == -ECANCELED || s->left.code == -EBUSY))
+		s->left = (struct err){0}; /* another time */
+	else if (s->left.code == 0 && s->wants_fulltext)
+		(void)fulltext_build(s->path, NULL); /* it was of the old file */
+	set_done(s);
+}
+
+static void seal(void *arg)
+{
+	struct sealing *s = arg;
+	int pays = rewrite_pays(s->path, &s->why);
+
+	s->result = pays < 0 ? pays : seal_in_place(s, pays == 0, &s->why);
+	if (s->result < 0 || pays == 0 || s->level == 0 || s->to_path ||
+	    directory_has_log(s->path) || jobs_start_slow(s->jobs, rewrite, s) < 0)
+		set_done(s);
+}
+
 struct sealing *sealing_start(struct jobs *jobs, const char *path, const char *to_path,
-			      uint64_t number, bool wants_fulltext)
+			      uint64_t number, int level, bool wants_fulltext)
 {
 	struct sealing *s = calloc(1, sizeof(*s));
 
 	if (!s)
 		return NULL;
+	s->jobs = jobs;
 	s->number = number;
 	s->wants_fulltext = wants_fulltext;
+	s->level = level ? MAX(level, FINAL_LEVEL) : 0;
 	s->path = strdup(path);
 	s->to_path = to_path ? strdup(to_path) : NULL;
 	if (!s->path || (to_path && !s->to_path) || jobs_start(jobs, seal, s) < 0) {
@@ -196,12 +242,19 @@ uint64_t sealing_number(const struct sealing *s)
 	return s->number;
 }
 
-int sealing_end(struct sealing *s, struct err *e)
+void sealing_cancel(struct sealing *s)
+{
+	atomic_store_explicit(&s->is_cancelled, true, memory_order_relaxed);
+}
+
+int sealing_end(struct sealing *s, struct err *left, struct err *e)
 {
 	int r = s->result;
 
 	if (r < 0)
 		(void)err_set(e, r, "%s", s->why.why);
+	if (left)
+		*left = s->left;
 	sealing_free(s);
 	return r;
 }

@@ -28,13 +28,21 @@ void keeper_after_commit(struct keeper *k);
  * @path:    where it is
  * @to_path: its name when done: for a bulk tape, which is synced before; NULL: it keeps its name
  * @number:  for sealing_number()
- * @wants_fulltext: index what text("...") searches (store/fulltext.h); a tape that cannot be is without
+ * @level:   zstd level at which it is then written anew where that pays; 0: it is not. Never done
+ *           with @to_path.
+ * @wants_fulltext: index what text("...") searches (store/fulltext.h); a tape that cannot be is
+ * without
  *
  * Return: NULL without memory: nothing is done.
  */
 struct sealing *sealing_start(struct jobs *jobs, const char *path, const char *to_path,
-			      uint64_t number, bool wants_fulltext) MUST_USE;
+			      uint64_t number, int level, bool wants_fulltext) MUST_USE;
 bool sealing_is_done(const struct sealing *s);
 uint64_t sealing_number(const struct sealing *s);
-/* sealing_end() - wait for nothing: it is done. Return: 0 or why it failed; @s is freed. */
-int sealing_end(struct sealing *s, struct err *e);
+/* sealing_cancel() - it is to be done soon: the tape is not written anew, or not to the end */
+void sealing_cancel(struct sealing *s);
+/*
+ * sealing_end() - wait for nothing: it is done. Return: 0 or why it failed; @s is freed.
+ * @left: code 0, or why it was sealed but could not be written anew; may be NULL
+ */
+int sealing_end(struct sealing *s, struct err *left, struct err *e);

@@ -49,7 +49,7 @@ static void describe_plan(const struct read_plan *p, struct explanation *out)
 	struct read_plan plain = *p;
 
 	plain.explains = NULL;
-	read_list_sql(&plain, false, &out->sql);
+	read_list_sql(&plain, NULL, &out->sql);
 	out->reads_messages = p->wants_messages;
 	if (p->needs_residual)
 		filter_describe(p->q->filter, &out->residual);

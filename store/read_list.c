@@ -58,12 +58,14 @@ static uint64_t edge(const struct read_plan *p, const struct seen_tape *t)
 
 /* --- one track --- */
 
-void read_list_sql(const struct read_plan *p, bool has_kind, struct buf *sql)
+void read_list_sql(const struct read_plan *p, const char *common_kinds, struct buf *sql)
 {
 	buf_add_fmt(sql, "SELECT " READ_COLUMNS " FROM %s", p->is_all ? "exchange" : SQL_FROM);
 	read_plan_where(p, sql);
-	if (has_kind)
+	if (common_kinds)
 		buf_add_str(sql, " AND exchange.kind = ?");
+	if (common_kinds && *common_kinds) /* word for word as in the index, or it is not used */
+		buf_add_fmt(sql, " AND exchange.kind NOT IN (%s)", common_kinds);
 	buf_add_fmt(sql, " ORDER BY exchange.id %s LIMIT ?", p->q->is_reverse ? "ASC" : "DESC");
 }
 
@@ -71,7 +73,7 @@ static int prepare_track(const struct read_plan *p, struct track *k, struct err 
 {
 	AUTO_BUF sql = {0};
 
-	read_list_sql(p, k->kind != 0, &sql);
+	read_list_sql(p, k->kind ? k->tape->summary.common_kinds : NULL, &sql);
 	if (p->explains && read_explain_plan(p, read_tape_tape(k->tape->open),
 					     k->kind			  ? "kind by kind"
 					     : k->tape->summary.is_sealed ? "sealed tape"
@@ -238,6 +240,24 @@ static int add_by_text(struct merge *m, struct seen_tape *t, struct err *e)
 	return r < 0 ? r : 1;
 }
 
+/* Is one of the kinds in the list "3,17"? It is not in the index, and so frequent that reading the
+ * tape finds it at once. */
+static bool has_common(const char *list, const uint64_t *kinds, int count)
+{
+	char *end;
+
+	for (; *list; list = *end == ',' ? end + 1 : end) {
+		uint64_t kind = strtoull(list, &end, 10);
+
+		for (int i = 0; i < count; i++)
+			if (kinds[i] == kind)
+				return true;
+		if (end == list)
+			return true; /* not such a list: all is read */
+	}
+	return false;
+}
+
 static int begin_tape(struct merge *m, struct seen_tape *t, struct err *e)
 {
 	uint64_t kinds[READ_PLAN_KINDS_MAX];
@@ -251,7 +271,8 @@ static int begin_tape(struct merge *m, struct seen_tape *t, struct err *e)
 	n = read_plan_kinds(m->plan, read_tape_tape(t->open), kinds, e);
 	if (n <= 0)
 		return n;
-	if (n > READ_PLAN_KINDS_MAX || !t->summary.is_sealed)
+	if (n > READ_PLAN_KINDS_MAX || !t->summary.is_sealed ||
+	    has_common(t->summary.common_kinds, kinds, n))
 		return add_track(m, t, 0, NULL, e);
 	for (int i = 0; i < n && r == 0; i++)
 		r = add_track(m, t, kinds[i], NULL, e);

@@ -58,8 +58,11 @@ int read_plan_kinds(const struct read_plan *p, struct tape *t,
 /* read_plan_kinds_sql() - what read_plan_kinds() asks */
 void read_plan_kinds_sql(const struct read_plan *p, const char *select, struct buf *sql);
 
-/* read_list_sql() - the statement for a tape, or for one kind of it */
-void read_list_sql(const struct read_plan *p, bool has_kind, struct buf *sql);
+/*
+ * read_list_sql() - the statement for a tape, or for one kind of it
+ * @common_kinds: of the tape; NULL: not for one kind
+ */
+void read_list_sql(const struct read_plan *p, const char *common_kinds, struct buf *sql);
 /* read_explain_plan() - add SQLite's plan of @sql to p->explains, once for each form */
 int read_explain_plan(const struct read_plan *p, struct tape *t, const char *form, const char *sql,
 		      struct err *e) MUST_USE;

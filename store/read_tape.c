@@ -347,8 +347,9 @@ static int unpack(struct read_tape *t, const struct batch *b, const struct row *
 	int r = row->place > 0 ? find_raw(t, row, x, u, room, p, &raw, e)
 			       : find_raw_old(t, b, row, x, u, room, p, &raw, e);
 
-	if (r == 0)
-		r = pack_messages(p, raw, x, &room->messages);
+	if (r < 0)
+		return r;
+	r = pack_messages(p, raw, x, &room->messages);
 	return r == -EBADMSG ? damaged(t, x->id, "its messages cannot be unpacked", e) : r;
 }
 
@@ -442,5 +443,26 @@ int read_tape_exchange(struct read_tape *t, const struct batch *b, const struct 
 		return err_set(e, r, "tape %s: out of memory", tape_path(t->tape));
 	if (r == 0)
 		*x_out = x;
+	return r;
+}
+
+int read_tape_pack(struct read_tape *t, const struct batch *b, const struct row *row,
+		   struct unpacker *u, struct read_room *room, struct exchange *x_out,
+		   struct pack_elsewhere *elsewhere, struct err *e)
+{
+	struct pack p = {0};
+	int r;
+
+	commons_trim(t->commons);
+	r = use_columns(t, b, row, &room->texts, x_out, e);
+	if (r == 0)
+		r = use_times(t, b, row, x_out, e);
+	if (r == 0)
+		r = unpack(t, b, row, u, room, x_out, &p, e);
+	if (r == 0 && p.elsewhere.request)
+		x_out->request.body = (struct span){NULL, (size_t)p.request_body};
+	if (r == 0 && p.elsewhere.response)
+		x_out->response.body = (struct span){NULL, (size_t)p.response_body};
+	*elsewhere = p.elsewhere;
 	return r;
 }

@@ -46,5 +46,12 @@ void read_room_fini(struct read_room *room);
 int read_tape_exchange(struct read_tape *t, const struct batch *b, const struct row *row,
 		       bool wants_messages, struct unpacker *u, struct read_room *room,
 		       struct exchange *x_out, struct err *e) MUST_USE;
+/**
+ * read_tape_pack() - likewise with messages, but without bodies that lie with other exchanges
+ * @elsewhere: which those are; of such a body only the length is set
+ */
+int read_tape_pack(struct read_tape *t, const struct batch *b, const struct row *row,
+		   struct unpacker *u, struct read_room *room, struct exchange *x_out,
+		   struct pack_elsewhere *elsewhere, struct err *e) MUST_USE;
 /* read_tape_get() - the row of @id, appended to @b. Return: 0, -ENOENT, or as above. */
 int read_tape_get(struct read_tape *t, uint64_t id, struct batch *b, struct err *e) MUST_USE;

@@ -138,7 +138,7 @@ static int write_anew(struct repair *p, const char *part, struct err *e)
 		r = save_all(p, e);
 	(void)writer_begin_tape(p->writer, NULL, NULL);
 	if (r == 0)
-		r = tape_seal(p->to, e);
+		r = tape_seal(p->to, false, e);
 	tape_close(TAKE(p->to));
 	return r == 0 ? sync_file(part, e) : r;
 }
@@ -201,8 +201,6 @@ static void unlink_companion(const char *path, const char *ending)
 /* The old log goes first: it must not be taken for the new tape's. */
 static int put_in_place(const char *path, const char *part, bool has_any, struct err *e)
 {
-	AUTO_BUF dir = {0};
-	const char *slash = strrchr(path, '/');
 	int r = link_aside(path, "", e);
 
 	if (r == 0)
@@ -213,8 +211,7 @@ static int put_in_place(const char *path, const char *part, bool has_any, struct
 	unlink_companion(path, "-shm");
 	if (has_any ? rename(part, path) < 0 : unlink(path) < 0)
 		return err_set(e, -errno, "tape %s: %s", path, strerror(errno));
-	buf_add_fmt(&dir, "%.*s", slash ? (int)(slash - path) : 1, slash ? path : ".");
-	directory_sync(buf_cstr(&dir));
+	directory_sync_of(path);
 	return 0;
 }
 

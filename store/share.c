@@ -31,6 +31,7 @@ struct share {
 	char *dir;
 	struct jobs *jobs; /* borrowed */
 	struct share_limits limits;
+	int level; /* of zstd */
 	struct writer *writer;
 	struct series *series;
 	uint64_t next_number;
@@ -55,6 +56,7 @@ struct share *share_new(const char *dir, struct jobs *jobs, struct route_rules *
 	if (!s)
 		return NULL;
 	s->jobs = jobs;
+	s->level = level;
 	s->next_number = 1;
 	s->dir = strdup(dir);
 	s->writer = writer_new(jobs, rules, level);
@@ -75,7 +77,7 @@ void share_free(struct share *s)
 	tape_close(s->tape);
 	for (size_t i = 0; i < SEALINGS_MAX; i++)
 		if (s->sealings[i])
-			(void)sealing_end(s->sealings[i], NULL);
+			(void)sealing_end(s->sealings[i], NULL, NULL);
 	series_free(s->series);
 	buf_fini(&s->path);
 	free(s->dir);
@@ -89,6 +91,7 @@ void share_set_limits(struct share *s, const struct share_limits *limits)
 
 void share_set_level(struct share *s, int level)
 {
+	s->level = level;
 	writer_set_level(s->writer, level);
 }
 
@@ -112,10 +115,10 @@ static int begin_sealing(struct share *s, uint64_t number, bool is_bulk)
 	series_hold(s->series, number, true);
 	if (is_bulk)
 		*slot = sealing_start(s->jobs, directory_path(&part, s->dir, number, true),
-				      buf_cstr(&path), number, s->limits.has_fulltext);
+				      buf_cstr(&path), number, 0, s->limits.has_fulltext);
 	else
 		*slot = sealing_start(s->jobs, buf_cstr(&path), NULL, number,
-				      s->limits.has_fulltext);
+				      s->limits.is_bulk ? 0 : s->level, s->limits.has_fulltext);
 	if (!*slot)
 		series_hold(s->series, number, false);
 	return *slot ? 0 : -ENOMEM;
@@ -135,7 +138,7 @@ static int note_older(struct share *s, uint64_t number, struct err *e)
 	AUTO(tape) t = NULL;
 	AUTO_BUF path = {0};
 	struct tape_summary summary = {.is_sealed = true};
-	bool has_log, is_old;
+	bool has_log;
 	struct err why = {0};
 	int r = tape_open(directory_path(&path, s->dir, number, false), TAPE_READ, &t, &why);
 
@@ -148,15 +151,14 @@ static int note_older(struct share *s, uint64_t number, struct err *e)
 	if (series_add(s->series, number, &summary) < 0)
 		return no_memory(s, e);
 	has_log = directory_has_log(buf_cstr(&path));
-	is_old = t && tape_version(t) < SQL_VERSION; /* is read as it is */
-	if (r == 0 && !is_old)
+	if (r == 0 && t && tape_version(t) == SQL_VERSION)
 		(void)writer_learn(s->writer, t, NULL); /* damaged: routes are learned anew */
 	tape_close(TAKE(t));
 	if (r < 0) {
 		note_damage(s, &why);
 		return 0;
 	}
-	if (!is_old && (!summary.is_sealed || has_log))
+	if (!summary.is_sealed || has_log || (!summary.is_final && !s->limits.is_bulk))
 		(void)begin_sealing(s, number, false); /* no room or memory: at the next start */
 	return 0;
 }
@@ -296,15 +298,17 @@ int share_collect(struct share *s, struct err *e)
 
 	for (size_t i = 0; i < SEALINGS_MAX; i++) {
 		struct sealing *done = s->sealings[i];
-		struct err why = {0};
+		struct err why = {0}, left = {0};
 		uint64_t number;
 
 		if (!done || !sealing_is_done(done))
 			continue;
 		number = sealing_number(done);
 		s->sealings[i] = NULL;
-		if (sealing_end(done, &why) < 0 && r == 0)
+		if (sealing_end(done, &left, &why) < 0 && r == 0)
 			r = err_set(e, why.code, "%s", why.why);
+		if (left.code)
+			note_damage(s, &left);
 		series_hold(s->series, number, false);
 		series_measure(s->series, number);
 	}
@@ -334,6 +338,13 @@ int share_end_tape(struct share *s, struct err *e)
 	if (number)
 		(void)begin_sealing(s, number, false);
 	return 0;
+}
+
+void share_hurry(struct share *s)
+{
+	for (size_t i = 0; i < SEALINGS_MAX; i++)
+		if (s->sealings[i])
+			sealing_cancel(s->sealings[i]);
 }
 
 void share_finish(struct share *s)

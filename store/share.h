@@ -58,6 +58,8 @@ int share_write(struct share *s, struct err *e) MUST_USE;
 int share_collect(struct share *s, struct err *e);
 /* share_take_damage() - a tape that share_open() could not read; each is told once */
 bool share_take_damage(struct share *s, struct err *out);
+/* share_hurry() - jobs that take long are to end soon, and be begun again at the next start */
+void share_hurry(struct share *s);
 /* share_finish() - at the end: the tape that is written becomes one file if nobody reads it. No job
  * runs any more. */
 void share_finish(struct share *s);

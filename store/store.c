@@ -140,6 +140,9 @@ static int make_parts(struct store *s, const char *dir, const struct store_confi
 
 static void store_free(struct store *s)
 {
+	for (size_t i = 0; i < SHARE_COUNT; i++)
+		if (s->shares[i])
+			share_hurry(s->shares[i]);
 	if (s->jobs)
 		jobs_wait(s->jobs);
 	for (size_t i = 0; i < SHARE_COUNT; i++)
@@ -430,6 +433,8 @@ static int finish_sealings(struct store *s, struct err *e)
 {
 	int r = 0;
 
+	for (size_t i = 0; i < SHARE_COUNT; i++)
+		share_hurry(s->shares[i]);
 	jobs_wait(s->jobs);
 	for (size_t i = 0; i < SHARE_COUNT; i++) {
 		int end = share_collect(s->shares[i], r < 0 ? NULL : e);

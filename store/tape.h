@@ -15,6 +15,7 @@ struct tape;
 enum tape_mode {
 	TAPE_READ,   /* beside a writer; never changes the file */
 	TAPE_APPEND, /* write-ahead log: readers see each commit; made if it is not there */
+	TAPE_FOLD,   /* to be made one file, whatever its version; nothing else is changed */
 	TAPE_BULK,   /* made new; fast, and nothing but a whole file after tape_finish() */
 };
 
@@ -36,18 +37,27 @@ struct sqlite3_stmt *tape_prepare(struct tape *t, const char *sql, struct err *e
 int tape_failed(const struct tape *t, struct err *e);
 int tape_run(struct tape *t, const char *sql, struct err *e) MUST_USE;
 
+#define TAPE_COMMON_KINDS_MAX 256
 /* What a tape says about itself: table tape. */
 struct tape_summary {
 	uint64_t rows, first_id, last_id, moved_max, raw_bytes, packed_bytes;
 	bool is_sealed;
+	bool is_final; /* sealed, and no smaller form of it is to be had */
+	/* "3,17": kinds of so many exchanges that index kind_id leaves them out; digits and commas
+	 */
+	char common_kinds[TAPE_COMMON_KINDS_MAX];
 };
 int tape_summary(struct tape *t, struct tape_summary *out, struct err *e) MUST_USE;
 
 /* tape_bytes() - what is committed takes so much, wherever it lies [bytes]; 0 when it cannot be
  * asked */
 uint64_t tape_bytes(struct tape *t);
-/* tape_seal() - build the indexes and mark it sealed, in one transaction. Any thread of its own. */
-int tape_seal(struct tape *t, struct err *e) MUST_USE;
+/*
+ * tape_seal() - build indexes and statistics and mark it sealed, in one transaction. Any thread of
+ * its own.
+ * @is_final: nothing more is to be gained from it
+ */
+int tape_seal(struct tape *t, bool is_final, struct err *e) MUST_USE;
 /*
  * tape_make_portable() - bring everything into the one file, without log beside it
  *

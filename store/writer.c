@@ -7,21 +7,19 @@
 
 #include "schema/sql.h"
 #include "store/batch.h"
-#include "store/bodies.h"
 #include "store/chunk.h"
 #include "store/common.h"
-#include "store/dictionary.h"
 #include "store/inserts.h"
 #include "store/intern.h"
+#include "store/packing.h"
 #include "store/tape.h"
 
 /*
- * Theory of operation. The messages of an exchange go into the block that its class has open; a
- * block that is full is compressed at once, the others when the batch is written. So where much
- * comes, many share a block, and where little comes, nothing waits. The batch is written in one
- * transaction, in the order of ids, so the tape's trees grow at their ends and their pages are
- * full. It is kept until the commit has succeeded: SQLite may take a whole transaction back when
- * the disk is full, and then it is simply written again.
+ * Theory of operation. What the columns do not say goes into blocks (packing.c), at the latest when
+ * the batch is written. The batch is written in one transaction, in the order of ids, so the tape's
+ * trees grow at their ends and their pages are full. It is kept until the commit has succeeded:
+ * SQLite may take a whole transaction back when the disk is full, and then it is simply written
+ * again.
  *
  * Numbers of kinds and peers are given when an exchange is added; their rows are part of the same
  * batch. A batch that is given up takes with it everything that was learnt from it.
@@ -31,26 +29,10 @@
 #define KEY_BYTES    (1 << 20)
 #define IDS	     16384 /* slots of the set of ids; twice what a batch holds, a power of two */
 
-#define DRAFTS	 (DICTIONARY_CLASSES + 1) /* the last: of all that have no class */
-#define CLASS_OF 1024			  /* kinds whose class is remembered, a power of two */
-
-/* A kind's class follows from the kind. */
-struct class_of {
-	uint64_t kind; /* 0: free */
-	struct dictionary *class;
-};
-
 struct writer {
-	struct block_packer *packer;
 	struct intern *peers, *kinds;
-	struct dictionaries *dictionaries;
-	uint32_t next_dictionary; /* number on the tape */
-	uint64_t next_block;	  /* likewise */
-	struct class_of class_of[CLASS_OF];
-	struct block_draft drafts[DRAFTS];
-	size_t draft_bytes;   /* in all of them */
+	struct packing *packing;
 	struct chunk_end end; /* of what is committed */
-	struct bodies *bodies;
 	struct rollup_writer *rollup;
 	struct learned *learned;
 	struct buf key; /* scratch */
@@ -67,16 +49,13 @@ struct writer *writer_new(struct jobs *jobs, struct route_rules *rules, int leve
 
 	if (!w)
 		return NULL;
-	w->packer = block_packer_new(level);
 	w->peers = intern_new(PEER_ENTRIES, KEY_BYTES / 2);
 	w->kinds = intern_new(KIND_ENTRIES, KEY_BYTES);
-	w->dictionaries = dictionaries_new(jobs, level);
-	w->bodies = bodies_new();
+	w->packing = packing_new(jobs, level);
 	w->rollup = rollup_writer_new();
 	w->learned = learned_new(rules);
 	w->ids = calloc(IDS, sizeof(w->ids[0]));
-	if (!w->packer || !w->peers || !w->kinds || !w->dictionaries || !w->bodies || !w->rollup || !w->learned ||
-	    !w->ids)
+	if (!w->peers || !w->kinds || !w->packing || !w->rollup || !w->learned || !w->ids)
 		return NULL;
 	return TAKE(w);
 }
@@ -86,13 +65,9 @@ void writer_free(struct writer *w)
 	if (!w)
 		return;
 	inserts_free(w->inserts);
-	block_packer_free(w->packer);
-	for (size_t i = 0; i < DRAFTS; i++)
-		block_draft_fini(&w->drafts[i]);
+	packing_free(w->packing);
 	intern_free(w->peers);
 	intern_free(w->kinds);
-	dictionaries_free(w->dictionaries);
-	bodies_free(w->bodies);
 	rollup_writer_free(w->rollup);
 	learned_free(w->learned);
 	buf_fini(&w->key);
@@ -103,8 +78,7 @@ void writer_free(struct writer *w)
 
 void writer_set_level(struct writer *w, int level)
 {
-	block_packer_set_level(w->packer, level);
-	dictionaries_set_level(w->dictionaries, level);
+	packing_set_level(w->packing, level);
 }
 
 /* The highest id of a table; 0 when it is empty. */
@@ -131,9 +105,6 @@ static int forget(struct writer *w, struct err *e)
 	uint64_t peer = 0, kind = 0, dictionary = 0, block = 0;
 	int r = 0;
 
-	bodies_forget(w->bodies);
-	dictionaries_leave_tape(w->dictionaries);
-	memset(w->class_of, 0, sizeof(w->class_of));
 	w->end = (struct chunk_end){0};
 	if (w->tape)
 		r = highest(w->tape, "peer", &peer, e);
@@ -147,8 +118,7 @@ static int forget(struct writer *w, struct err *e)
 		r = chunk_find_end(w->tape, &w->end, e);
 	intern_restart(w->peers, peer + 1);
 	intern_restart(w->kinds, kind + 1);
-	w->next_dictionary = (uint32_t)dictionary + 1;
-	w->next_block = block + 1;
+	packing_begin_tape(w->packing, (uint32_t)dictionary + 1, block + 1);
 	return r;
 }
 
@@ -300,113 +270,6 @@ static void fill_numbers(const struct exchange *x, struct row *row)
 	};
 }
 
-static struct pack_elsewhere find_bodies(struct writer *w, const struct exchange *x)
-{
-	struct pack_elsewhere found = {0};
-
-	if (x->request.body.len >= BODIES_LENGTH_MIN)
-		found.request = bodies_find(w->bodies, BODIES_REQUEST, x->request.body, x->id);
-	if (x->response.body.len >= BODIES_LENGTH_MIN)
-		found.response = bodies_find(w->bodies, BODIES_RESPONSE, x->response.body, x->id);
-	return found;
-}
-
-/* The number on the tape of a dictionary that is used now; 0 without memory. */
-static uint32_t use_dictionary(struct writer *w, struct dictionary *d)
-{
-	uint32_t *number = dictionary_number(d);
-	struct common_row *row;
-
-	if (*number)
-		return *number;
-	row = batch_common(&w->batch);
-	common_dictionary_key(&w->key, dictionary_class(d), dictionary_bytes(d));
-	if (!row || w->key.is_failed)
-		return 0;
-	*row = (struct common_row){w->next_dictionary, COMMON_DICTIONARY,
-				   batch_add(&w->batch, buf_span(&w->key))};
-	if (w->batch.bytes.is_failed)
-		return 0;
-	w->batch.common_count++;
-	*number = w->next_dictionary++;
-	return *number;
-}
-
-/* --- blocks --- */
-
-static struct dictionary *class_of(struct writer *w, const struct exchange *x, uint64_t kind)
-{
-	struct class_of *known = &w->class_of[kind % CLASS_OF];
-
-	if (known->kind != kind)
-		*known = (struct class_of){kind, dictionary_of(w->dictionaries, x)};
-	return known->class;
-}
-
-/* The block of a class is full, or the batch is to be written. */
-static int close_draft(struct writer *w, size_t class, struct err *e)
-{
-	struct block_draft *d = &w->drafts[class];
-	struct dictionary *c =
-		class < DICTIONARY_CLASSES ? dictionary_at(w->dictionaries, class) : NULL;
-	const struct ZSTD_CDict_s *ready = c ? dictionary_ready(w->dictionaries, c) : NULL;
-	struct block_info *info = batch_block(&w->batch);
-	uint64_t at = w->batch.packed.len;
-	uint32_t number = ready ? use_dictionary(w, c) : 0;
-
-	if (!info || block_pack(w->packer, d, number ? ready : NULL, &w->batch.packed, info) < 0)
-		return err_set(e, -ENOMEM, "store: no memory for a block");
-	info->at = at;
-	info->dictionary = number;
-	w->draft_bytes -= info->raw_bytes;
-	w->batch.block_count++;
-	return 0;
-}
-
-static int close_drafts(struct writer *w, struct err *e)
-{
-	int r = 0;
-
-	for (size_t i = 0; i < DRAFTS && r == 0; i++)
-		if (w->drafts[i].exchanges)
-			r = close_draft(w, i, e);
-	return r;
-}
-
-static size_t message_bytes(const struct message *m)
-{
-	return m->head.len + m->framing.len + m->body.len + m->trailers.len;
-}
-
-/* The messages into the block of their class. The last that may fail, so that nothing is left
- * there. */
-static int fill_pack(struct writer *w, const struct exchange *x, struct row *row, struct err *e)
-{
-	struct pack_elsewhere elsewhere = find_bodies(w, x);
-	struct dictionary *class = class_of(w, x, row->kind);
-	size_t at = class ? dictionary_index(w->dictionaries, class) : DICTIONARY_CLASSES, was;
-	struct block_draft *d = &w->drafts[at];
-	int r = 0;
-
-	row->raw_bytes = (uint32_t)(message_bytes(&x->request) + message_bytes(&x->response));
-	if (!block_draft_has_room(d, row->raw_bytes))
-		r = close_draft(w, at, e);
-	if (r < 0)
-		return r;
-	if (d->exchanges == 0)
-		d->number = w->next_block++;
-	was = d->raw.len;
-	w->draft_bytes -= block_draft_bytes(d);
-	r = pack_add(x, &elsewhere, &d->prefixes, &d->raw, e);
-	w->draft_bytes += block_draft_bytes(d);
-	if (r < 0)
-		return r;
-	row->place = (int64_t)(d->number * BLOCK_PLACES + d->exchanges++);
-	if (class)
-		dictionary_learn(w->dictionaries, class, span_from(buf_span(&d->raw), was));
-	return 0;
-}
-
 static int fill(struct writer *w, const struct exchange *x, struct row *row, struct err *e)
 {
 	struct batch *b = &w->batch;
@@ -421,7 +284,7 @@ static int fill(struct writer *w, const struct exchange *x, struct row *row, str
 	at = b->bytes.len;
 	pack_add_times(&b->bytes, x);
 	row->times = (struct piece){(uint32_t)at, (uint32_t)(b->bytes.len - at)};
-	return b->bytes.is_failed ? -ENOMEM : fill_pack(w, x, row, e);
+	return b->bytes.is_failed ? -ENOMEM : packing_add(w->packing, x, row, b, e);
 }
 
 int writer_add(struct writer *w, const struct exchange *x, struct err *e)
@@ -436,7 +299,7 @@ int writer_add(struct writer *w, const struct exchange *x, struct err *e)
 		if (r == -ENOMEM)
 			(void)err_set(e, r, "store: no memory beside a batch of %zu bytes", bytes);
 		b->bytes.is_failed = false;
-		bodies_forget(w->bodies);
+		packing_forget_bodies(w->packing);
 		return r;
 	}
 	w->ids[id_slot(w, x->id)] = x->id;
@@ -453,7 +316,7 @@ int writer_write(struct writer *w, struct err *e)
 
 	if (b->row_count == 0)
 		return 0;
-	r = close_drafts(w, e);
+	r = packing_flush(w->packing, b, e);
 	if (r < 0)
 		return r;
 	batch_sort(b);
@@ -470,7 +333,7 @@ int writer_write(struct writer *w, struct err *e)
 
 uint64_t writer_dictionaries(const struct writer *w)
 {
-	return dictionaries_count(w->dictionaries);
+	return packing_dictionaries(w->packing);
 }
 
 uint64_t writer_discard(struct writer *w)
@@ -478,12 +341,8 @@ uint64_t writer_discard(struct writer *w)
 	uint64_t n = w->batch.row_count;
 
 	forget_ids(w);
-	for (size_t i = 0; i < DRAFTS; i++)
-		block_draft_clear(&w->drafts[i]);
-	w->draft_bytes = 0;
 	batch_clear(&w->batch);
-	bodies_forget(w->bodies);
-	dictionaries_leave_tape(w->dictionaries);
+	packing_discard(w->packing);
 	intern_forget(w->peers);
 	intern_forget(w->kinds);
 	rollup_writer_forget(w->rollup);
@@ -492,7 +351,7 @@ uint64_t writer_discard(struct writer *w)
 
 size_t writer_batch_bytes(const struct writer *w)
 {
-	return batch_memory(&w->batch) + w->draft_bytes;
+	return batch_memory(&w->batch) + packing_bytes(w->packing);
 }
 
 size_t writer_batch_rows(const struct writer *w)

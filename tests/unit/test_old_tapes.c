@@ -154,6 +154,25 @@ static void run_writer(const struct old *o)
 	close_store(open_store(path, NULL));
 }
 
+/* What the older program recorded has today's form. */
+static void expect_written_anew(const struct old *o)
+{
+	char pattern[256];
+	glob_t found;
+
+	(void)snprintf(pattern, sizeof(pattern), "%s/store/*.tape", o->dir);
+	assert_int_equal(glob(pattern, 0, NULL, &found), 0);
+	for (size_t i = 0; i < found.gl_pathc; i++) {
+		assert_int_equal(pragma_number(found.gl_pathv[i], "PRAGMA user_version"),
+				 SQL_VERSION);
+		assert_int_equal(pragma_number(found.gl_pathv[i],
+					       "SELECT integrity_check = 'ok' FROM"
+					       " pragma_integrity_check"),
+				 1);
+	}
+	globfree(&found);
+}
+
 static const char *const versions[] = {"v1"};
 _Static_assert(COUNT_OF(versions) >= SQL_VERSION - 1,
 	       "a schema version that was released needs tapes that it made");
@@ -178,6 +197,7 @@ static void an_older_store_is_gone_on_with_and_keeps_every_exchange(void **state
 		copy_fixture(&o, versions[i], *state);
 		expect_lines(&o);
 		run_writer(&o);
+		expect_written_anew(&o);
 		expect_all(&o);
 		kept_fini(&o.kept);
 	}
