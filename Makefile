@@ -51,7 +51,7 @@ CLI_LIB    := $(BUILD)/libtapeloop-cli.a
 PROGRAMS   := $(BUILD)/tapeloopd $(BUILD)/tapeloop
 
 .DELETE_ON_ERROR:
-.PHONY: all help setup needs demo check check-long unit unit-bin e2e crash rooms docs fuzz fuzz-bin corpora cuts rewritten \
+.PHONY: all extension help setup needs demo check check-long unit unit-bin e2e crash rooms docs fuzz fuzz-bin corpora cuts rewritten \
 	bench bench-store man install uninstall format format-check clean
 
 ##@ Build
@@ -82,6 +82,13 @@ $(BUILD)/tapeloopd: $(DAEMON_OBJ) $(BUILD)/libtapeloop.a
 $(BUILD)/tapeloop: $(CLI_OBJ) $(BUILD)/libtapeloop.a
 	@echo "  LD $@"
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+# nothing of ours but its entry is visible, so it may be made of what the programs are made of
+extension: $(BUILD)/tapeloop_sqlite.so ## what shows messages in the sqlite3 shell (docs/tape.md)
+$(BUILD)/tapeloop_sqlite.so: extension/tapeloop_sqlite.c extension/exports.map $(BUILD)/libtapeloop.a
+	@echo "  LD $@"
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -fPIC -fvisibility=hidden $(LDFLAGS) -shared -Wl,--version-script=extension/exports.map \
+		-o $@ $< $(BUILD)/libtapeloop.a $(LDLIBS)
 
 $(BUILD)/%.o: %.c Makefile | needs
 	@mkdir -p $(@D)
@@ -199,7 +206,7 @@ $(BUILD)/completions/%: $(BUILD)/tapeloop
 	@mkdir -p $(@D)
 	$(Q)$< completion $* >$@
 
-install: all $(MAN) $(SHELLS) ## programs, man pages, completions, systemd unit, a first configuration (DESTDIR= PREFIX=)
+install: all extension $(MAN) $(SHELLS) ## programs, man pages, completions, systemd unit, a first configuration (DESTDIR= PREFIX=)
 	@BUILD='$(BUILD)' DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' SYSCONFDIR='$(SYSCONFDIR)' scripts/install
 
 uninstall: ## remove what install put there; configuration and recordings stay

@@ -24,7 +24,7 @@ def files(root):
 
 
 @pytest.mark.parametrize("path", [
-    "usr/bin/tapeloop", "usr/sbin/tapeloopd", "usr/share/man/man1/tapeloop.1", "usr/share/man/man8/tapeloopd.8",
+    "usr/bin/tapeloop", "usr/sbin/tapeloopd", "usr/lib/tapeloop/tapeloop_sqlite.so", "usr/share/man/man1/tapeloop.1", "usr/share/man/man8/tapeloopd.8",
     "usr/share/man/man7/tapeloop-counters.7", "usr/share/man/man7/tapeloop-filter.7", "usr/lib/systemd/system/tapeloopd.service", "etc/tapeloop/tapeloopd.yaml",
     "usr/share/bash-completion/completions/tapeloop", "usr/share/zsh/site-functions/_tapeloop",
     "usr/share/fish/vendor_completions.d/tapeloop.fish",
