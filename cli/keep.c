@@ -369,7 +369,7 @@ const struct command command_keep = {
 		"or ^C, not at all.\n"
 		"--pin copies nothing: whole tapes that hold one of the selected exchanges stay, "
 		"and count towards the quota. With a selection that is empty the exit status is 1.",
-	.examples = "tapeloop keep 'failed() && dst.service == \"cart\"' --since 1h --as "
+	.examples = "tapeloop keep 'failed() && dst.service == \"cart\"' --as "
 		    "incident-42.tape --note 'checkout down'\tfor the ticket\n"
 		    "tapeloop replay --store incident-42.tape --to http://localhost:8080\tagainst "
 		    "the fix\n"

@@ -141,8 +141,11 @@ class Pod(Namespace):
         self.plug()
 
     def plug(self):
-        """The interface is there. unplug() removes both its ends; they may come back, under the same names."""
-        ip("-n", self.node.name, "link", "add", self.host_interface, "type", "veth", "peer", "name", "eth0", "netns", self.name)
+        """The interface is there. unplug() removes both its ends; they may come back, under the same names. The hardware
+        address is the pod's own, too: others still know it, and need no half minute to find out about another."""
+        mac = "02:00:" + ":".join(f"{int(n):02x}" for n in self.address.split("."))
+        ip("-n", self.node.name, "link", "add", self.host_interface, "type", "veth",
+           "peer", "name", "eth0", "address", mac, "netns", self.name)
         ip("-n", self.node.name, "link", "set", self.host_interface, "master", "br0", "up")
         ip("-n", self.name, "addr", "add", f"{self.address}/24", "dev", "eth0")
         ip("-n", self.name, "link", "set", "eth0", "up")

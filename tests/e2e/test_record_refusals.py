@@ -190,8 +190,8 @@ def pcap(packets=0):
 
 
 @pytest.mark.parametrize("name, content, status, said", [
-    ("empty.pcap", b"", FAILED, "no capture file: it is empty"),
-    ("garbage.pcap", b"nothing of that sort, but long enough to be one", FAILED, "no capture file"),
+    ("empty.pcap", b"", FAILED, "it is empty"),
+    ("garbage.pcap", b"nothing of that sort, but long enough to be one", FAILED, "none of the files that can be read"),
     ("head.pcap", pcap()[:20], FAILED, "no capture file"),
     ("cut.pcap", pcap(3)[:-5], 0, "warning: ends in the middle of a packet"),
     ("bad.pcap", pcap(3) + b"\xff" * 64, FAILED, "a packet that claims 4294967295 bytes"),
