@@ -15,12 +15,16 @@
  * traffic, so the blocks last asked for stay decompressed: a list decompresses each of them once.
  * Bodies that lie in older exchanges are why there are more than a few. Dictionaries are few and
  * stay.
+ *
+ * What it takes to read a block is asked in one transaction: each statement by itself would lock the
+ * file and look for its logs, some eight system calls. It is a savepoint, since the caller may have a
+ * transaction of his own.
  */
 #define BLOCKS_OPEN	     64 /* kept decompressed */
 #define DICTIONARIES_MAX     256
 #define DICTIONARY_BYTES_MAX (1 << 20)
 
-enum statement { DICTIONARY, BLOCK, CHUNKS, STATEMENT_COUNT };
+enum statement { DICTIONARY, BLOCK, CHUNKS, HOLD, LET_GO, STATEMENT_COUNT };
 
 static const struct {
 	const char *sql;
@@ -31,6 +35,8 @@ static const struct {
 		   " WHERE id = ?",
 		   2},
 	[CHUNKS] = {CHUNK_SELECT_SQL, 2},
+	[HOLD] = {"SAVEPOINT block", 2},
+	[LET_GO] = {"RELEASE block", 2},
 };
 
 struct dictionary_slot {
@@ -153,17 +159,34 @@ static int read_block_info(struct read_blocks *s, uint64_t number, struct block_
 	return r;
 }
 
+static void run(sqlite3_stmt *st)
+{
+	(void)sqlite3_step(st);
+	(void)sqlite3_reset(st);
+}
+
+static int fetch_block(struct read_blocks *s, uint64_t number, struct block_info *info,
+		       struct buf *packed, const ZSTD_DDict **dictionary, struct err *e)
+{
+	int r;
+
+	run(s->st[HOLD]); /* without it the same is read, only dearer */
+	r = read_block_info(s, number, info, e);
+	if (r == 0)
+		r = chunk_read(s->tape, s->st[CHUNKS], info->at, info->bytes, packed, e);
+	if (r == 0)
+		r = read_blocks_dictionary(s, info->dictionary, dictionary, e);
+	run(s->st[LET_GO]);
+	return r;
+}
+
 static int load_block(struct read_blocks *s, struct block *b, uint64_t number, struct unpacker *u,
 		      struct buf *packed, struct err *e)
 {
 	const ZSTD_DDict *dictionary;
 	struct block_info info;
-	int r = read_block_info(s, number, &info, e);
+	int r = fetch_block(s, number, &info, packed, &dictionary, e);
 
-	if (r == 0)
-		r = chunk_read(s->tape, s->st[CHUNKS], info.at, info.bytes, packed, e);
-	if (r == 0)
-		r = read_blocks_dictionary(s, info.dictionary, &dictionary, e);
 	if (r < 0)
 		return r;
 	r = block_open(b, u, &info, buf_span(packed), dictionary);
