@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "lib/array.h"
 #include "replay/conversation.h"
 
 /*
@@ -198,29 +199,13 @@ static struct plan_link *link_find(struct plan *p, uint64_t connection)
 	return NULL;
 }
 
-/* room for one more in a growing array. Return: false without memory, the array is as before. */
-static bool make_room(void **array, size_t *cap, size_t count, size_t item_bytes)
-{
-	size_t want = *cap ? *cap * 2 : 64;
-	void *grown;
-
-	if (count < *cap)
-		return true;
-	grown = reallocarray(*array, want, item_bytes);
-	if (!grown)
-		return false;
-	*array = grown;
-	*cap = want;
-	return true;
-}
-
 static struct plan_link *link_add(struct plan *p, uint64_t connection, uint16_t target, bool speaks_http2)
 {
 	void *links = p->links;
 
 	if (p->link_count * 2 >= p->index_cap && !index_grow(p))
 		return NULL;
-	if (!make_room(&links, &p->links_cap, p->link_count, sizeof(*p->links)))
+	if (!array_room(&links, &p->links_cap, p->link_count, sizeof(*p->links)))
 		return NULL;
 	p->links = links;
 	p->links[p->link_count] = (struct plan_link){
@@ -270,7 +255,7 @@ int plan_add(struct plan *p, const struct exchange *x, struct err *e)
 		return err_set(e, -E2BIG, "a replay takes at most %u exchanges", UINT32_MAX);
 	if (p->count > 0 && p->entries[p->count - 1].id >= x->id)
 		return err_set(e, -EINVAL, "the source gave its exchanges out of order");
-	if (!make_room(&entries, &p->entries_cap, p->count, sizeof(*p->entries)))
+	if (!array_room(&entries, &p->entries_cap, p->count, sizeof(*p->entries)))
 		return err_set(e, -ENOMEM, "out of memory at exchange %zu of the plan", p->count);
 	p->entries = entries;
 	entry.skip = (uint8_t)plan_judge(&p->rules, x, false);

@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 
+#include "lib/array.h"
+
 void batch_fini(struct batch *b)
 {
 	buf_fini(&b->bytes);
@@ -22,26 +24,10 @@ void batch_clear(struct batch *b)
 	buf_clear(&b->packed);
 }
 
-/* An array with room for one more. Return: false without memory, the array as before. */
-static bool make_room(void **array, size_t count, size_t *room, size_t size)
-{
-	size_t more = *room ? *room * 2 : 64;
-	void *grown;
-
-	if (count < *room)
-		return true;
-	grown = realloc(*array, more * size);
-	if (!grown)
-		return false;
-	*array = grown;
-	*room = more;
-	return true;
-}
-
 struct row *batch_row(struct batch *b)
 {
 	void *rows = b->rows;
-	bool has_room = make_room(&rows, b->row_count, &b->row_room, sizeof(struct row));
+	bool has_room = array_room(&rows, &b->row_room, b->row_count, sizeof(struct row));
 
 	b->rows = rows;
 	return has_room ? &b->rows[b->row_count] : NULL;
@@ -51,7 +37,7 @@ struct common_row *batch_common(struct batch *b)
 {
 	void *commons = b->commons;
 	bool has_room =
-		make_room(&commons, b->common_count, &b->common_room, sizeof(struct common_row));
+		array_room(&commons, &b->common_room, b->common_count, sizeof(struct common_row));
 
 	b->commons = commons;
 	return has_room ? &b->commons[b->common_count] : NULL;
@@ -61,7 +47,7 @@ struct block_info *batch_block(struct batch *b)
 {
 	void *blocks = b->blocks;
 	bool has_room =
-		make_room(&blocks, b->block_count, &b->block_room, sizeof(struct block_info));
+		array_room(&blocks, &b->block_room, b->block_count, sizeof(struct block_info));
 
 	b->blocks = blocks;
 	return has_room ? &b->blocks[b->block_count] : NULL;

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "lib/array.h"
 #include "store/intern.h"
 
 /*
@@ -78,27 +79,10 @@ bool stats_table_is_full(const struct stats_table *t)
 
 /* --- groups --- */
 
-/* An array with room for one more, zeroed. Return: false without memory. */
-static bool make_room(void **array, size_t count, size_t *room, size_t size)
-{
-	size_t more = *room ? *room * 2 : 64;
-	void *grown;
-
-	if (count < *room)
-		return true;
-	grown = realloc(*array, more * size);
-	if (!grown)
-		return false;
-	memset((uint8_t *)grown + *room * size, 0, (more - *room) * size);
-	*array = grown;
-	*room = more;
-	return true;
-}
-
 static struct group *group_room(struct stats_table *t)
 {
 	void *groups = t->groups;
-	bool has_room = make_room(&groups, t->group_count, &t->group_room, sizeof(*t->groups));
+	bool has_room = array_room(&groups, &t->group_room, t->group_count, sizeof(*t->groups));
 
 	t->groups = groups;
 	return has_room ? &t->groups[t->group_count] : NULL;
@@ -176,7 +160,7 @@ static struct stats_cell *add_cell(struct stats_table *t, uint32_t *index)
 	t->is_full = t->cell_count == STATS_CELLS_MAX;
 	if (t->is_full)
 		return NULL;
-	has_room = make_room(&cells, t->cell_count, &t->cell_room, sizeof(*t->cells));
+	has_room = array_room(&cells, &t->cell_room, t->cell_count, sizeof(*t->cells));
 	t->cells = cells;
 	if (!has_room)
 		return NULL;
