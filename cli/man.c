@@ -13,10 +13,10 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "cli/filter_forms.h"
 #include "cli/options.h"
 #include "schema/fields.h"
 #include "schema/settings.h"
-#include "store/filter_forms.tbl.h"
 
 #define DATE "November 22, 2026"
 
@@ -386,34 +386,20 @@ static const char *const field_type_names[] = {
 	[FIELD_TYPE_BOOL] = "true or false",
 };
 
-#define GROUP_NUMBER(NAME, title) GROUP_##NAME,
-enum group { FORM_GROUPS(GROUP_NUMBER) };
-#define GROUP_TITLE(NAME, title) [GROUP_##NAME] = title,
-static const char *const group_titles[] = {FORM_GROUPS(GROUP_TITLE)};
-
-static const struct form {
-	enum group group;
-	const char *form, *what, *example;
-} forms[] = {
-#define FORM(GROUP, form, what, example) {GROUP_##GROUP, form, what, example},
-#include "store/filter_forms.tbl.h"
-#undef FORM
-};
-
-static void form_items(struct buf *out, enum group group)
+static void form_items(struct buf *out, size_t group)
 {
 	begin_list(out);
-	for (size_t i = 0; i < COUNT_OF(forms); i++) {
-		if (forms[i].group != group)
+	for (const struct filter_form *f = filter_forms; f->form; f++) {
+		if (f->group != group)
 			continue;
 		buf_add_str(out, ".It Li");
-		argument(out, forms[i].form);
+		argument(out, f->form);
 		buf_add_char(out, '\n');
-		line(out, forms[i].what);
-		if (strcmp(forms[i].form, forms[i].example) == 0)
+		line(out, f->what);
+		if (strcmp(f->form, f->example) == 0)
 			continue;
 		buf_add_str(out, ".Dl");
-		argument(out, forms[i].example);
+		argument(out, f->example);
 		buf_add_char(out, '\n');
 	}
 	end_list(out);
@@ -468,9 +454,9 @@ static void filter_page(struct buf *out)
 	buf_add_str(out, "\n.Dl");
 	argument(out, "failed() || latency > duration(\"300ms\")");
 	buf_add_char(out, '\n');
-	for (size_t g = 0; g < COUNT_OF(group_titles); g++) {
-		buf_add_fmt(out, ".Ss %s\n", group_titles[g]);
-		form_items(out, (enum group)g);
+	for (size_t g = 0; g < FILTER_GROUP_COUNT; g++) {
+		buf_add_fmt(out, ".Ss %s\n", filter_group_titles[g]);
+		form_items(out, g);
 	}
 	line(out,
 	     "What is not there (a member of JSON, a number divided by 0) is equal to nothing, and "
