@@ -296,17 +296,6 @@ int term_negative(struct parser *p, struct term *t)
 
 /* ---- moving constants ---- */
 
-static enum test_op swapped(enum test_op op)
-{
-	switch ((int)op) {
-	case OP_LT: return OP_GT;
-	case OP_LE: return OP_GE;
-	case OP_GT: return OP_LT;
-	case OP_GE: return OP_LE;
-	default: return op;
-	}
-}
-
 static const struct expr *literal_side(const struct expr *x)
 {
 	return x->b->kind == EXPR_LITERAL ? x->b : x->a->kind == EXPR_LITERAL ? x->a : NULL;
@@ -332,7 +321,7 @@ static int move_constant(struct parser *p, struct term *left, enum test_op *op, 
 	if (is_reversed) { /* c - field op d: field (op) c - d */
 		if (term_arith(p, &moved, &constant, ARITH_SUB, left->at, right) < 0)
 			return 0;
-		*op = swapped(*op);
+		*op = term_flipped(*op);
 	} else if (term_arith(p, &moved, right, is_minus ? ARITH_ADD : ARITH_SUB, left->at,
 			      &constant) < 0) {
 		return 0;
@@ -404,7 +393,7 @@ int term_calculated(struct parser *p, struct term *out, struct term *left, enum 
 
 		*left = *right;
 		*right = t;
-		op = swapped(op);
+		op = term_flipped(op);
 	}
 	if (left->kind == TERM_VALUE && op < OP_STARTS && move_constant(p, left, &op, right))
 		return term_compare(p, out, left, op, op_at, right);

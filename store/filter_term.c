@@ -129,7 +129,7 @@ int term_as_condition(struct parser *p, struct term *t)
 
 /* ---- comparisons ---- */
 
-static enum test_op flipped(enum test_op op)
+enum test_op term_flipped(enum test_op op)
 {
 	switch ((int)op) {
 	case OP_LT: return OP_GT;
@@ -194,7 +194,7 @@ static int set_pair(struct parser *p, struct term *out, struct term *left, enum 
 
 		*left = *right;
 		*right = t;
-		op = flipped(op);
+		op = term_flipped(op);
 	}
 	if (operand_type(&left->operand) != operand_type(&right->operand))
 		return FAIL(p, right->at, "the two sides are of different types");
@@ -266,7 +266,7 @@ int term_compare(struct parser *p, struct term *out, struct term *left, enum tes
 
 		*left = *right;
 		*right = t;
-		op = flipped(op);
+		op = term_flipped(op);
 	}
 	if (left->kind == TERM_CONDITION && op == OP_EQ)
 		return set_truth(p, out, left, right);

@@ -53,6 +53,8 @@ struct parser {
 /* term_new_node(), term_new_test() - NULL: the filter has too many; answer with term_too_big() */
 struct node *term_new_node(struct parser *p, enum node_kind kind);
 struct node *term_new_test(struct parser *p, const struct operand *left, enum test_op op);
+/* term_flipped() - the operator when its sides change places: < for > */
+enum test_op term_flipped(enum test_op op);
 void term_add_child(struct node *parent, struct node *child);
 void term_add_value(struct parser *p, struct node *n, struct value v);
 int term_too_big(struct parser *p, size_t at);
