@@ -19,25 +19,6 @@
  * the colon: many servers do, and what they took to be the framing is what the wire shows.
  */
 
-static bool is_blank(uint8_t c)
-{
-	return c == ' ' || c == '\t';
-}
-
-static bool is_space(uint8_t c)
-{
-	return is_blank(c) || c == '\r' || c == '\n';
-}
-
-static struct span trim(struct span s)
-{
-	while (s.len && is_space(s.ptr[0]))
-		s = (struct span){s.ptr + 1, s.len - 1};
-	while (s.len && is_space(s.ptr[s.len - 1]))
-		s.len--;
-	return s;
-}
-
 /* --- lines --- */
 
 /* A head on its way from line to line. */
@@ -97,13 +78,13 @@ static ALWAYS_INLINE struct line next_line(struct reader *r)
 /* the value that starts in its line and goes on in the folded lines from @next on */
 static struct span whole_value(struct span in, struct span value, size_t next)
 {
-	while (next < in.len && is_blank(in.ptr[next])) {
+	while (next < in.len && http1_is_blank(in.ptr[next])) {
 		const uint8_t *lf = memchr(in.ptr + next, '\n', in.len - next);
 
 		next = lf ? (size_t)(lf - in.ptr) + 1 : in.len;
 		value.len = (size_t)(in.ptr + next - value.ptr);
 	}
-	return trim(value);
+	return noted_trim(value);
 }
 
 static void note_rule(struct http1_head *h, struct http1_at at, uint8_t rule)
@@ -121,12 +102,12 @@ static void note_rule(struct http1_head *h, struct http1_at at, uint8_t rule)
 static void read_header(struct http1_head *h, struct span in, const struct http1_name *name,
 			struct span value, size_t next)
 {
-	if (UNLIKELY(next < in.len && is_blank(in.ptr[next])))
+	if (UNLIKELY(next < in.len && http1_is_blank(in.ptr[next])))
 		value = whole_value(in, value, next);
 	if (LIKELY(value.len && value.ptr[0] == ' '))
 		value = (struct span){value.ptr + 1, value.len - 1};
 	if (UNLIKELY(value.len && (value.ptr[0] <= ' ' || value.ptr[value.len - 1] <= ' ')))
-		value = trim(value);
+		value = noted_trim(value);
 	if (name->noted != NOTED_NONE)
 		noted_read(h, (enum noted)name->noted, http1_place(in, value), value);
 	if (name->rule)
@@ -149,7 +130,7 @@ static ALWAYS_INLINE void take_line(struct http1_head *h, const struct http1_wat
 	struct span value;
 	const struct http1_name *found;
 
-	if (UNLIKELY(is_blank(l->text.ptr[0]))) {
+	if (UNLIKELY(http1_is_blank(l->text.ptr[0]))) {
 		h->anomalies |= ANOMALY_BIT(OBS_FOLD);
 		return;
 	}
@@ -158,9 +139,9 @@ static ALWAYS_INLINE void take_line(struct http1_head *h, const struct http1_wat
 		return;
 	}
 	value = (struct span){name.ptr + l->colon + 1, l->text.len - l->colon - 1};
-	if (UNLIKELY(is_blank(name.ptr[name.len - 1]))) {
+	if (UNLIKELY(http1_is_blank(name.ptr[name.len - 1]))) {
 		h->anomalies |= ANOMALY_BIT(BAD_HEADER);
-		name = trim(name);
+		name = noted_trim(name);
 		if (name.len == 0)
 			return;
 	}
@@ -173,7 +154,7 @@ static ALWAYS_INLINE void take_line(struct http1_head *h, const struct http1_wat
 /* a line whose end is missing: its value cannot be relied on, but it may hold a secret */
 static bool is_line_watched(const struct http1_watch *watch, const struct line *l)
 {
-	return l->colon < l->text.len && http1_is_watched(watch, trim(span_of(l->text.ptr, l->colon)));
+	return l->colon < l->text.len && http1_is_watched(watch, noted_trim(span_of(l->text.ptr, l->colon)));
 }
 
 /* the lines behind the start line. Return: whether the empty one was found */

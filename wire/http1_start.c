@@ -9,16 +9,6 @@
  * is accepted, and a few behind the version. The reason phrase of a status line may be missing.
  */
 
-static bool is_blank(uint8_t c)
-{
-	return c == ' ' || c == '\t';
-}
-
-static bool is_digit(uint8_t c)
-{
-	return c >= '0' && c <= '9';
-}
-
 uint8_t http1_version_at(const uint8_t *s)
 {
 	static const uint8_t form[8] = "HTTP/\0.", matters[8] = {0xdf, 0xdf, 0xdf, 0xdf, 0xff, 0, 0xff, 0};
@@ -27,7 +17,7 @@ uint8_t http1_version_at(const uint8_t *s)
 	memcpy(&text, s, 8);
 	memcpy(&want, form, 8);
 	memcpy(&mask, matters, 8);
-	if ((text & mask) != want || !is_digit(s[5]) || !is_digit(s[7]))
+	if ((text & mask) != want || !http1_is_digit(s[5]) || !http1_is_digit(s[7]))
 		return 0;
 	return (uint8_t)((s[5] - '0') * 10 + (s[7] - '0'));
 }
@@ -47,7 +37,7 @@ static size_t method_length(struct span line)
 
 	while (n < line.len && http1_is_method_char(line.ptr[n]))
 		n++;
-	return n < line.len && n <= HTTP1_METHOD_MAX && is_blank(line.ptr[n]) ? n : 0;
+	return n < line.len && n <= HTTP1_METHOD_MAX && http1_is_blank(line.ptr[n]) ? n : 0;
 }
 
 static void note_method(struct http1_head *h, struct span method)
@@ -59,9 +49,9 @@ static void note_method(struct http1_head *h, struct span method)
 
 static struct http1_at place_trimmed(struct span head, size_t from, size_t to)
 {
-	while (from < to && is_blank(head.ptr[from]))
+	while (from < to && http1_is_blank(head.ptr[from]))
 		from++;
-	while (to > from && is_blank(head.ptr[to - 1]))
+	while (to > from && http1_is_blank(head.ptr[to - 1]))
 		to--;
 	return (struct http1_at){(uint32_t)from, (uint32_t)(to - from)};
 }
@@ -71,13 +61,13 @@ static bool parse_request_line(struct span line, struct http1_head *h)
 {
 	size_t method = method_length(line), to;
 
-	for (int i = 0; i < HTTP1_BLANKS_MAX && line.len && is_blank(line.ptr[line.len - 1]); i++)
+	for (int i = 0; i < HTTP1_BLANKS_MAX && line.len && http1_is_blank(line.ptr[line.len - 1]); i++)
 		line.len--;
 	if (method == 0 || line.len < method + 9)
 		return false;
 	to = line.len - 8;
 	h->version = http1_version_at(line.ptr + to);
-	if (!h->version || !is_blank(line.ptr[to - 1]))
+	if (!h->version || !http1_is_blank(line.ptr[to - 1]))
 		return false;
 	note_method(h, span_of(line.ptr, method));
 	h->target = place_trimmed(line, method, to);
@@ -102,11 +92,11 @@ static bool parse_status_line(struct span line, struct http1_head *h)
 	const uint8_t *s = line.ptr;
 	size_t at = 8;
 
-	if (line.len < 12 || !(h->version = http1_version_at(s)) || !is_blank(s[8]))
+	if (line.len < 12 || !(h->version = http1_version_at(s)) || !http1_is_blank(s[8]))
 		return false;
-	while (at < line.len && is_blank(s[at]))
+	while (at < line.len && http1_is_blank(s[at]))
 		at++;
-	if (line.len - at < 3 || !is_digit(s[at]) || !is_digit(s[at + 1]) || !is_digit(s[at + 2]))
+	if (line.len - at < 3 || !http1_is_digit(s[at]) || !http1_is_digit(s[at + 1]) || !http1_is_digit(s[at + 2]))
 		return false;
 	h->status = (uint16_t)((s[at] - '0') * 100 + (s[at + 1] - '0') * 10 + (s[at + 2] - '0'));
 	return true;

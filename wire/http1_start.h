@@ -4,6 +4,16 @@
 
 #include "wire/http1_head.h"
 
+static inline bool http1_is_blank(uint8_t c)
+{
+	return c == ' ' || c == '\t';
+}
+
+static inline bool http1_is_digit(uint8_t c)
+{
+	return c >= '0' && c <= '9';
+}
+
 #define HTTP1_BLANKS_MAX 4  /* behind the version of a request line */
 #define HTTP1_METHOD_MAX 32 /* letters; longer words begin no request */
 

@@ -8,6 +8,7 @@
 #pragma once
 
 #include "wire/http1.h"
+#include "wire/http1_start.h"
 
 enum http1_state {
 	STATE_START,
@@ -48,16 +49,6 @@ http1_take_fn http1_take_tunnel;
 http1_take_fn http1_take_broken;
 http1_take_fn http1_take_skip_line;
 http1_take_fn http1_take_search;
-
-static inline bool http1_is_blank(uint8_t c)
-{
-	return c == ' ' || c == '\t';
-}
-
-static inline bool http1_is_digit(uint8_t c)
-{
-	return c >= '0' && c <= '9';
-}
 
 static inline size_t http1_say(struct http1_step *step, enum http1_step_kind kind, struct span in, size_t n)
 {

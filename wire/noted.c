@@ -36,20 +36,6 @@ static const struct name_row names[NAME_LEN_MAX + 1][NAMES_MAX] = {
 /* where a trace id was found: the higher one wins */
 enum trace_rank { TRACE_NONE, TRACE_REQUEST_ID, TRACE_B3, TRACE_PARENT };
 
-static bool is_space(uint8_t c)
-{
-	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
-}
-
-static struct span trim(struct span s)
-{
-	while (s.len && is_space(s.ptr[0]))
-		s = (struct span){s.ptr + 1, s.len - 1};
-	while (s.len && is_space(s.ptr[s.len - 1]))
-		s.len--;
-	return s;
-}
-
 enum noted noted_find(struct span name)
 {
 	if (name.len > NAME_LEN_MAX)
@@ -79,7 +65,7 @@ static struct span next_token(struct span *list)
 	struct span token = {list->ptr, len};
 
 	*list = span_from(*list, len + 1);
-	return trim(token);
+	return noted_trim(token);
 }
 
 static bool is_token(struct span s, const char *lower)

@@ -24,6 +24,21 @@ enum noted {
 	NOTED_COUNT
 };
 
+static inline bool noted_is_space(uint8_t c)
+{
+	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+/* noted_trim() - a value without what stands around it, line ends of folded lines included */
+static inline struct span noted_trim(struct span s)
+{
+	while (s.len && noted_is_space(s.ptr[0]))
+		s = (struct span){s.ptr + 1, s.len - 1};
+	while (s.len && noted_is_space(s.ptr[s.len - 1]))
+		s.len--;
+	return s;
+}
+
 /* noted_name() - in lower case */
 struct span noted_name(enum noted which);
 /* noted_find() - which one a name is, in any case; NOTED_NONE for all others */
