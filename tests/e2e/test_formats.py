@@ -304,7 +304,6 @@ def test_packets_give_the_same_exchanges_again(recorded):
     assert missing == left_out
 
 
-@pytest.mark.skipif(not shutil.which("tshark"), reason="no tshark")
 def test_tshark_finds_nothing_wrong_with_packets_of_whole_exchanges(recorded, tmp_path):
     where, _ = recorded
     holes = " && ".join(f'!("{name}" in anomalies)' for name in ("gap_request", "gap_response", "body_cut_request", "body_cut_response", "midstream"))
