@@ -126,7 +126,9 @@ size_t http1_next(struct http1 *p, struct span in, struct http1_step *step)
 
 	*step = (struct http1_step){.kind = HTTP1_NEED_MORE};
 	do {
-		used += takers[p->state](p, (struct span){in.ptr + used, in.len - used}, step);
+		const uint8_t *at = used ? in.ptr + used : in.ptr; /* nothing may be nowhere */
+
+		used += takers[p->state](p, (struct span){at, in.len - used}, step);
 	} while (step->kind == HTTP1_NEED_MORE && (used < in.len || http1_has_more(p)));
 	return used;
 }

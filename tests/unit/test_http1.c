@@ -352,9 +352,24 @@ static void llhttp_sees_the_same_messages(void **state)
 	assert_true(checked > 40);
 }
 
+static void nothing_at_no_address_is_nothing(void **state)
+{
+	struct http1_step step;
+	struct http1 p;
+
+	(void)state;
+	http1_init(&p, HTTP1_ANY, NULL);
+	assert_int_equal(http1_next(&p, (struct span){0}, &step), 0);
+	assert_int_equal(step.kind, HTTP1_NEED_MORE);
+	http1_search(&p);
+	assert_int_equal(http1_next(&p, (struct span){0}, &step), 0);
+	assert_int_equal(step.kind, HTTP1_NEED_MORE);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(nothing_at_no_address_is_nothing),
 		cmocka_unit_test(a_direction_gives_its_steps_at_all_cuts),
 		cmocka_unit_test(a_head_of_many_headers_is_read_whole),
 		cmocka_unit_test(a_gap_is_told_by_what_it_hits),
