@@ -16,6 +16,7 @@
 #include "cli/rest.h"
 #include "cli/source_kind.h"
 #include "lib/id.h"
+#include "lib/json_field.h"
 #include "schema/exchange_json.h"
 #include "store/failure_json.h"
 #include "store/stats_json.h"
@@ -317,21 +318,6 @@ static int api_stats(struct source *s, const struct source_query *q, const struc
 	return r < 0 ? r : stats_from_json(buf_span(&text), by, fn, ctx, answer, e);
 }
 
-static uint64_t number_in(const json_t *object, const char *key)
-{
-	json_int_t n = json_integer_value(json_object_get(object, key));
-
-	return n > 0 ? (uint64_t)n : 0;
-}
-
-static uint64_t time_in(const json_t *object, const char *key)
-{
-	const char *text = json_string_value(json_object_get(object, key));
-	uint64_t ns = 0;
-
-	return text && clock_parse(span_str(text), 0, &ns) == 0 ? ns : 0;
-}
-
 /* the list @key of the answer to GET @path; the caller frees *root_out */
 static int get_list(struct source *s, const char *path, const char *key, json_t **root_out,
 		    const json_t **list_out, struct err *e)
@@ -365,10 +351,10 @@ static int api_tapes(struct source *s, int (*fn)(void *ctx, const struct tape_in
 		const char *path = json_string_value(json_object_get(v, "path"));
 		struct tape_info t = {
 			.path = path ? path : "?",
-			.rows = number_in(v, "rows"),
-			.bytes = number_in(v, "bytes"),
-			.first_ns = time_in(v, "first"),
-			.last_ns = time_in(v, "last"),
+			.rows = json_field_u64(v, "rows"),
+			.bytes = json_field_u64(v, "bytes"),
+			.first_ns = json_field_time(v, "first"),
+			.last_ns = json_field_time(v, "last"),
 			.is_sealed = json_is_true(json_object_get(v, "sealed")),
 			.is_of_failures = json_is_true(json_object_get(v, "failures")),
 			.is_pinned = json_is_true(json_object_get(v, "pinned")),
@@ -430,7 +416,7 @@ static bool field_is(struct span line, const char *name, struct span *value_out)
 static void note_lost(struct event *ev)
 {
 	json_t *root = json_loadb((const char *)ev->data.ptr, ev->data.len, 0, NULL);
-	uint64_t count = number_in(root, "count");
+	uint64_t count = json_field_u64(root, "count");
 
 	json_decref(root);
 	if (count)
@@ -541,7 +527,7 @@ static int api_counters(struct source *s, struct counters *out, size_t *unknown_
 		if (which < 0)
 			(*unknown_out)++;
 		else
-			counter_set(out, (enum counter)which, number_in(v, "value"));
+			counter_set(out, (enum counter)which, json_field_u64(v, "value"));
 	}
 	json_decref(root);
 	return 0;

@@ -237,3 +237,12 @@ void json_key_bool(struct json *j, const char *key, bool v)
 	json_key(j, key);
 	json_bool(j, v);
 }
+
+void json_key_counts(struct json *j, const char *key, const uint64_t *values, size_t n)
+{
+	json_key(j, key);
+	json_array_begin(j);
+	for (size_t i = 0; i < n; i++)
+		json_u64(j, values[i]);
+	json_array_end(j);
+}

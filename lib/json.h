@@ -43,4 +43,6 @@ void json_base64(struct json *j, struct span s); /* RFC 4648 section 4, with pad
 void json_key_text(struct json *j, const char *key, struct span s);
 void json_key_str(struct json *j, const char *key, const char *s);
 void json_key_u64(struct json *j, const char *key, uint64_t v);
+/* json_key_counts() - an array of @n numbers */
+void json_key_counts(struct json *j, const char *key, const uint64_t *values, size_t n);
 void json_key_bool(struct json *j, const char *key, bool v);

@@ -23,11 +23,7 @@ static void put_rate(struct json *j, const struct failure *f)
 	json_key(j, "since");
 	json_time(j, f->points_ns);
 	json_key_u64(j, "step_ns", f->step_ns);
-	json_key(j, "counts");
-	json_array_begin(j);
-	for (size_t i = 0; i < f->point_count; i++)
-		json_u64(j, f->points[i]);
-	json_array_end(j);
+	json_key_counts(j, "counts", f->points, f->point_count);
 	json_object_end(j);
 }
 

@@ -5,7 +5,7 @@
 #include <jansson.h>
 #include <stdio.h>
 
-#include "lib/clock.h"
+#include "lib/json_field.h"
 
 /* A number is one in JSON too; "*" of the groups for which there was no room is text. */
 static bool is_number(enum field f, struct span text)
@@ -63,13 +63,8 @@ void stats_row_to_json(struct json *j, const struct stats_query *q, const struct
 	json_key_u64(j, "request_bytes", row->request_bytes);
 	json_key_u64(j, "response_bytes", row->response_bytes);
 	put_latency(j, row);
-	if (row->points) {
-		json_key(j, "counts");
-		json_array_begin(j);
-		for (size_t i = 0; i < row->point_count; i++)
-			json_u64(j, row->points[i]);
-		json_array_end(j);
-	}
+	if (row->points)
+		json_key_counts(j, "counts", row->points, row->point_count);
 	json_object_end(j);
 }
 
@@ -93,37 +88,22 @@ void stats_answer_to_json(struct json *j, const struct stats_answer *a)
 
 /* --- reading --- */
 
-static uint64_t number_in(const json_t *object, const char *key)
-{
-	json_int_t n = json_integer_value(json_object_get(object, key));
-
-	return n > 0 ? (uint64_t)n : 0;
-}
-
-static uint64_t time_in(const json_t *object, const char *key)
-{
-	const char *text = json_string_value(json_object_get(object, key));
-	uint64_t ns = 0;
-
-	return text && clock_parse(span_str(text), 0, &ns) == 0 ? ns : 0;
-}
-
 static void read_answer(const json_t *root, struct stats_answer *a)
 {
 	const char *source = json_string_value(json_object_get(root, "source"));
 	const char *why = json_string_value(json_object_get(root, "why"));
 
 	*a = (struct stats_answer){
-		.since_ns = time_in(root, "since"),
-		.until_ns = time_in(root, "until"),
-		.step_ns = number_in(root, "step_ns"),
-		.count = number_in(root, "count"),
-		.group_count = number_in(root, "groups"),
+		.since_ns = json_field_time(root, "since"),
+		.until_ns = json_field_time(root, "until"),
+		.step_ns = json_field_u64(root, "step_ns"),
+		.count = json_field_u64(root, "count"),
+		.group_count = json_field_u64(root, "groups"),
 		.has_others = json_is_true(json_object_get(root, "others")),
 		.is_rollup = source && strcmp(source, "counts") == 0,
 		.is_sampled = json_is_true(json_object_get(root, "sampled")),
-		.removed = number_in(root, "removed"),
-		.failures_only_until_ns = time_in(root, "failures_only_until"),
+		.removed = json_field_u64(root, "removed"),
+		.failures_only_until_ns = json_field_time(root, "failures_only_until"),
 	};
 	(void)snprintf(a->why, sizeof(a->why), "%s", why ? why : "");
 }
@@ -167,17 +147,17 @@ static bool read_row(const json_t *v, const struct stats_query *q, struct row_ro
 			(uint64_t)MAX(json_integer_value(json_array_get(counts, i)), (json_int_t)0);
 	*row = (struct stats_row){
 		.by = room->by,
-		.at_ns = time_in(v, "time"),
-		.count = number_in(v, "count"),
-		.failed = number_in(v, "failed"),
-		.request_bytes = number_in(v, "request_bytes"),
-		.response_bytes = number_in(v, "response_bytes"),
-		.latency_count = number_in(latency, "count"),
-		.p50_ns = number_in(latency, "p50"),
-		.p90_ns = number_in(latency, "p90"),
-		.p95_ns = number_in(latency, "p95"),
-		.p99_ns = number_in(latency, "p99"),
-		.max_ns = number_in(latency, "max"),
+		.at_ns = json_field_time(v, "time"),
+		.count = json_field_u64(v, "count"),
+		.failed = json_field_u64(v, "failed"),
+		.request_bytes = json_field_u64(v, "request_bytes"),
+		.response_bytes = json_field_u64(v, "response_bytes"),
+		.latency_count = json_field_u64(latency, "count"),
+		.p50_ns = json_field_u64(latency, "p50"),
+		.p90_ns = json_field_u64(latency, "p90"),
+		.p95_ns = json_field_u64(latency, "p95"),
+		.p99_ns = json_field_u64(latency, "p99"),
+		.max_ns = json_field_u64(latency, "max"),
 		.points = counts ? room->points : NULL,
 		.point_count = n,
 	};
