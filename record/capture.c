@@ -256,17 +256,6 @@ static void *capture_loop(void *arg)
 	return NULL;
 }
 
-/* Equal numbers for handles in one namespace: they see the same loopback addresses. */
-static uint32_t number_of_netns(const struct capture *c, size_t upto)
-{
-	uint64_t netns = handle_netns(c->taps[upto].handle);
-
-	for (size_t i = 0; i < upto; i++)
-		if (handle_netns(c->taps[i].handle) == netns)
-			return c->taps[i].where.netns;
-	return (uint32_t)upto + 1;
-}
-
 static int keep_seen(struct capture *c, const struct handle *handle)
 {
 	size_t n;
@@ -302,7 +291,7 @@ static int open_tap(struct capture *c, size_t i, const struct capture_config *co
 	if (failed < 0)
 		return failed;
 	t->where.linktype = handle_linktype(t->handle);
-	t->where.netns = number_of_netns(c, i);
+	t->where.netns = (uint32_t)handle_netns(t->handle); /* the kernel gives 32 bits */
 	c->polls[i] = (struct pollfd){.fd = handle_fd(t->handle), .events = POLLIN};
 	c->live_count++;
 	if (keep_seen(c, t->handle) < 0)

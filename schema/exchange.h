@@ -95,6 +95,7 @@ struct exchange {
 	uint64_t start_ns;      /* request's first byte; response's where no request was seen */
 	uint64_t connection;    /* equal for all exchanges of one TCP connection, unique in a store */
 	uint32_t sequence;      /* position of the request in its connection, from 0 */
+	uint32_t netns;         /* inode of the network namespace where it was captured; 0 unknown; not on the tape */
 	uint16_t status;        /* of the final response; 0 = no response */
 	uint8_t protocol;       /* enum protocol */
 	uint8_t outcome;        /* enum outcome */

@@ -36,6 +36,7 @@ struct conn_address {
 struct conn {
 	struct wire *wire;
 	uint64_t id;               /* exchange.connection */
+	uint32_t netns;            /* exchange.netns: where it was seen first */
 	struct conn_address ends[2]; /* ends[d] sends direction d */
 	int8_t client;             /* which direction is the client's: 0, 1, or -1 while unknown */
 	bool is_midstream;         /* no SYN was seen */

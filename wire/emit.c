@@ -213,6 +213,7 @@ static void fill_exchange(struct exchange *x, const struct pair *p, const struct
 
 	x->start_ns = is_asked ? p->request.first_ns : p->response.first_ns;
 	x->connection = c->id;
+	x->netns = c->netns;
 	x->sequence = p->sequence;
 	x->protocol = p->protocol;
 	x->anomalies = anomalies_of(p);

@@ -394,10 +394,11 @@ static void follow(struct flow_table *t, struct flow *f, unsigned dir, const str
 		begin_to_wait(t, f);
 }
 
-void flow_packet(struct flow_table *t, const struct packet *p, uint32_t netns, uint64_t ts_ns)
+void flow_packet(struct flow_table *t, const struct packet *p, const struct wire_source *source,
+		 uint64_t ts_ns)
 {
 	struct flow_key key;
-	unsigned dir = flow_key_of(&key, p, netns);
+	unsigned dir = flow_key_of(&key, p, source);
 	uint32_t hash;
 	struct flow *f = flow_find(t, &key, &hash);
 
@@ -415,6 +416,7 @@ void flow_packet(struct flow_table *t, const struct packet *p, uint32_t netns, u
 			return;
 		}
 		f = open_flow(t, &key, hash, dir, p, ts_ns);
+		f->conn.netns = source->netns;
 	}
 	touch(t, f);
 	if (UNLIKELY(f->class == FLOW_CLOSED))
@@ -477,18 +479,30 @@ void flow_tick(struct flow_table *t, uint64_t now_ns)
 		tick_class(t, (enum flow_class)class, t->wire->config.flow_timeout_ns, now_ns);
 }
 
+static void flush(struct flow_table *t, struct flow *f, uint64_t now_ns)
+{
+	if (f->class != FLOW_CLOSED)
+		end_both(t, f, f->reset_ns ? CONN_END_RST : CONN_END_CAPTURE, f->reset_dir,
+			 f->reset_ns ? f->reset_ns : now_ns);
+	flow_forget(t, f);
+}
+
 void flow_flush(struct flow_table *t, uint64_t now_ns)
 {
 	for (unsigned class = 0; class < FLOW_CLASS_COUNT; class++) {
 		struct flow *f;
 
-		while ((f = flow_oldest(t, (enum flow_class)class))) {
-			if (f->class != FLOW_CLOSED)
-				end_both(t, f, f->reset_ns ? CONN_END_RST : CONN_END_CAPTURE,
-					 f->reset_dir, f->reset_ns ? f->reset_ns : now_ns);
-			flow_forget(t, f);
-		}
+		while ((f = flow_oldest(t, (enum flow_class)class)))
+			flush(t, f, now_ns);
 	}
+}
+
+/* By place, not along a list: ending one may give up another. */
+void flow_flush_netns(struct flow_table *t, uint32_t netns, uint64_t now_ns)
+{
+	for (uint32_t i = 0; i < t->touched; i++)
+		if (netns && t->flows[i].netns == netns && flow_is_used(&t->flows[i]))
+			flush(t, &t->flows[i], now_ns);
 }
 
 /* --- memory --- */

@@ -15,6 +15,8 @@
  * the two directions of a connection find the same place, and its hash is seeded. Loopback addresses
  * mean another host in each network namespace: for them the namespace is part of the key; others are
  * one connection wherever they are captured, which makes the second copy of a packet a retransmission.
+ * Not so where a source is apart, as a pod is: both ends' views of a connection are followed, each
+ * with its own timing, and an address that another pod takes over is not confused with the first.
  *
  * Every place in use is in the list of its class, the one that was silent longest first.
  */
@@ -43,7 +45,7 @@ static int order_of(const uint8_t *a, const uint8_t *b)
 }
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "order_of() swaps");
 
-unsigned flow_key_of(struct flow_key *k, const struct packet *p, uint32_t netns)
+unsigned flow_key_of(struct flow_key *k, const struct packet *p, const struct wire_source *source)
 {
 	int order = order_of(p->src, p->dst);
 	unsigned dir = order > 0 || (order == 0 && p->src_port > p->dst_port);
@@ -52,7 +54,7 @@ unsigned flow_key_of(struct flow_key *k, const struct packet *p, uint32_t netns)
 	memcpy(k->address[!dir], p->dst, 16);
 	k->port[dir] = p->src_port;
 	k->port[!dir] = p->dst_port;
-	k->netns = UNLIKELY(is_loopback(p->src, p->is_ipv4)) ? netns : 0;
+	k->netns = source->is_apart || UNLIKELY(is_loopback(p->src, p->is_ipv4)) ? source->netns : 0;
 	return dir;
 }
 

@@ -52,12 +52,12 @@ struct flow_table {
 struct flow_key {
 	uint8_t address[2][16];
 	uint16_t port[2];
-	uint32_t netns; /* 0 but for loopback addresses */
+	uint32_t netns; /* 0 but for loopback addresses and sources that are apart */
 };
 _Static_assert(sizeof(struct flow_key) == 40, "padding would be hashed");
 
 /* flow_key_of() - Return: the packet's direction: its sender is end 0 or 1 */
-unsigned flow_key_of(struct flow_key *k, const struct packet *p, uint32_t netns) HOT;
+unsigned flow_key_of(struct flow_key *k, const struct packet *p, const struct wire_source *source) HOT;
 /* flow_find() - the connection of that key, or NULL. @hash_out: for flow_place() */
 struct flow *flow_find(const struct flow_table *t, const struct flow_key *k, uint32_t *hash_out) HOT;
 /**
@@ -67,6 +67,11 @@ struct flow *flow_find(const struct flow_table *t, const struct flow_key *k, uin
  * yet to be set; NULL when no place is free: flow_forget() one.
  */
 struct flow *flow_place(struct flow_table *t, const struct flow_key *k, uint32_t hash);
+/* flow_is_used() - it was placed and not yet forgotten. For places below touched. */
+static inline bool flow_is_used(const struct flow *f)
+{
+	return !list_is_empty(&f->link);
+}
 /* flow_forget() - its place is free; the message layer was told before */
 void flow_forget(struct flow_table *t, struct flow *f);
 /* flow_set_class() - and it is the youngest of that class */

@@ -149,7 +149,7 @@ void wire_packet(struct wire *w, const struct wire_source *source, uint64_t ts_n
 	if (UNLIKELY(p.has_wrong_checksum))
 		counter_add(w->counters, COUNTER_CHECKSUM_IGNORED, 1);
 	if (LIKELY(kind == PACKET_TCP))
-		flow_packet(w->flows, &p, source->netns, ts_ns);
+		flow_packet(w->flows, &p, source, ts_ns);
 	else
 		counter_add(w->counters, counter_of[kind], 1);
 }
@@ -166,4 +166,9 @@ void wire_tick(struct wire *w, uint64_t now_ns)
 void wire_flush(struct wire *w)
 {
 	flow_flush(w->flows, w->now_ns);
+}
+
+void wire_flush_netns(struct wire *w, uint32_t netns)
+{
+	flow_flush_netns(w->flows, netns, w->now_ns);
 }

@@ -62,7 +62,8 @@ AUTO_DEFINE(wire, wire_free)
 /* Where a packet was captured. */
 struct wire_source {
 	int linktype;      /* DLT_ or LINKTYPE_ number as libpcap gives it */
-	uint32_t netns;    /* number of the network namespace: tells loopback addresses apart */
+	uint32_t netns;    /* inode of the network namespace: tells loopback addresses apart; 0 unknown */
+	bool is_apart;     /* it tells all addresses apart: what is seen there is a view of its own */
 };
 
 /**
@@ -80,6 +81,8 @@ void wire_packet(struct wire *w, const struct wire_source *source, uint64_t ts_n
 void wire_tick(struct wire *w, uint64_t now_ns);
 /* wire_flush() - the capture ends: every request that waits becomes an exchange with its reason */
 void wire_flush(struct wire *w);
+/* wire_flush_netns() - likewise for what was captured apart in one namespace, which is gone */
+void wire_flush_netns(struct wire *w, uint32_t netns);
 /* wire_set_redaction() - new rules from a reload; strings are copied. Return: 0 or -ENOMEM. */
 int wire_set_redaction(struct wire *w, bool is_redacting, const char *const *headers,
 		       const char *const *params) MUST_USE;

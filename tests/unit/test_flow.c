@@ -113,6 +113,7 @@ enum counter conn_kind(const struct conn *c)
 /* --- the table under test --- */
 
 static struct wire wire;
+static bool are_apart; /* sources */
 static struct counters counters;
 
 static void begin_with(size_t flows_max, size_t blocks)
@@ -198,7 +199,7 @@ static void send_in(struct packet *p, uint32_t netns, uint8_t flags, uint32_t se
 	p->ack = ack;
 	p->payload = span_str(text);
 	counter_add(&counters, COUNTER_PACKETS_IN, 1);
-	flow_packet(wire.flows, p, netns, wire.now_ns);
+	flow_packet(wire.flows, p, &(struct wire_source){.netns = netns, .is_apart = are_apart}, wire.now_ns);
 }
 
 /* client and server of one connection; their numbers begin at 100 and 500 */
@@ -337,7 +338,7 @@ static void acknowledgements_alone_and_resets_open_nothing(void **state)
 		p.flags = ACK;
 		p.payload = span_of("\0", 1); /* what some probes carry */
 		counter_add(&counters, COUNTER_PACKETS_IN, 1);
-		flow_packet(wire.flows, &p, 0, wire.now_ns);
+		flow_packet(wire.flows, &p, &(struct wire_source){0}, wire.now_ns);
 	}
 	check_story("");
 	assert_int_equal(total(COUNTER_PACKETS_CONTROL), 5);
@@ -571,6 +572,30 @@ static void loopback_is_another_host_in_each_namespace(void **state)
 	end();
 }
 
+/* one connection, seen in the client's pod (7) and in the server's (8); then 7 ends */
+static void what_is_apart_is_seen_from_each_side_and_ends_with_its_namespace(void **state)
+{
+	struct packet p = packet_of(HOST_B, HOST_A, 40000, 80);
+
+	(void)state;
+	begin();
+	are_apart = true;
+	for (uint32_t netns = 7; netns <= 8; netns++) {
+		send_in(&p, netns, SYN, 99, 0, "");
+		send_in(&p, netns, ACK, 100, 500, "ask");
+	}
+	check_story("open c0:ask/0 open c0:ask/0 ");
+	story[0] = 0;
+	flow_flush_netns(wire.flows, 7, wire.now_ns);
+	check_story("capture close ");
+	assert_int_equal(total(COUNTER_CONNECTIONS_OPEN), 1);
+	flow_flush_netns(wire.flows, 7, wire.now_ns);
+	send_in(&p, 7, SYN, 199, 0, ""); /* the same ports, another pod */
+	check_story("capture close open ");
+	are_apart = false;
+	end();
+}
+
 static void the_handshake_may_be_captured_in_any_order(void **state)
 {
 	(void)state;
@@ -655,6 +680,7 @@ int main(void)
 		cmocka_unit_test(the_longest_silent_gives_its_memory_up),
 		cmocka_unit_test(bytes_that_nobody_wants_are_counted),
 		cmocka_unit_test(loopback_is_another_host_in_each_namespace),
+		cmocka_unit_test(what_is_apart_is_seen_from_each_side_and_ends_with_its_namespace),
 		cmocka_unit_test(the_handshake_may_be_captured_in_any_order),
 		cmocka_unit_test(a_second_answer_to_the_syn_does_not_count_once_the_first_was_taken),
 		cmocka_unit_test(any_packets_in_any_order_keep_the_accounts),
