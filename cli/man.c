@@ -383,7 +383,7 @@ static const char *const field_type_names[] = {
 	[FIELD_TYPE_TIME] = "time",	     [FIELD_TYPE_DURATION] = "duration",
 	[FIELD_TYPE_ADDRESS] = "address",    [FIELD_TYPE_ID] = "id",
 	[FIELD_TYPE_NAME] = "name",	     [FIELD_TYPE_FLAGS] = "set of names",
-	[FIELD_TYPE_BOOL] = "true or false",
+	[FIELD_TYPE_BOOL] = "true or false", [FIELD_TYPE_MAP] = "map of texts",
 };
 
 static void form_items(struct buf *out, size_t group)

@@ -28,10 +28,27 @@ static void show_end(struct show *s, const char *key, const struct endpoint *e)
 		if (e->who.service.len)
 			add_plain(s, "  pod ", e->who.pod);
 		add_plain(s, "  workload ", e->who.workload);
+		if (e->who.workload.len)
+			add_plain(s, ", a ", e->who.workload_kind);
 		add_plain(s, "  node ", e->who.node);
 		buf_add_str(&s->out, "  ");
 	}
 	buf_add_fmt(&s->out, e->is_ipv4 ? "%s:%u\n" : "[%s]:%u\n", endpoint_text(e, text), e->port);
+}
+
+/* what is known of a pod beside its name, and how that is known */
+static void show_identity(struct show *s, const char *key, const struct identity *who)
+{
+	if (who->source == IDENTITY_NONE && who->certainty == CERTAINTY_UNKNOWN)
+		return;
+	show_key(s, key);
+	buf_add_fmt(&s->out, "named by %s, %s", identity_source_name(who->source),
+		    identity_certainty_name(who->certainty));
+	add_plain(s, "  container ", who->container);
+	add_plain(s, "  uid ", who->pod_uid);
+	add_plain(s, "  labels ", who->labels);
+	add_plain(s, "  annotations ", who->annotations);
+	buf_add_char(&s->out, '\n');
 }
 
 static const char *const anomaly_sentences[] = {
@@ -118,7 +135,9 @@ void show_facts(struct show *s, const struct exchange *x)
 	when_ago(&s->out, x->start_ns, s->now_ns);
 	buf_add_str(&s->out, ")\n");
 	show_end(s, "from", &x->src);
+	show_identity(s, "client", &x->src.who);
 	show_end(s, "to", &x->dst);
+	show_identity(s, "server", &x->dst.who);
 	show_outcome(s, x);
 	show_grpc_facts(s, x);
 	show_children_facts(s, x);

@@ -47,7 +47,9 @@ static const struct table_column wide_columns[] = {
 	{.title = "TIME", .usual = 12},
 	{.title = "ID"},
 	{.title = "FROM", .usual = 20},
+	{.title = "FROM POD", .usual = 12},
 	{.title = "TO", .usual = 20},
+	{.title = "TO POD", .usual = 12},
 	{.title = "HOST", .usual = 12},
 	{.title = "METHOD", .usual = 6},
 	{.title = "STATUS", .usual = 6},
@@ -214,7 +216,9 @@ static void add_wide_row(struct view *v, const struct exchange *x)
 	cell_time(t, x->start_ns, v->now_ns);
 	cell_id(t, x->id);
 	cell_end(t, &x->src, true, true);
+	table_cell(t, x->src.who.pod, STYLE_PLAIN);
 	cell_end(t, &x->dst, true, true);
+	table_cell(t, x->dst.who.pod, STYLE_PLAIN);
 	table_cell(t, x->host, STYLE_PLAIN);
 	table_cell(t, x->method, STYLE_PLAIN);
 	cell_status(t, x, true);

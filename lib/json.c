@@ -109,8 +109,13 @@ static void quoted(struct buf *out, struct span s)
 
 void json_key(struct json *j, const char *key)
 {
+	json_key_span(j, span_str(key));
+}
+
+void json_key_span(struct json *j, struct span key)
+{
 	before_value(j);
-	quoted(j->out, span_str(key));
+	quoted(j->out, key);
 	buf_add_char(j->out, ':');
 	j->needs_comma = false;
 }

@@ -24,6 +24,7 @@ void json_object_end(struct json *j); /* } */
 void json_array_begin(struct json *j);      /* [ */
 void json_array_end(struct json *j);  /* ] */
 void json_key(struct json *j, const char *key);
+void json_key_span(struct json *j, struct span key); /* written as json_text() writes */
 /*
  * Text from the wire need not be UTF-8. A byte that is not part of valid UTF-8 is written as the
  * four characters \xNN, so that every document is valid and the byte stays readable.

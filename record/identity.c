@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "lib/document.h"
+#include "schema/labels.h"
 
 /*
  * Theory of operation. Rows are sorted so that the strongest comes first: longest prefix, then
@@ -38,12 +39,18 @@ struct identities {
 
 static struct span *fields_of(struct identity *who, size_t i)
 {
-	struct span *const fields[] = {&who->service, &who->name_space, &who->pod, &who->workload,
-				       &who->node};
+	struct span *const fields[] = {
+		&who->service,	     &who->name_space, &who->pod,     &who->workload, &who->node,
+		&who->workload_kind, &who->container,  &who->pod_uid, &who->labels,   &who->annotations,
+	};
 
 	return i < COUNT_OF(fields) ? fields[i] : NULL;
 }
-static const char *const field_names[] = {"service", "namespace", "pod", "workload", "node"};
+static const char *const field_names[] = {
+	"service",	 "namespace", "pod",	 "workload", "node",
+	"workload_kind", "container", "pod_uid", "labels",   "annotations",
+};
+#define FIELD_LABELS 8 /* this one and the next are mappings */
 
 static void free_row(struct row *row)
 {
@@ -128,11 +135,42 @@ static int parse_port(struct span text, uint16_t *out)
 	return 0;
 }
 
-static int parse_field(const struct document *d, const yaml_node_t *key, const yaml_node_t *value,
+/* a mapping of texts, in the form of schema/labels.h */
+static int parse_map(struct document *d, const yaml_node_t *value, struct span *out,
+		     struct err *e)
+{
+	json_t *object = value->type == YAML_MAPPING_NODE ? json_object() : NULL;
+	AUTO_BUF text = {0};
+	int failed = 0;
+
+	if (!object)
+		return document_error(d, value, e, "expected a mapping of texts");
+	for (yaml_node_pair_t *p = value->data.mapping.pairs.start;
+	     p < value->data.mapping.pairs.top && failed == 0; p++) {
+		struct span key = document_scalar(yaml_document_get_node(&d->tree, p->key));
+		struct span of = document_scalar(yaml_document_get_node(&d->tree, p->value));
+
+		if (!key.ptr || !of.ptr ||
+		    json_object_setn_new(object, (const char *)key.ptr, key.len,
+					 json_stringn((const char *)of.ptr, of.len)) < 0)
+			failed = document_error(d, value, e, "expected a mapping of texts");
+	}
+	if (failed == 0 && labels_from_json(object, NULL, NULL, &text) > 0)
+		failed = document_error(d, value, e, "expected at most %d octets", LABELS_MAX);
+	json_decref(object);
+	if (failed < 0)
+		return failed;
+	return text.is_failed ? -ENOMEM : copy_text(buf_span(&text), out);
+}
+
+static int parse_field(struct document *d, const yaml_node_t *key, const yaml_node_t *value,
 		       struct row *row, bool *has_address, struct err *e)
 {
 	struct span name = document_scalar(key), text = document_scalar(value);
 
+	for (size_t i = FIELD_LABELS; i < COUNT_OF(field_names); i++)
+		if (span_eq(name, span_str(field_names[i])) && !fields_of(&row->who, i)->ptr)
+			return parse_map(d, value, fields_of(&row->who, i), e);
 	if (!text.ptr)
 		return document_error(d, value, e, "expected a text");
 	if (span_eq(name, SPAN_LIT("address"))) {
@@ -154,7 +192,8 @@ static int parse_field(const struct document *d, const yaml_node_t *key, const y
 		return copy_text(text, fields_of(&row->who, i));
 	}
 	return document_error(d, key, e,
-			      "expected address, port, service, namespace, pod, workload or node");
+			      "expected address, port, service, namespace, pod, pod_uid, container, "
+			      "workload, workload_kind, node, labels or annotations");
 }
 
 /* Room for one more row, zeroed, which counts at once: identities_free() finds its texts. */
@@ -193,6 +232,8 @@ static int parse_row(struct document *d, yaml_node_t *node, struct identities *i
 		if (failed < 0)
 			return failed;
 	}
+	row->who.source = IDENTITY_FILE;
+	row->who.certainty = CERTAINTY_CERTAIN;
 	return has_address ? 0 : document_error(d, node, e, "this row has no address");
 }
 
@@ -279,8 +320,11 @@ static struct row *find_in_run(const struct identities *i, const struct run *run
 	return bsearch(&want, first, run->end - run->begin, sizeof(want), compare_rows);
 }
 
-const struct identity *identities_find(const struct identities *i, const struct endpoint *at)
+const struct identity *identities_find(const struct identities *i, const struct endpoint *at,
+				       uint64_t time_ns, uint64_t netns_inode)
 {
+	(void)time_ns;	   /* what a file says holds always, */
+	(void)netns_inode; /* and everywhere */
 	for (size_t n = 0; i && n < i->run_count; n++) {
 		const struct row *row = NULL;
 
@@ -319,6 +363,8 @@ static int add_seen(struct identities *i, size_t file_count, const struct identi
 		return -ENOMEM;
 	row->bits = 128;
 	memcpy(row->address, seen->address, sizeof(row->address));
+	row->who.source = IDENTITY_INTERFACE;
+	row->who.certainty = CERTAINTY_CERTAIN;
 	return copy_text(span_str(seen->pod), &row->who.pod);
 }
 

@@ -21,7 +21,8 @@ struct identity_seen {
  * identities_load() - from a YAML file and from what was seen on interfaces
  * @path: NULL or "" for none. The file lists rows under `identities`, each with an `address`
  *        ("10.0.0.1", "fd00::1" or a network "10.1.0.0/16"), optionally a `port`, and any of
- *        service, namespace, pod, workload, node.
+ *        service, namespace, pod, pod_uid, container, workload, workload_kind, node, labels,
+ *        annotations (the last two are mappings of texts).
  * @seen: where a row of the file names the address too, the row's fields win
  * @e:    "path:line:column: what was expected"
  *
@@ -32,7 +33,14 @@ int identities_load(const char *path, const struct identity_seen *seen, size_t s
 void identities_free(struct identities *i); /* accepts NULL */
 AUTO_DEFINE(identities, identities_free)
 
-/* identities_find() - Return: borrowed from @i; NULL when nobody is known under that address. @i
- * may be NULL. */
-const struct identity *identities_find(const struct identities *i, const struct endpoint *at);
+/**
+ * identities_find() - who was at an address at a moment
+ * @i:           may be NULL
+ * @time_ns:     of the exchange [ns since 1970]
+ * @netns_inode: of the network namespace where it was captured; 0 when that is not known
+ *
+ * Return: borrowed from @i; NULL when nobody is known there.
+ */
+const struct identity *identities_find(const struct identities *i, const struct endpoint *at,
+				       uint64_t time_ns, uint64_t netns_inode);
 size_t identities_count(const struct identities *i);

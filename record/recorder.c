@@ -201,9 +201,9 @@ static bool add(struct recorder *r, struct exchange *x, uint64_t now_ns)
 	return true;
 }
 
-static void name_end(const struct recorder *r, struct endpoint *at)
+static void name_end(const struct recorder *r, struct endpoint *at, uint64_t time_ns)
 {
-	const struct identity *who = identities_find(r->identities, at);
+	const struct identity *who = identities_find(r->identities, at, time_ns, 0);
 
 	at->who = who ? *who : (struct identity){0};
 }
@@ -237,8 +237,8 @@ bool recorder_take(struct recorder *r, struct exchange *x, uint64_t now_ns)
 		return false;
 	if (!r->store && !(r->config->store.keeps_ids && x->id))
 		x->id = r->last_id = MAX(x->start_ns, r->last_id + (x->start_ns == r->last_id));
-	name_end(r, &x->src);
-	name_end(r, &x->dst);
+	name_end(r, &x->src, x->start_ns);
+	name_end(r, &x->dst, x->start_ns);
 	x->error = fingerprint_of(x, &r->error);
 	if (r->store)
 		store_route(r->store, x);

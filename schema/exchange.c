@@ -28,6 +28,18 @@ static const char *const anomaly_names[] = {
 #undef ANOMALY
 };
 
+static const char *const source_names[] = {
+#define SOURCE(NAME, name, what) name,
+#include "schema/identities.tbl.h"
+#undef SOURCE
+};
+
+static const char *const certainty_names[] = {
+#define CERTAINTY(NAME, name, what) name,
+#include "schema/identities.tbl.h"
+#undef CERTAINTY
+};
+
 static const char *const h2_error_names[] = {
 	"NO_ERROR",	      "PROTOCOL_ERROR",	    "INTERNAL_ERROR",	 "FLOW_CONTROL_ERROR",
 	"SETTINGS_TIMEOUT",   "STREAM_CLOSED",	    "FRAME_SIZE_ERROR",	 "REFUSED_STREAM",
@@ -76,6 +88,26 @@ const char *anomaly_name(unsigned anomaly)
 const char *protocol_name(unsigned protocol)
 {
 	return name_of(protocol_names, COUNT_OF(protocol_names), protocol);
+}
+
+const char *identity_source_name(unsigned source)
+{
+	return name_of(source_names, COUNT_OF(source_names), source);
+}
+
+const char *identity_certainty_name(unsigned certainty)
+{
+	return name_of(certainty_names, COUNT_OF(certainty_names), certainty);
+}
+
+int identity_source_parse(struct span name)
+{
+	return number_of(source_names, COUNT_OF(source_names), name);
+}
+
+int identity_certainty_parse(struct span name)
+{
+	return number_of(certainty_names, COUNT_OF(certainty_names), name);
 }
 
 const char *h2_error_name(unsigned code)
@@ -167,7 +199,9 @@ struct span endpoint_service(const struct endpoint *e)
 /* every span of an exchange, so that size and copy cannot disagree */
 #define SPANS_OF_IDENTITY(x, S, side)                                                              \
 	S((x)->side.who.service) S((x)->side.who.name_space) S((x)->side.who.pod)                  \
-	S((x)->side.who.workload) S((x)->side.who.node)
+	S((x)->side.who.workload) S((x)->side.who.node) S((x)->side.who.workload_kind)             \
+	S((x)->side.who.container) S((x)->side.who.pod_uid) S((x)->side.who.labels)                \
+	S((x)->side.who.annotations)
 #define SPANS_OF_MESSAGE(x, S, m)                                                                  \
 	S((x)->m.head) S((x)->m.body) S((x)->m.framing) S((x)->m.trailers) S((x)->m.content_type)
 #define SPANS_OF_EXCHANGE(x, S)                                                                    \

@@ -32,6 +32,21 @@ enum anomaly {
 };
 _Static_assert(ANOMALY_COUNT <= 63, "anomalies are the bits of one positive SQLite integer");
 
+/* Where a name came from, how sure it is. */
+enum identity_source {
+#define SOURCE(NAME, name, what) IDENTITY_##NAME,
+#include "schema/identities.tbl.h"
+#undef SOURCE
+	IDENTITY_SOURCE_COUNT
+};
+
+enum identity_certainty {
+#define CERTAINTY(NAME, name, what) CERTAINTY_##NAME,
+#include "schema/identities.tbl.h"
+#undef CERTAINTY
+	CERTAINTY_COUNT
+};
+
 #define ANOMALY_BIT(NAME) (UINT64_C(1) << ANOMALY_##NAME)
 
 /* Numbers are stored on tapes: append only. */
@@ -81,6 +96,16 @@ struct identity {
 	struct span pod;
 	struct span workload;
 	struct span node;
+	struct span workload_kind; /* Deployment, StatefulSet, DaemonSet, Job, CronJob, ... */
+	struct span container;     /* whose port it is, or whose process */
+	struct span pod_uid;
+	struct span labels;        /* of the pod, and chosen annotations: schema/labels.h; "" for none */
+	struct span annotations;
+	/* While nobody is known: the row of the tape is this one's of [since, until) alone, so that a name
+	   that is learned later is given to no other time; 0 where no name is expected any more. */
+	uint64_t since_ns, until_ns;
+	uint8_t source;            /* enum identity_source */
+	uint8_t certainty;         /* enum identity_certainty */
 };
 
 struct endpoint {
@@ -150,6 +175,10 @@ const char *anomaly_name(unsigned anomaly);
 const char *protocol_name(unsigned protocol); /* "http1", "http2", "grpc", "websocket" */
 const char *message_flag_name(unsigned bit);  /* "present" for bit 0 */
 const char *h2_error_name(unsigned code);     /* "CANCEL" for 8 (RFC 9113 7); NULL for one that is not registered */
+const char *identity_source_name(unsigned source);       /* "api" */
+const char *identity_certainty_name(unsigned certainty); /* "certain" */
+int identity_source_parse(struct span name);  /* number, or -EINVAL */
+int identity_certainty_parse(struct span name);
 int outcome_parse(struct span name);          /* number, or -EINVAL */
 int reason_parse(struct span name);
 int anomaly_parse(struct span name);

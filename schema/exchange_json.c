@@ -23,6 +23,7 @@
 #include "schema/child.h"
 #include "schema/content.h"
 #include "schema/fields.h"
+#include "schema/labels.h"
 #include "schema/wsdeflate.h"
 
 #define DECODED_MAX (1 << 20) /* octets of a body, or of all messages of a conversation, written decoded */
@@ -68,6 +69,7 @@ static void put_value(struct json *j, enum field_type type, struct field_value v
 	case FIELD_TYPE_NAME: json_text(j, v.text); break;
 	case FIELD_TYPE_FLAGS: put_anomalies(j, v.number); break;
 	case FIELD_TYPE_BOOL: json_bool(j, v.number != 0); break;
+	case FIELD_TYPE_MAP: labels_put(j, v.text); break;
 	}
 }
 
@@ -225,20 +227,19 @@ static void close_group(struct json *j, const char *name, size_t len, const stru
 	json_object_end(j);
 }
 
-/* numbers with a unit say so in their name */
+/* numbers with a unit say so in their name; "pod.uid" is pod_uid, since pod itself is a text */
 static void put_key(struct json *j, const struct field_row *row, size_t skip)
 {
 	char key[32];
 
-	if (row->type != FIELD_TYPE_DURATION) {
-		json_key(j, row->name + skip);
-		return;
-	}
-	(void)snprintf(key, sizeof(key), "%s_ns", row->name + skip);
+	(void)snprintf(key, sizeof(key), "%s%s", row->name + skip,
+		       row->type == FIELD_TYPE_DURATION ? "_ns" : "");
+	for (char *dot = key; (dot = strchr(dot, '.'));)
+		*dot = '_';
 	json_key(j, key);
 }
 
-/* Fields of one protocol stand only where it was spoken. */
+/* Fields of one protocol stand only where it was spoken, what is said of a pod where one is known. */
 static bool is_of(const struct exchange *x, enum field f)
 {
 	switch ((int)f) {
@@ -255,6 +256,20 @@ static bool is_of(const struct exchange *x, enum field f)
 	case FIELD_WS_CLOSE_CODE: return x->protocol == PROTOCOL_WEBSOCKET;
 	case FIELD_SSE_EVENTS: return exchange_messages(x, PROTOCOL_HTTP1, 1) != 0;
 	case FIELD_WEIGHT: return x->weight > 1;
+	case FIELD_SRC_IDENTITY:
+	case FIELD_SRC_CERTAINTY: return x->src.who.source || x->src.who.certainty;
+	case FIELD_DST_IDENTITY:
+	case FIELD_DST_CERTAINTY: return x->dst.who.source || x->dst.who.certainty;
+	case FIELD_SRC_WORKLOAD_KIND:
+	case FIELD_SRC_CONTAINER:
+	case FIELD_SRC_POD_UID:
+	case FIELD_SRC_LABELS:
+	case FIELD_SRC_ANNOTATIONS:
+	case FIELD_DST_WORKLOAD_KIND:
+	case FIELD_DST_CONTAINER:
+	case FIELD_DST_POD_UID:
+	case FIELD_DST_LABELS:
+	case FIELD_DST_ANNOTATIONS: return field_get(x, f).text.len != 0;
 	default: return true;
 	}
 }

@@ -23,10 +23,15 @@
 #include "lib/clock.h"
 #include "lib/id.h"
 #include "schema/fields.h"
+#include "schema/labels.h"
+
+#define MAPS_MAX 4 /* fields of type MAP */
 
 struct reading {
 	json_t *root;	  /* owned */
 	uint8_t *block;	  /* owned; what is decoded */
+	struct buf maps[MAPS_MAX]; /* owned; labels and annotations in the one form they have */
+	size_t map_count;
 	size_t used, cap; /* bytes of block */
 	struct err *e;
 	int result; /* 0, or the first failure */
@@ -39,18 +44,21 @@ static void fail(struct reading *r, const char *name, const char *expected)
 				    expected);
 }
 
-/* "dst.service" -> the value of service in the object dst; NULL when absent or null */
+/* "dst.pod.uid" -> the value of pod_uid in the object dst; NULL when absent or null */
 static const json_t *value_of(const struct reading *r, const char *name)
 {
 	const char *dot = strchr(name, '.');
 	const json_t *v;
-	char group[32];
+	char group[32], key[32];
 
 	if (!dot) {
 		v = json_object_get(r->root, name);
 	} else {
 		(void)snprintf(group, sizeof(group), "%.*s", (int)(dot - name), name);
-		v = json_object_get(json_object_get(r->root, group), dot + 1);
+		(void)snprintf(key, sizeof(key), "%s", dot + 1);
+		for (char *more = key; (more = strchr(more, '.'));)
+			*more = '_';
+		v = json_object_get(json_object_get(r->root, group), key);
 	}
 	return json_is_null(v) ? NULL : v;
 }
@@ -67,6 +75,25 @@ static struct span read_text(struct reading *r, const char *name)
 	if (v && !json_is_string(v))
 		fail(r, name, "text");
 	return v && json_is_string(v) && json_string_length(v) ? string_of(v) : (struct span){0};
+}
+
+static struct span read_map(struct reading *r, const char *name)
+{
+	const json_t *v = value_of(r, name);
+	struct buf *to = &r->maps[r->map_count];
+
+	if (!v)
+		return (struct span){0};
+	if (!json_is_object(v) || r->map_count == MAPS_MAX) {
+		fail(r, name, "an object of texts");
+		return (struct span){0};
+	}
+	r->map_count++;
+	if (labels_from_json(v, NULL, NULL, to) > 0)
+		fail(r, name, "an object of texts that is not too long");
+	if (to->is_failed && r->result == 0)
+		r->result = err_set(r->e, -ENOMEM, "exchange in JSON: out of memory");
+	return to->is_failed ? (struct span){0} : buf_span(to);
 }
 
 static uint64_t read_number(struct reading *r, const char *name, uint64_t max)
@@ -316,6 +343,7 @@ static void read_texts(struct reading *r, struct exchange *x)
 #define READ_NAME(name, value)
 #define READ_FLAGS(name, value)
 #define READ_BOOL(name, value)
+#define READ_MAP(name, value) value = read_map(r, name);
 #define FIELD(NAME, name, TYPE, value, what) READ_##TYPE(name, value)
 #include "schema/fields.tbl.h"
 #undef FIELD
@@ -327,6 +355,8 @@ static void read_octets(struct reading *r, struct exchange *x)
 	const json_t *octets = json_object_get(r->root, "octets_base64");
 
 #undef READ_TEXT
+#undef READ_MAP
+#define READ_MAP(name, value)
 #define READ_TEXT(name, value)                                                                     \
 	if (json_object_get(octets, name))                                                         \
 		value = decode(r, name, json_object_get(octets, name));
@@ -346,6 +376,10 @@ static void read_numbers(struct reading *r, struct exchange *x)
 	x->outcome = read_name(r, "outcome", outcome_parse);
 	x->reason = read_name(r, "reason", reason_parse);
 	x->anomalies = read_bits(r, "anomalies", anomaly_parse);
+	x->src.who.source = read_name(r, "src.identity", identity_source_parse);
+	x->dst.who.source = read_name(r, "dst.identity", identity_source_parse);
+	x->src.who.certainty = read_name(r, "src.certainty", identity_certainty_parse);
+	x->dst.who.certainty = read_name(r, "dst.certainty", identity_certainty_parse);
 	x->stream = (uint32_t)read_number(r, "stream", UINT32_MAX);
 	x->h2_error = (uint32_t)read_number(r, "h2_error", UINT32_MAX);
 	x->has_grpc_status = value_of(r, "grpc_status") != NULL;
@@ -410,6 +444,8 @@ int exchange_from_json(struct span text, struct exchange *x_out, void **memory_o
 		result = r.result ? r.result : hand_out(&x, x_out, memory_out, e);
 	}
 	free(r.block);
+	for (size_t i = 0; i < MAPS_MAX; i++)
+		buf_fini(&r.maps[i]);
 	json_decref(r.root);
 	return result;
 }

@@ -21,6 +21,7 @@ const struct field_row field_rows[FIELD_COUNT] = {
 	{                                                                                          \
 		.text = span_str(v)                                                                \
 	}
+#define OF_MAP(v) OF_TEXT(v)
 #define OF_INT(v)                                                                                  \
 	{                                                                                          \
 		.number = (v)                                                                      \
@@ -63,6 +64,31 @@ struct field_value field_get(const struct exchange *x, enum field which)
 	return (struct field_value){0};
 }
 
+field_name_fn *field_vocabulary(enum field which, unsigned *count_out)
+{
+	static const struct {
+		enum field field;
+		unsigned count;
+		field_name_fn *name;
+	} rows[] = {
+		{FIELD_PROTOCOL, PROTOCOL_COUNT, protocol_name},
+		{FIELD_OUTCOME, OUTCOME_COUNT, outcome_name},
+		{FIELD_REASON, REASON_COUNT, reason_name},
+		{FIELD_SRC_IDENTITY, IDENTITY_SOURCE_COUNT, identity_source_name},
+		{FIELD_DST_IDENTITY, IDENTITY_SOURCE_COUNT, identity_source_name},
+		{FIELD_SRC_CERTAINTY, CERTAINTY_COUNT, identity_certainty_name},
+		{FIELD_DST_CERTAINTY, CERTAINTY_COUNT, identity_certainty_name},
+	};
+
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		if (rows[i].field != which)
+			continue;
+		*count_out = rows[i].count;
+		return rows[i].name;
+	}
+	return NULL;
+}
+
 int field_parse(struct span name)
 {
 	for (int i = 0; i < FIELD_COUNT; i++)
@@ -89,6 +115,7 @@ void field_add_text(enum field which, struct field_value v, struct buf *out)
 
 	switch ((enum field_type)field_rows[which].type) {
 	case FIELD_TYPE_TEXT:
+	case FIELD_TYPE_MAP:
 	case FIELD_TYPE_NAME: buf_add_span(out, v.text); break;
 	case FIELD_TYPE_INT:
 	case FIELD_TYPE_DURATION: buf_add_u64(out, v.number); break;

@@ -22,6 +22,7 @@ enum field_type {
 	FIELD_TYPE_NAME,
 	FIELD_TYPE_FLAGS,
 	FIELD_TYPE_BOOL,
+	FIELD_TYPE_MAP,
 };
 
 struct field_row {
@@ -31,9 +32,14 @@ struct field_row {
 };
 extern const struct field_row field_rows[FIELD_COUNT];
 
+/* field_vocabulary() - the names that a field of type NAME may have: number -> name; NULL for another
+ * field, or a name that is not a number of anything on a tape */
+typedef const char *field_name_fn(unsigned number);
+field_name_fn *field_vocabulary(enum field which, unsigned *count_out);
+
 /* One of the three is set, as the row's type says. */
 struct field_value {
-	struct span text;		 /* TEXT, NAME; borrowed from the exchange or static */
+	struct span text;		 /* TEXT, NAME, MAP; borrowed from the exchange or static */
 	uint64_t number;		 /* INT, TIME, DURATION [ns], ID, FLAGS, BOOL */
 	const struct endpoint *endpoint; /* ADDRESS; borrowed from the exchange */
 };

@@ -200,6 +200,17 @@ static const char *const steps[] = {
 	" server TEXT NOT NULL,"                  /* whose paths */
 	" prefix TEXT NOT NULL"                   /* the segment behind it is {} */
 	") STRICT;",
+
+	[2] =
+	"ALTER TABLE peer ADD COLUMN workload_kind TEXT NOT NULL DEFAULT '';"
+	"ALTER TABLE peer ADD COLUMN container TEXT NOT NULL DEFAULT '';"
+	"ALTER TABLE peer ADD COLUMN pod_uid TEXT NOT NULL DEFAULT '';"
+	"ALTER TABLE peer ADD COLUMN labels TEXT NOT NULL DEFAULT '';"       /* JSON object of texts, or '' */
+	"ALTER TABLE peer ADD COLUMN annotations TEXT NOT NULL DEFAULT '';"  /* likewise: the chosen ones */
+	"ALTER TABLE peer ADD COLUMN source INTEGER NOT NULL DEFAULT 0;"     /* enum identity_source */
+	"ALTER TABLE peer ADD COLUMN certainty INTEGER NOT NULL DEFAULT 0;"  /* enum identity_certainty */
+	"ALTER TABLE peer ADD COLUMN since INTEGER NOT NULL DEFAULT 0;"      /* ns: a name is still expected ... */
+	"ALTER TABLE peer ADD COLUMN until INTEGER NOT NULL DEFAULT 0;",     /* ... for [since, until); 0: no more */
 };
 /* clang-format on */
 _Static_assert(COUNT_OF(steps) == SQL_VERSION, "a version is a step");
@@ -208,7 +219,7 @@ static const char trace_index_sql[] =
 	"CREATE INDEX IF NOT EXISTS trace ON exchange (substr(trace_id, 1, 4))"
 	" WHERE trace_id <> '';";
 
-/* What each older version lacks. */
+/* What each older version lacks that the next one has; no table lacks something twice. */
 static const char *const view_sql[] = {
 	[1] = "CREATE TEMP VIEW tape AS SELECT *, '' AS common_kinds, 0 AS is_final, 0 AS rolled"
 	      " FROM main.tape;"
@@ -217,6 +228,9 @@ static const char *const view_sql[] = {
 	      " id - connection AS age, sequence, latency, path, query, target, request_size,"
 	      " response_size, trace_id, replay, stream, sent, received, deadline, pack AS times,"
 	      " -dictionary AS place FROM main.exchange;",
+	[2] = "CREATE TEMP VIEW peer AS SELECT *, '' AS workload_kind, '' AS container, '' AS pod_uid,"
+	      " '' AS labels, '' AS annotations, 0 AS source, 0 AS certainty, 0 AS since, 0 AS until"
+	      " FROM main.peer;",
 };
 _Static_assert(COUNT_OF(view_sql) == SQL_VERSION, "each older version has a row");
 
@@ -326,7 +340,11 @@ int sql_migrate(struct sqlite3 *db, struct err *e)
 
 int sql_view_older(struct sqlite3 *db, int version, struct err *e)
 {
-	return version < SQL_VERSION ? run(db, view_sql[version], e) : 0;
+	int r = 0;
+
+	for (int v = version; v < SQL_VERSION && r == 0; v++)
+		r = run(db, view_sql[v], e);
+	return r;
 }
 
 int sql_index(struct sqlite3 *db, const char *common_kinds, struct err *e)

@@ -19,7 +19,7 @@
 
 struct sqlite3;
 
-#define SQL_VERSION	   2	      /* PRAGMA user_version of a tape written by this program */
+#define SQL_VERSION	   3	      /* PRAGMA user_version of a tape written by this program */
 #define SQL_APPLICATION_ID 0x74617065 /* "tape", PRAGMA application_id */
 
 #define SQL_FAILED "exchange.outcome IN (2,3,4,5,6)"

@@ -12,8 +12,10 @@
  * BLOB; a an address, which becomes text only when the row is really written.
  */
 const char *const common_insert_sql[] = {
-	[COMMON_PEER] = "INSERT INTO peer (id, ip, port, service, namespace, pod, workload, node)"
-			" VALUES (?,?,?,?,?,?,?,?)",
+	[COMMON_PEER] = "INSERT INTO peer (id, ip, port, service, namespace, pod, workload, node,"
+			" workload_kind, container, pod_uid, labels, annotations, source,"
+			" certainty, since, until)"
+			" VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
 	[COMMON_KIND] =
 		"INSERT INTO kind (id, dst, protocol, method, host, route, status, reason, "
 		"anomalies,"
@@ -30,6 +32,7 @@ const char *const common_insert_sql[] = {
  * without looking again.
  */
 #define KIND_NUMBERS  13
+#define PEER_NUMBERS  5
 #define NUMBER_BYTES  (1 + sizeof(uint64_t))
 #define TEXT_BYTES(s) (1 + sizeof(uint32_t) + (s).len)
 
@@ -68,11 +71,15 @@ void common_dictionary_key(struct buf *key, struct span class_name, struct span 
 void common_peer_key(struct buf *key, const struct endpoint *end, bool is_server)
 {
 	const struct identity *who = &end->who;
+	size_t bytes = 2 + sizeof(end->address) + PEER_NUMBERS * NUMBER_BYTES +
+		       TEXT_BYTES(who->service) + TEXT_BYTES(who->name_space) +
+		       TEXT_BYTES(who->pod) + TEXT_BYTES(who->workload) + TEXT_BYTES(who->node) +
+		       TEXT_BYTES(who->workload_kind) + TEXT_BYTES(who->container) +
+		       TEXT_BYTES(who->pod_uid) + TEXT_BYTES(who->labels) +
+		       TEXT_BYTES(who->annotations);
 
 	buf_clear(key);
-	if (!buf_reserve(key, 2 + sizeof(end->address) + NUMBER_BYTES + TEXT_BYTES(who->service) +
-				      TEXT_BYTES(who->name_space) + TEXT_BYTES(who->pod) +
-				      TEXT_BYTES(who->workload) + TEXT_BYTES(who->node)))
+	if (!buf_reserve(key, bytes))
 		return;
 	buf_add_char(key, 'a');
 	buf_add(key, end->address, sizeof(end->address));
@@ -83,6 +90,16 @@ void common_peer_key(struct buf *key, const struct endpoint *end, bool is_server
 	add_text(key, who->pod);
 	add_text(key, who->workload);
 	add_text(key, who->node);
+	add_text(key, who->workload_kind);
+	add_text(key, who->container);
+	add_text(key, who->pod_uid);
+	add_text(key, who->labels);
+	add_text(key, who->annotations);
+	add_number(key, who->source);
+	add_number(key, who->certainty);
+	add_number(key, who->since_ns);
+	add_number(key, who->until_ns);
+	assert(key->len == bytes); /* a column more is a value more */
 }
 
 void common_kind_key(struct buf *key, const struct exchange *x, uint64_t dst_peer)

@@ -24,7 +24,8 @@ static const char *const select_sql[] = {
 		 "request_type,"
 		 " response_type, request_flags, response_flags, request_version, response_version,"
 		 " h2_error, grpc_status, close_code, weight, error FROM kind WHERE id = ?",
-	[PEER] = "SELECT ip, port, service, namespace, pod, workload, node FROM peer WHERE id = ?",
+	[PEER] = "SELECT ip, port, service, namespace, pod, workload, node, workload_kind, container,"
+		 " pod_uid, labels, annotations, source, certainty, since, until FROM peer WHERE id = ?",
 };
 
 struct entry {
@@ -177,6 +178,15 @@ static bool fill_peer(sqlite3_stmt *st, struct entry *e)
 	end->who.pod = keep(st, 4, &to);
 	end->who.workload = keep(st, 5, &to);
 	end->who.node = keep(st, 6, &to);
+	end->who.workload_kind = keep(st, 7, &to);
+	end->who.container = keep(st, 8, &to);
+	end->who.pod_uid = keep(st, 9, &to);
+	end->who.labels = keep(st, 10, &to);
+	end->who.annotations = keep(st, 11, &to);
+	end->who.source = (uint8_t)sqlite3_column_int(st, 12);
+	end->who.certainty = (uint8_t)sqlite3_column_int(st, 13);
+	end->who.since_ns = (uint64_t)sqlite3_column_int64(st, 14);
+	end->who.until_ns = (uint64_t)sqlite3_column_int64(st, 15);
 	return sqlite3_column_type(st, 0) == SQLITE_TEXT &&
 	       read_address((const char *)sqlite3_column_text(st, 0), end);
 }

@@ -99,6 +99,7 @@ static bool field_test(const struct node *n, struct filter_scratch *s)
 	case FIELD_TYPE_ADDRESS: return address_test(n, v.endpoint);
 	case FIELD_TYPE_ID: return id_test(n, v.number);
 	case FIELD_TYPE_FLAGS: return (v.number & (uint64_t)n->values[0].number) != 0;
+	case FIELD_TYPE_MAP: break; /* its entries are operands, it is none */
 	}
 	return false;
 }
@@ -121,6 +122,7 @@ static bool pair_test(const struct node *n, struct filter_scratch *s)
 	case FIELD_TYPE_TIME:
 	case FIELD_TYPE_DURATION:
 	case FIELD_TYPE_BOOL:
+	case FIELD_TYPE_MAP:
 	case FIELD_TYPE_FLAGS: break;
 	}
 	return number_holds(n->op, signed_number(a.number), signed_number(b.number));

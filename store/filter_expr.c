@@ -62,7 +62,7 @@ static enum value_type operand_value_type(const struct operand *o)
 		[FIELD_TYPE_TIME] = VALUE_TIME,	   [FIELD_TYPE_DURATION] = VALUE_DURATION,
 		[FIELD_TYPE_ADDRESS] = VALUE_TEXT, [FIELD_TYPE_ID] = VALUE_TEXT,
 		[FIELD_TYPE_NAME] = VALUE_TEXT,	   [FIELD_TYPE_FLAGS] = VALUE_LIST,
-		[FIELD_TYPE_BOOL] = VALUE_BOOL,
+		[FIELD_TYPE_BOOL] = VALUE_BOOL,	   [FIELD_TYPE_MAP] = VALUE_MAP,
 	};
 
 	return (enum value_type)types[operand_type(o)];

@@ -41,6 +41,7 @@ FORM(MESSAGE,  "request.trailers, response.trailers",        "trailer lines, lik
 FORM(MESSAGE,  "query[\"page\"]",        "parameters of the target, percent-decoded",                                     "int(query.page) > 100")
 FORM(MESSAGE,  "request.cookies, response.cookies",          "pairs of Cookie; of Set-Cookie, without their attributes",  "request.cookies[\"theme\"] == \"dark\"")
 FORM(MESSAGE,  "src.labels, dst.labels", "labels of the pods; absent where they are not known",                           "dst.labels[\"app\"] in [\"web\", \"api\"]")
+FORM(MESSAGE,  "src.annotations, dst.annotations", "annotations of the pods, as far as the setting kube.annotations chose them", "dst.annotations[\"example.com/team\"] == \"shop\"")
 FORM(MESSAGE,  "request.body, response.body",                "the body without its content codings, up to 8 MiB",         "response.body.contains(\"out of stock\")")
 FORM(MESSAGE,  "request.json, response.json",                "the body as JSON; a member that is not there is equal to nothing", "response.json.items.exists(i, i.price > 9.5)")
 

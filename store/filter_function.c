@@ -52,6 +52,8 @@ static void note_operand(struct dependence *d, const struct operand *o)
 		note_field(d, o->field);
 	else if (o->kind == OPERAND_QUERY)
 		note_field(d, FIELD_TARGET);
+	else if (operand_is_map(o))
+		note_field(d, operand_map_field(o));
 	else
 		d->is_lost = true;
 }
@@ -94,21 +96,12 @@ size_t filter_node_columns(const struct node *n, uint8_t fields[FILTER_COLUMNS_M
 
 /* ---- the function ---- */
 
-typedef const char *name_of_fn(unsigned number);
-
 static struct span name_of(enum field field, int64_t number)
 {
-	static const struct {
-		enum field field;
-		name_of_fn *name;
-	} rows[] = {{FIELD_PROTOCOL, protocol_name},
-		    {FIELD_OUTCOME, outcome_name},
-		    {FIELD_REASON, reason_name}};
+	unsigned count;
+	field_name_fn *name = field_vocabulary(field, &count);
 
-	for (size_t i = 0; i < COUNT_OF(rows); i++)
-		if (rows[i].field == field)
-			return span_str(rows[i].name((unsigned)number));
-	return (struct span){0};
+	return name ? span_str(name((unsigned)number)) : (struct span){0};
 }
 
 static struct field_value column_value(enum field field, sqlite3_value *v)

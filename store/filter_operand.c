@@ -163,6 +163,28 @@ static bool next_cookie(struct filter_scratch *s, struct operand_iter *it)
 	return true;
 }
 
+static struct span scanned_text(struct filter_scratch *s, const struct json_scan *text)
+{
+	uint8_t *to = text->has_escapes ? filter_text_room(s, text->text.len) : NULL;
+
+	return to ? span_of(to, json_scan_unescape(text->text, to)) : text->text;
+}
+
+/* labels and annotations: schema/labels.h */
+static bool next_entry(struct filter_scratch *s, struct operand_iter *it)
+{
+	if (!it->has_begun)
+		it->json.rest = filter_field_of(s, operand_map_field(it->operand)).text;
+	it->has_begun = true;
+	do {
+		if (!it->json.rest.len || !json_scan_next(&it->json))
+			return false;
+	} while (it->json.key.type != JSON_SCAN_TEXT || it->json.value.type != JSON_SCAN_TEXT);
+	it->name = scanned_text(s, &it->json.key);
+	it->value = scanned_text(s, &it->json.value);
+	return true;
+}
+
 static bool next_pair(struct filter_scratch *s, struct operand_iter *it)
 {
 	switch ((enum operand_kind)it->operand->kind) {
@@ -170,7 +192,8 @@ static bool next_pair(struct filter_scratch *s, struct operand_iter *it)
 	case OPERAND_TRAILER: return next_header(s, it);
 	case OPERAND_QUERY: return next_parameter(s, it);
 	case OPERAND_COOKIE: return next_cookie(s, it);
-	case OPERAND_LABEL: return false; /* an identity has no labels yet: all are absent */
+	case OPERAND_LABEL:
+	case OPERAND_ANNOTATION: return next_entry(s, it);
 	case OPERAND_FIELD:
 	case OPERAND_BODY: break;
 	}

@@ -98,9 +98,11 @@ static bool test_has_sql(const struct node *n)
 	return values_have_sql(n, c);
 }
 
+/* labels are one text in their column: what asks for one of them is judged as calculations are */
 static bool is_calculated(const struct node *n)
 {
-	return n->kind > NODE_TEST;
+	return n->kind > NODE_TEST ||
+	       (n->kind == NODE_TEST && n->op != OP_FAILED && operand_is_map(&n->left));
 }
 
 static bool leaf_has_sql(const struct node *n)

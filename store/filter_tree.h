@@ -87,6 +87,7 @@ enum operand_kind {
 	OPERAND_QUERY,	/* a parameter of the target */
 	OPERAND_COOKIE, /* of Cookie, or of Set-Cookie */
 	OPERAND_LABEL,	/* of the client's pod, or of the server's: is_response */
+	OPERAND_ANNOTATION, /* likewise */
 	OPERAND_BODY,
 };
 
@@ -96,19 +97,32 @@ struct operand {
 	uint8_t field;	  /* enum field */
 	bool is_response; /* of which message, or end */
 	bool is_text;	  /* Loop's headers[":status"]: a number that is written in quotes */
-	struct span name; /* HEADER to LABEL: lives in filter::bytes */
+	struct span name; /* HEADER to ANNOTATION: lives in filter::bytes */
 };
 
 /* operand_is_named() - one of several with a name; there may be none, or many of one name */
 static inline bool operand_is_named(const struct operand *o)
 {
-	return o->kind >= OPERAND_HEADER && o->kind <= OPERAND_LABEL;
+	return o->kind >= OPERAND_HEADER && o->kind <= OPERAND_ANNOTATION;
+}
+
+/* operand_is_map() - an entry of one of the maps that an end has */
+static inline bool operand_is_map(const struct operand *o)
+{
+	return o->kind == OPERAND_LABEL || o->kind == OPERAND_ANNOTATION;
+}
+
+static inline enum field operand_map_field(const struct operand *o)
+{
+	if (o->kind == OPERAND_LABEL)
+		return o->is_response ? FIELD_DST_LABELS : FIELD_SRC_LABELS;
+	return o->is_response ? FIELD_DST_ANNOTATIONS : FIELD_SRC_ANNOTATIONS;
 }
 
 /* operand_needs_messages() - columns do not say it */
 static inline bool operand_needs_messages(const struct operand *o)
 {
-	return o->kind != OPERAND_FIELD && o->kind != OPERAND_QUERY && o->kind != OPERAND_LABEL;
+	return o->kind != OPERAND_FIELD && o->kind != OPERAND_QUERY && !operand_is_map(o);
 }
 
 struct value {
@@ -248,7 +262,7 @@ struct filter_root {
 	uint8_t kind; /* enum operand_kind */
 	bool is_response, is_json;
 };
-#define FILTER_ROOT_COUNT 15
+#define FILTER_ROOT_COUNT 17
 extern const struct filter_root filter_roots[FILTER_ROOT_COUNT];
 
 /* operand_type() - headers and bodies are TEXT */

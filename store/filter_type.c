@@ -36,6 +36,7 @@ static const struct type_row {
 	[FIELD_TYPE_NAME] = {"a name", LITERAL_TEXT, "\"reset\"", BIT(EQ) | PARTS},
 	[FIELD_TYPE_FLAGS] = {"a set", LITERAL_TEXT, "\"redacted\" in anomalies", BIT(HAS)},
 	[FIELD_TYPE_BOOL] = {"true or false", LITERAL_BOOL, "true", BIT(EQ)},
+	[FIELD_TYPE_MAP] = {"a map", LITERAL_TEXT, "dst.labels[\"app\"]", 0},
 #undef BIT
 #undef ORDER
 #undef PARTS
@@ -92,6 +93,7 @@ const struct filter_root filter_roots[] = {
 	{"request.json",     OPERAND_BODY,    false, true},  {"response.json",     OPERAND_BODY,    true, true},
 	{"request.body",     OPERAND_BODY,    false, false}, {"response.body",     OPERAND_BODY,    true, false},
 	{"src.labels",       OPERAND_LABEL,   false, false}, {"dst.labels",        OPERAND_LABEL,   true, false},
+	{"src.annotations",  OPERAND_ANNOTATION, false, false}, {"dst.annotations", OPERAND_ANNOTATION, true, false},
 	{"query",            OPERAND_QUERY,   false, false},
 };
 // clang-format on
@@ -164,22 +166,9 @@ int filter_field(struct span name, struct span source, size_t at, struct err *e)
 
 /* ---- names ---- */
 
-typedef const char *name_of_fn(unsigned number);
-
-/* the fields of type NAME: where their names come from */
-static const struct vocabulary {
-	enum field field;
-	unsigned count;
-	name_of_fn *name_of;
-} vocabularies[] = {
-	{FIELD_PROTOCOL, PROTOCOL_COUNT, protocol_name},
-	{FIELD_OUTCOME, OUTCOME_COUNT, outcome_name},
-	{FIELD_REASON, REASON_COUNT, reason_name},
-};
-
 #define NAMES_MAX 64 /* of one vocabulary */
 
-static int find_name(struct span name, unsigned count, name_of_fn *name_of, const char **meant_out)
+static int find_name(struct span name, unsigned count, field_name_fn *name_of, const char **meant_out)
 {
 	const char *names[NAMES_MAX];
 
@@ -194,7 +183,7 @@ static int find_name(struct span name, unsigned count, name_of_fn *name_of, cons
 
 #define NAMES_SHOWN_MAX 130 /* bytes of a list of names in a message */
 
-static void list_names(unsigned count, name_of_fn *name_of, struct buf *out)
+static void list_names(unsigned count, field_name_fn *name_of, struct buf *out)
 {
 	unsigned i = 0;
 
@@ -208,24 +197,22 @@ static void list_names(unsigned count, name_of_fn *name_of, struct buf *out)
 static int convert_name(const struct operand *o, const struct literal *l, struct span source,
 			struct value *out, struct err *e)
 {
-	for (size_t i = 0; i < COUNT_OF(vocabularies); i++) {
-		const struct vocabulary *v = &vocabularies[i];
-		AUTO_BUF all = {0};
-		const char *meant;
-		int number;
+	AUTO_BUF all = {0};
+	unsigned count;
+	field_name_fn *name_of = field_vocabulary((enum field)o->field, &count);
+	const char *meant;
+	int number;
 
-		if ((int)v->field != o->field)
-			continue;
-		number = find_name(l->text, v->count, v->name_of, &meant);
-		list_names(v->count, v->name_of, &all);
-		if (number < 0)
-			return no_such(field_rows[o->field].name, l->text, meant, source, l->at,
-				       buf_cstr(&all), e);
-		*out = (struct value){.text = l->text, .number = number};
-		return 0;
-	}
-	return filter_error(e, source, l->at, -EINVAL, "%s has no names",
-			    field_rows[o->field].name);
+	if (!name_of)
+		return filter_error(e, source, l->at, -EINVAL, "%s has no names",
+				    field_rows[o->field].name);
+	number = find_name(l->text, count, name_of, &meant);
+	list_names(count, name_of, &all);
+	if (number < 0)
+		return no_such(field_rows[o->field].name, l->text, meant, source, l->at,
+			       buf_cstr(&all), e);
+	*out = (struct value){.text = l->text, .number = number};
+	return 0;
 }
 
 int filter_outcome(const struct literal *l, struct span source, struct err *e)

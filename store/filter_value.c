@@ -361,6 +361,7 @@ static struct value_of field_value_of(struct filter_scratch *s, enum field field
 		return (struct value_of){.type = VALUE_DURATION, .number = number};
 	case FIELD_TYPE_BOOL: return (struct value_of){.type = VALUE_BOOL, .number = number};
 	case FIELD_TYPE_FLAGS: return (struct value_of){.type = VALUE_LIST, .number = number};
+	case FIELD_TYPE_MAP: break; /* its entries are operands, it is none */
 	case FIELD_TYPE_ID: return made_text(s, id_format(v.number, text));
 	case FIELD_TYPE_ADDRESS:
 		return v.endpoint ? made_text(s, endpoint_text(v.endpoint, text))

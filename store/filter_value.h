@@ -74,6 +74,7 @@ struct operand_iter {
 	bool has_begun, is_any_name;
 	struct header_iter header;
 	struct span rest; /* of a query or a cookie */
+	struct json_scan_iter json; /* of labels */
 	struct span name, value;
 };
 bool filter_operand_next(struct filter_scratch *s, struct operand_iter *it);

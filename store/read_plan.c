@@ -143,7 +143,9 @@ void read_plan_kinds_sql(const struct read_plan *p, const char *select, struct b
 		    " NULL AS response_size, NULL AS trace_id, NULL AS replay,"
 		    " NULL AS stream, NULL AS sent, NULL AS received, NULL AS deadline) AS exchange"
 		    " CROSS JOIN (SELECT NULL AS ip, NULL AS service, NULL AS namespace,"
-		    " NULL AS pod, NULL AS workload, NULL AS node) AS src WHERE (");
+		    " NULL AS pod, NULL AS workload, NULL AS node, NULL AS workload_kind,"
+		    " NULL AS container, NULL AS pod_uid, NULL AS labels, NULL AS annotations,"
+		    " NULL AS source, NULL AS certainty) AS src WHERE (");
 	buf_add_span(sql, buf_span(&p->filter.where));
 	buf_add_char(sql, ')');
 }

@@ -48,6 +48,16 @@ static inline struct span some_name(uint64_t *seed)
 	return span_str(names[some_number(seed) % COUNT_OF(names)]);
 }
 
+/* In the form that schema/labels.h gives them. */
+static inline struct span some_labels(uint64_t *seed)
+{
+	static const char *const labels[] = {
+		"", "", "{\"app\":\"cart\"}", "{\"app\":\"web\",\"tier\":\"\"}",
+		"{\"a\\\"b\":\"c\\\\d\",\"app\":\"caf\303\251\"}"};
+
+	return span_str(labels[some_number(seed) % COUNT_OF(labels)]);
+}
+
 static inline struct endpoint some_endpoint(uint64_t *seed)
 {
 	struct endpoint end = {.port = (uint16_t)some_number(seed),
@@ -59,8 +69,18 @@ static inline struct endpoint some_endpoint(uint64_t *seed)
 		memset(end.address, 0, 10);
 		end.address[10] = end.address[11] = 0xff;
 	}
-	end.who = (struct identity){some_name(seed), some_name(seed), some_name(seed),
-				    some_name(seed), some_name(seed)};
+	end.who = (struct identity){.service = some_name(seed),
+				    .name_space = some_name(seed),
+				    .pod = some_name(seed),
+				    .workload = some_name(seed),
+				    .node = some_name(seed),
+				    .workload_kind = some_name(seed),
+				    .container = some_name(seed),
+				    .pod_uid = some_name(seed),
+				    .labels = some_labels(seed),
+				    .annotations = some_labels(seed),
+				    .source = (uint8_t)(some_number(seed) % IDENTITY_SOURCE_COUNT),
+				    .certainty = (uint8_t)(some_number(seed) % CERTAINTY_COUNT)};
 	return end;
 }
 

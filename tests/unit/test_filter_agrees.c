@@ -105,6 +105,10 @@ static const uint8_t addresses[][17] = {
 	{[0] = 0xfe, 0x80, [15] = 7},
 };
 
+static const char *const labels[] = {
+	"", "{}", "{\"app\":\"a\"}", "{\"app\":\"\",\"x-user\":\"7\"}", "{\"app\":\"b\\u00e9\"}",
+	"{\"app", "[1,2]", "{\"app\":7}"};
+
 static struct endpoint random_endpoint(struct world *w)
 {
 	const uint8_t *a = PICK(w, addresses);
@@ -115,7 +119,14 @@ static struct endpoint random_endpoint(struct world *w)
 				  .name_space = PICK(w, services),
 				  .pod = PICK(w, services),
 				  .workload = PICK(w, services),
-				  .node = PICK(w, services)};
+				  .node = PICK(w, services),
+				  .workload_kind = PICK(w, services),
+				  .container = PICK(w, services),
+				  .pod_uid = PICK(w, services),
+				  .labels = span_str(PICK(w, labels)),
+				  .annotations = span_str(PICK(w, labels)),
+				  .source = (uint8_t)below(w, IDENTITY_SOURCE_COUNT),
+				  .certainty = (uint8_t)below(w, CERTAINTY_COUNT)};
 	return e;
 }
 
@@ -274,6 +285,7 @@ static void put_constant(struct buf *out, const struct exchange *x, enum field f
 		break;
 	case FIELD_TYPE_ADDRESS: buf_add_fmt(out, "\"%s\"", endpoint_text(v.endpoint, text)); break;
 	case FIELD_TYPE_ID: buf_add_fmt(out, "\"%s\"", id_format(v.number, text)); break;
+	case FIELD_TYPE_MAP: break;
 	case FIELD_TYPE_FLAGS:
 		buf_add_fmt(out, "\"%s\"",
 			    anomaly_name((unsigned)(x->start_ns / NS_PER_MS) % ANOMALY_COUNT));
@@ -330,7 +342,9 @@ static void put_field_test(struct world *w, struct buf *out)
 	static const char *const signs[] = {"==", "!=", "<", "<=", ">", ">="};
 	enum field f = (enum field)below(w, FIELD_COUNT);
 
-	if (field_rows[f].type == FIELD_TYPE_FLAGS) {
+	if (field_rows[f].type == FIELD_TYPE_MAP) {
+		buf_add_fmt(out, "%s.app == 'a'", field_rows[f].name);
+	} else if (field_rows[f].type == FIELD_TYPE_FLAGS) {
 		put_constant(out, any_exchange(w), f);
 		buf_add_str(out, " in anomalies");
 	} else if (has_parts(f) && below(w, 3) == 0) {
@@ -469,7 +483,8 @@ static void every_value_finds_its_exchange(void **state)
 			AUTO_BUF text = {0};
 			struct err e = {0};
 
-			if (field_rows[f].type == FIELD_TYPE_FLAGS)
+			if (field_rows[f].type == FIELD_TYPE_FLAGS ||
+			    field_rows[f].type == FIELD_TYPE_MAP)
 				continue;
 			buf_add_fmt(&text, "%s == ", field_rows[f].name);
 			/* ::ffff:10.0.0.1 is no IPv4 address, though it looks like one */

@@ -431,7 +431,10 @@ static const struct translation {
 	{"failed() ? host =~ 'a' : status == 1",
 	 "filter_holds(?, exchange.outcome, kind.host, kind.status)", true},
 	{"text('a')", "1", false},
-	{"dst.labels['app'] == 'a'", "1", false},
+	{"dst.labels['app'] == 'a'", "filter_holds(?, dst.labels)", true},
+	{"!has(src.annotations.a)", "NOT filter_holds(?, src.annotations)", true},
+	{"dst.identity == 'api' && src.certainty != 'certain'",
+	 "(dst.source = ?) AND (NOT (src.certainty = ?))", true},
 };
 
 static void columns_are_asked_inside_of_sqlite(void **state)

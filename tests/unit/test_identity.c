@@ -63,7 +63,7 @@ static void the_strongest_row_answers(void **state)
 	assert_int_equal(identities_count(i), 6);
 	for (size_t n = 0; n < COUNT_OF(cases); n++) {
 		struct endpoint e = at(cases[n].address, cases[n].port);
-		const struct identity *who = identities_find(i, &e);
+		const struct identity *who = identities_find(i, &e, 0, 0);
 
 		assert_int_equal(who != NULL, cases[n].service != NULL);
 		if (who)
@@ -82,12 +82,35 @@ static void a_namespace_names_its_addresses_and_the_file_is_stronger(void **stat
 	memcpy(seen[0].address, one.address, 16);
 	memcpy(seen[1].address, two.address, 16);
 	assert_int_equal(load(SHOP, seen, 2, &i, NULL), 0);
-	who = identities_find(i, &one);
+	who = identities_find(i, &one, 0, 0);
 	assert_true(span_eq(who->service, SPAN_LIT("cart")));
 	assert_true(span_eq(who->pod, SPAN_LIT("cart-0")));
-	who = identities_find(i, &two);
+	who = identities_find(i, &two, 0, 0);
 	assert_true(span_eq(who->pod, SPAN_LIT("other-0")));
 	assert_int_equal(who->service.len, 0);
+}
+
+static void a_row_says_all_that_is_known_of_a_pod(void **state)
+{
+	struct endpoint e = at("10.0.0.1", 80);
+	AUTO(identities) i = NULL;
+	const struct identity *who;
+
+	(void)state;
+	assert_int_equal(load("identities:\n- {address: 10.0.0.1, pod: cart-0, pod_uid: u-1,\n"
+			      "   container: app, workload: cart, workload_kind: StatefulSet,\n"
+			      "   labels: {tier: web, app: 'a\"b'}, annotations: {}}\n",
+			      NULL, 0, &i, NULL),
+			 0);
+	who = identities_find(i, &e, 17, 0);
+	assert_non_null(who);
+	assert_true(span_eq(who->pod_uid, SPAN_LIT("u-1")));
+	assert_true(span_eq(who->container, SPAN_LIT("app")));
+	assert_true(span_eq(who->workload_kind, SPAN_LIT("StatefulSet")));
+	assert_true(span_eq(who->labels, SPAN_LIT("{\"app\":\"a\\\"b\",\"tier\":\"web\"}")));
+	assert_int_equal(who->annotations.len, 0);
+	assert_int_equal(who->source, IDENTITY_FILE);
+	assert_int_equal(who->certainty, CERTAINTY_CERTAIN);
 }
 
 static void nobody_is_known_without_a_snapshot(void **state)
@@ -96,9 +119,9 @@ static void nobody_is_known_without_a_snapshot(void **state)
 	AUTO(identities) i = NULL;
 
 	(void)state;
-	assert_null(identities_find(NULL, &e));
+	assert_null(identities_find(NULL, &e, 0, 0));
 	assert_int_equal(identities_load("", NULL, 0, &i, NULL), 0);
-	assert_null(identities_find(i, &e));
+	assert_null(identities_find(i, &e, 0, 0));
 }
 
 static void a_wrong_file_is_refused_with_its_place(void **state)
@@ -113,8 +136,13 @@ static void a_wrong_file_is_refused_with_its_place(void **state)
 		{"identities:\n- {address: 1.2.3.4, port: 0}\n",
 		 ":2:28: expected a port, 1 to 65535"},
 		{"identities:\n- {address: 1.2.3.4, colour: red}\n",
-		 ":2:22: expected address, port, service, namespace, pod, workload or node"},
+		 ":2:22: expected address, port, service, namespace, pod, pod_uid, container, workload, "
+		 "workload_kind, node, labels or annotations"},
 		{"identities:\n- {address: 1.2.3.4, pod: [a]}\n", ":2:27: expected a text"},
+		{"identities:\n- {address: 1.2.3.4, labels: a}\n",
+		 ":2:30: expected a mapping of texts"},
+		{"identities:\n- {address: 1.2.3.4, labels: {a: [b]}}\n",
+		 ":2:30: expected a mapping of texts"},
 		{"who: []\n", ":1:1: expected one key, `identities`"},
 		{"identities: 7\n", ":1:13: expected a list of identities"},
 		{"identities: [7]\n", ":1:14: expected a row with an address"},
@@ -140,6 +168,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_strongest_row_answers),
 		cmocka_unit_test(a_namespace_names_its_addresses_and_the_file_is_stronger),
+		cmocka_unit_test(a_row_says_all_that_is_known_of_a_pod),
 		cmocka_unit_test(nobody_is_known_without_a_snapshot),
 		cmocka_unit_test(a_wrong_file_is_refused_with_its_place),
 	};
