@@ -229,6 +229,12 @@ static bool is_wanted(struct recorder *r, const struct exchange *x)
 	return holds;
 }
 
+/* Does anybody look at it? Where captures are only counted, what takes long to work out is left out. */
+static bool is_asked_for(const struct recorder *r)
+{
+	return r->store || r->filter || r->sampler || r->config->on_exchange;
+}
+
 bool recorder_take(struct recorder *r, struct exchange *x, uint64_t now_ns)
 {
 	bool can_add = !r->failure.code || now_ns >= r->retry_at_ns;
@@ -239,7 +245,8 @@ bool recorder_take(struct recorder *r, struct exchange *x, uint64_t now_ns)
 		x->id = r->last_id = MAX(x->start_ns, r->last_id + (x->start_ns == r->last_id));
 	name_end(r, &x->src, x->start_ns);
 	name_end(r, &x->dst, x->start_ns);
-	x->error = fingerprint_of(x, &r->error);
+	if (is_asked_for(r))
+		x->error = fingerprint_of(x, &r->error);
 	if (r->store)
 		store_route(r->store, x);
 	if (!is_wanted(r, x))
