@@ -155,7 +155,7 @@ static void with_exchange(struct request *q, reader_exchange_fn *fn)
 {
 	struct reader *r = request_borrow(q);
 	struct err e = {0};
-	uint64_t id;
+	uint64_t id = 0;
 	int result;
 
 	if (!r)

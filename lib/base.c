@@ -66,3 +66,16 @@ struct span span_trim(struct span s)
 		s.len--;
 	return s;
 }
+
+size_t decimal(uint64_t v, char out[])
+{
+	char digits[DECIMAL_MAX];
+	size_t i = sizeof(digits);
+
+	do {
+		digits[--i] = (char)('0' + v % 10);
+		v /= 10;
+	} while (v);
+	memcpy(out, digits + i, sizeof(digits) - i);
+	return sizeof(digits) - i;
+}

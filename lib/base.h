@@ -75,3 +75,7 @@ static inline struct span span_from(struct span s, size_t skip)
 bool span_ieq(struct span a, struct span b);
 bool span_istarts(struct span s, struct span prefix);
 struct span span_trim(struct span s); /* without leading and trailing SP and HTAB */
+
+/* decimal() - digits of a number, no NUL behind them. Return: how many. */
+#define DECIMAL_MAX 20
+size_t decimal(uint64_t v, char out[]);

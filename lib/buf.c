@@ -41,14 +41,9 @@ void buf_add_str(struct buf *b, const char *s)
 
 void buf_add_u64(struct buf *b, uint64_t v)
 {
-	char digits[20];
-	size_t i = sizeof(digits);
+	char digits[DECIMAL_MAX];
 
-	do {
-		digits[--i] = (char)('0' + v % 10);
-		v /= 10;
-	} while (v);
-	buf_add(b, digits + i, sizeof(digits) - i);
+	buf_add(b, digits, decimal(v, digits));
 }
 
 void buf_add_fmt(struct buf *b, const char *fmt, ...)

@@ -74,21 +74,30 @@ int learned_begin_tape(struct learned *l, struct tape *t, struct err *e)
 	return l->insert ? 0 : tape_failed(t, e);
 }
 
+/* Add a text at @n, as much of it as there is room for. Return: where it ends. */
+static size_t put(char out[SERVER_MAX], size_t n, struct span text)
+{
+	size_t len = MIN(text.len, SERVER_MAX - n);
+
+	if (len)
+		memcpy(out + n, text.ptr, len);
+	return n + len;
+}
+
 /* Whose paths: the service with its namespace, else address and port. */
 static struct span server_of(const struct endpoint *end, char out[SERVER_MAX])
 {
 	const struct identity *who = &end->who;
-	char text[ENDPOINT_TEXT_MAX];
-	int n;
+	size_t n;
 
-	if (who->service.len)
-		n = snprintf(
-			out, SERVER_MAX, "%.*s/%.*s", (int)MIN(who->name_space.len, SERVER_MAX),
-			(const char *)who->name_space.ptr, (int)MIN(who->service.len, SERVER_MAX),
-			(const char *)who->service.ptr);
-	else
-		n = snprintf(out, SERVER_MAX, "%s:%u", endpoint_text(end, text), end->port);
-	return span_of(out, (size_t)MIN(MAX(n, 0), SERVER_MAX - 1));
+	if (who->service.len) {
+		n = put(out, 0, who->name_space);
+		n = put(out, n, SPAN_LIT("/"));
+		return span_of(out, put(out, n, who->service));
+	}
+	n = strlen(endpoint_text(end, out));
+	out[n++] = ':';
+	return span_of(out, n + decimal(end->port, out + n));
 }
 
 void learned_route(struct route_rules *rules, struct exchange *x)

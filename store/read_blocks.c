@@ -184,7 +184,7 @@ static int load_block(struct read_blocks *s, struct block *b, uint64_t number, s
 		      struct buf *packed, struct err *e)
 {
 	const ZSTD_DDict *dictionary;
-	struct block_info info;
+	struct block_info info = {0};
 	int r = fetch_block(s, number, &info, packed, &dictionary, e);
 
 	if (r < 0)

@@ -64,7 +64,7 @@ static void read_found(struct conn *c, unsigned dir)
 	struct h2_direction *d = &http2_of(c)->dirs[dir];
 	struct h2_finder *f = d->finder;
 	struct span piece;
-	uint64_t ts_ns;
+	uint64_t ts_ns = 0;
 	bool is_sound = true;
 
 	d->finder = NULL;
