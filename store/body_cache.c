@@ -23,9 +23,10 @@ _Static_assert(BODY_CACHE_SLOTS == 1 << (64 - 52), "the hash gives a slot");
 
 void body_cache_fini(struct body_cache *c)
 {
-	for (size_t i = 0; i < BODY_CACHE_SLOTS; i++)
+	for (size_t i = 0; i < BODY_CACHE_SLOTS && c->is_used; i++)
 		free(c->slots[i].bytes);
-	*c = (struct body_cache){0};
+	if (c->is_used)
+		*c = (struct body_cache){0};
 }
 
 bool body_cache_find(const struct body_cache *c, uint64_t id, bool is_request, struct span *out)
@@ -51,5 +52,6 @@ void body_cache_add(struct body_cache *c, uint64_t id, bool is_request, struct s
 	if (!bytes)
 		return;
 	memcpy(bytes, body.ptr, body.len);
+	c->is_used = true;
 	*s = (struct body_slot){.key = key, .bytes = bytes, .len = body.len};
 }

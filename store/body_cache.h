@@ -15,6 +15,7 @@ struct body_slot {
 
 /* Zero-initialised it is empty. */
 struct body_cache {
+	bool is_used;
 	struct body_slot slots[BODY_CACHE_SLOTS];
 };
 

@@ -11,6 +11,7 @@
 #include "schema/sql.h"
 #include "store/read_blocks.h"
 #include "store/read_tape.h"
+#include "store/trace_run.h"
 
 /*
  * Theory of operation. From the outside in: the file opens, SQLite finds its pages and indexes in
@@ -180,6 +181,18 @@ static void check_indexes(struct check *c)
 			find(c, CHECK_DATABASE, 0, "the index %s is missing", wanted[i].name);
 }
 
+static void check_traces(struct check *c)
+{
+	char why[128];
+	struct err e = {0};
+	int r = trace_run_check(read_tape_tape(c->tape), why, &e);
+
+	if (r == 0)
+		find(c, CHECK_SUMMARY, 0, "traces of a growing tape: %s", why);
+	else if (r < 0)
+		find(c, CHECK_DATABASE, 0, "%s", own_words(c, e.why));
+}
+
 static void check_one(struct check *c, const struct batch *b, struct read_room *room)
 {
 	char id[ID_TEXT_LEN + 1];
@@ -268,6 +281,7 @@ static int check_all(struct check *c, struct err *e)
 	check_commons(c);
 	check_summary(c);
 	check_indexes(c);
+	check_traces(c);
 	if (tape_version(read_tape_tape(c->tape)) >= 2)
 		check_blocks(c);
 	r = check_exchanges(c);

@@ -82,5 +82,8 @@ int filter_sql_register(struct sqlite3 *db) MUST_USE;
 void filter_describe(const struct filter *f, struct buf *out);
 /* filter_texts() - what it takes as text("..."), in lower case, whatever else holds. Return: how many, @max at most. */
 size_t filter_texts(const struct filter *f, struct span *out, size_t max);
+/* filter_traces() - the trace ids of which one is taken, whatever else holds; none is empty. Return: how many; 0: any, or more
+ * than @max. */
+size_t filter_traces(const struct filter *f, struct span *out, size_t max);
 /* filter_quote() - @s as a string literal of the language */
 void filter_quote(struct span s, struct buf *out);

@@ -364,6 +364,36 @@ size_t filter_texts(const struct filter *f, struct span *out, size_t max)
 	return count;
 }
 
+static bool names_traces(const struct node *n, size_t max)
+{
+	if (n->kind != NODE_TEST || n->op != OP_EQ || n->has_right || n->value_count == 0 ||
+	    n->value_count > max || n->left.kind != OPERAND_FIELD ||
+	    n->left.field != FIELD_TRACE_ID)
+		return false;
+	for (size_t i = 0; i < n->value_count; i++)
+		if (n->values[i].text.len == 0)
+			return false;
+	return true;
+}
+
+static const struct node *find_traces(const struct node *n, size_t max)
+{
+	const struct node *found = names_traces(n, max) ? n : NULL;
+
+	for (const struct node *c = n->kind == NODE_AND ? n->first : NULL; c && !found; c = c->next)
+		found = find_traces(c, max);
+	return found;
+}
+
+size_t filter_traces(const struct filter *f, struct span *out, size_t max)
+{
+	const struct node *n = find_traces(f->root, max);
+
+	for (size_t i = 0; n && i < n->value_count; i++)
+		out[i] = n->values[i].text;
+	return n ? n->value_count : 0;
+}
+
 bool filter_wants_messages(const struct filter *f)
 {
 	return f->wants_messages;

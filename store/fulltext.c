@@ -258,42 +258,27 @@ static bool may_have(const struct question *q, struct span bits)
 	return true;
 }
 
-static int add_range(struct fulltext_ranges *r, size_t *room, sqlite3_stmt *st)
-{
-	if (r->count == *room) {
-		size_t more = *room ? 2 * *room : 64;
-		struct fulltext_range *grown = realloc(r->all, more * sizeof(*grown));
-
-		if (!grown)
-			return -ENOMEM;
-		r->all = grown;
-		*room = more;
-	}
-	r->all[r->count++] = (struct fulltext_range){(uint64_t)sqlite3_column_int64(st, 0),
-						     (uint64_t)sqlite3_column_int64(st, 1)};
-	return 0;
-}
-
 static int read_ranges(struct tape *t, sqlite3_stmt *st, const struct question *q,
-		       struct fulltext_ranges *out, struct err *e)
+		       struct id_ranges *out, struct err *e)
 {
-	size_t room = 0;
 	int step;
 
 	while ((step = sqlite3_step(st)) == SQLITE_ROW) {
 		struct span bits = span_of(sqlite3_column_blob(st, 2), 0);
 
 		bits.len = (size_t)sqlite3_column_bytes(st, 2);
-		if (may_have(q, bits) && add_range(out, &room, st) < 0)
+		if (may_have(q, bits) &&
+		    !id_ranges_add(out, (uint64_t)sqlite3_column_int64(st, 0),
+				   (uint64_t)sqlite3_column_int64(st, 1)))
 			return err_set(e, -ENOMEM, "tape %s: out of memory", tape_path(t));
 	}
 	return step == SQLITE_DONE ? 0 : tape_failed(t, e);
 }
 
 int fulltext_find(struct tape *t, const struct span *terms, size_t count,
-		  struct fulltext_ranges *out, struct err *e)
+		  struct id_ranges *out, struct err *e)
 {
-	struct fulltext_ranges found = {0};
+	struct id_ranges found = {0};
 	struct question q = {.count = 0};
 	sqlite3_stmt *st;
 	int r = 0;
@@ -310,15 +295,9 @@ int fulltext_find(struct tape *t, const struct span *terms, size_t count,
 	r = read_ranges(t, st, &q, &found, e);
 	(void)sqlite3_finalize(st);
 	if (r < 0) {
-		fulltext_ranges_fini(&found);
+		id_ranges_fini(&found);
 		return r;
 	}
 	*out = found;
 	return 1;
-}
-
-void fulltext_ranges_fini(struct fulltext_ranges *r)
-{
-	free(r->all);
-	*r = (struct fulltext_ranges){0};
 }

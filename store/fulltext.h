@@ -8,6 +8,7 @@
 #pragma once
 
 #include "lib/err.h"
+#include "store/id_ranges.h"
 
 struct tape;
 
@@ -21,21 +22,13 @@ struct tape;
  */
 int fulltext_build(const char *path, struct err *e);
 
-struct fulltext_range {
-	uint64_t first, last; /* ids, inclusive */
-};
-struct fulltext_ranges {
-	struct fulltext_range *all; /* owned, in order of ids */
-	size_t count;
-};
 #define FULLTEXT_TERMS_MAX 8
 /**
  * fulltext_find() - where all of @terms may be
  * @terms: as filter_texts() gives them
  *
- * Return: 1 with @out to be freed by fulltext_ranges_fini(); 0: this tape has no index, or it
+ * Return: 1 with @out to be freed by id_ranges_fini(); 0: this tape has no index, or it
  * cannot say; or a negative errno.
  */
 int fulltext_find(struct tape *t, const struct span *terms, size_t count,
-		  struct fulltext_ranges *out, struct err *e) MUST_USE;
-void fulltext_ranges_fini(struct fulltext_ranges *r);
+		  struct id_ranges *out, struct err *e) MUST_USE;

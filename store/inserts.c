@@ -43,6 +43,7 @@ struct inserts {
 	struct tape *tape;
 	struct rollup_writer *counts;
 	struct learned *learned;
+	struct trace_writer *traces;
 	const struct batch *batch; /* for ST_EXCHANGES */
 	sqlite3_stmt *st[ST_COUNT];
 };
@@ -73,7 +74,7 @@ static int prepare(struct inserts *n, struct err *e)
 }
 
 int inserts_new(struct tape *t, struct rollup_writer *counts, struct learned *learned,
-		struct inserts **out, struct err *e)
+		struct trace_writer *traces, struct inserts **out, struct err *e)
 {
 	struct inserts *n = calloc(1, sizeof(*n));
 	int r;
@@ -83,6 +84,7 @@ int inserts_new(struct tape *t, struct rollup_writer *counts, struct learned *le
 	n->tape = t;
 	n->counts = counts;
 	n->learned = learned;
+	n->traces = traces;
 	r = prepare(n, e);
 	if (r < 0)
 		inserts_free(n);
@@ -172,32 +174,54 @@ static int write_summary(struct inserts *n, const struct batch *b, struct err *e
 	return step(n, ST_TAPE, e);
 }
 
+/* Return: 0, or a negative errno: all of it is to be taken back. */
+static int write_all(struct inserts *n, const struct batch *b, struct chunk_end *end, struct err *e)
+{
+	int r = write_commons(n, b, e);
+
+	n->batch = b;
+	if (r == 0)
+		r = step(n, ST_EXCHANGES, e);
+	if (r == 0)
+		r = write_blocks(n, b, end, e);
+	if (r == 0 && n->counts)
+		r = rollup_writer_write(n->counts, b, e);
+	if (r == 0 && n->learned)
+		r = learned_write(n->learned, e);
+	if (r == 0 && n->traces) /* before the tape's rows are counted */
+		r = trace_writer_write(n->traces, b, e);
+	return r == 0 ? write_summary(n, b, e) : r;
+}
+
+static void note_written(struct inserts *n)
+{
+	if (n->learned)
+		learned_written(n->learned);
+	if (n->traces)
+		trace_writer_written(n->traces);
+}
+
+static void take_back(struct inserts *n)
+{
+	(void)sqlite3_exec(tape_db(n->tape), "ROLLBACK", NULL, NULL, NULL);
+	if (n->traces)
+		trace_writer_failed(n->traces);
+}
+
 int inserts_write(struct inserts *n, const struct batch *b, struct chunk_end *end, struct err *e)
 {
 	struct chunk_end moved = *end;
 	int r = tape_run(n->tape, "BEGIN IMMEDIATE", e);
 
 	if (r == 0)
-		r = write_commons(n, b, e);
-	n->batch = b;
-	if (r == 0)
-		r = step(n, ST_EXCHANGES, e);
-	if (r == 0)
-		r = write_blocks(n, b, &moved, e);
-	if (r == 0 && n->counts)
-		r = rollup_writer_write(n->counts, b, e);
-	if (r == 0 && n->learned)
-		r = learned_write(n->learned, e);
-	if (r == 0)
-		r = write_summary(n, b, e);
+		r = write_all(n, b, &moved, e);
 	if (r == 0)
 		r = tape_run(n->tape, "COMMIT", e);
-	if (r < 0)
-		(void)sqlite3_exec(tape_db(n->tape), "ROLLBACK", NULL, NULL, NULL);
-	if (r < 0)
+	if (r < 0) {
+		take_back(n);
 		return r;
+	}
 	*end = moved;
-	if (n->learned)
-		learned_written(n->learned);
+	note_written(n);
 	return 0;
 }

@@ -6,15 +6,16 @@
 #include "store/chunk.h"
 #include "store/learned.h"
 #include "store/rollup_writer.h"
+#include "store/trace_run.h"
 
 struct inserts;
 
 /*
- * inserts_new() - @t, @counts, @learned: borrowed; the statements for @t are prepared
- * @counts, @learned: NULL for a copy, which has what they would write
+ * inserts_new() - the statements for @t are prepared; all are borrowed
+ * @counts, @learned, @traces: NULL for a copy, which has what they would write
  */
 int inserts_new(struct tape *t, struct rollup_writer *counts, struct learned *learned,
-		struct inserts **out, struct err *e) MUST_USE;
+		struct trace_writer *traces, struct inserts **out, struct err *e) MUST_USE;
 void inserts_free(struct inserts *n);		     /* accepts NULL */
 bool inserts_has_id(struct inserts *n, uint64_t id); /* on the tape */
 /**

@@ -73,14 +73,19 @@ struct read_blocks *read_blocks_new(struct tape *t, struct err *e)
 	return b;
 }
 
+void read_blocks_rest(struct read_blocks *b)
+{
+	for (size_t i = 0; i < BLOCKS_OPEN; i++)
+		block_fini(&b->open[i]);
+}
+
 void read_blocks_free(struct read_blocks *b)
 {
 	if (!b)
 		return;
 	for (size_t i = 0; i < STATEMENT_COUNT; i++)
 		(void)sqlite3_finalize(b->st[i]);
-	for (size_t i = 0; i < BLOCKS_OPEN; i++)
-		block_fini(&b->open[i]);
+	read_blocks_rest(b);
 	for (size_t i = 0; i < DICTIONARIES_MAX; i++)
 		(void)ZSTD_freeDDict(b->dictionaries[i].ready);
 	free(b);

@@ -10,6 +10,8 @@ struct tape;
 
 /* read_blocks_new() - @t: borrowed. NULL with @e set. */
 struct read_blocks *read_blocks_new(struct tape *t, struct err *e) MUST_USE;
+/* read_blocks_rest() - what is kept is given up */
+void read_blocks_rest(struct read_blocks *b);
 void read_blocks_free(struct read_blocks *b); /* accepts NULL */
 /**
  * read_blocks_find() - a block by its number

@@ -8,6 +8,7 @@
 #include "lib/clock.h"
 #include "lib/id.h"
 #include "schema/sql.h"
+#include "store/trace_run.h"
 
 /*
  * Theory of operation. A track is a piece of a tape that is sorted by id: the tape as a whole, or
@@ -31,7 +32,7 @@ struct track {
 	size_t at; /* of the next row in rows */
 	size_t ahead;
 	bool is_read;		       /* nothing is left on the tape */
-	struct fulltext_ranges ranges; /* owned: only these are read, one after the other */
+	struct id_ranges ranges; /* owned: only these are read, one after the other */
 	size_t range_count;	       /* that are left */
 	uint64_t low, high;	       /* ids exclusive, whatever the ranges say */
 };
@@ -88,7 +89,7 @@ static void track_fini(struct track *k)
 {
 	(void)sqlite3_finalize(k->st);
 	batch_fini(&k->rows);
-	fulltext_ranges_fini(&k->ranges);
+	id_ranges_fini(&k->ranges);
 }
 
 static int read_rows(const struct read_plan *p, struct track *k, struct err *e)
@@ -110,7 +111,7 @@ static bool next_range(const struct read_plan *p, struct track *k)
 	while (k->range_count) {
 		size_t at =
 			p->q->is_reverse ? k->ranges.count - k->range_count : k->range_count - 1;
-		const struct fulltext_range *r = &k->ranges.all[at];
+		const struct id_range *r = &k->ranges.all[at];
 
 		k->range_count--;
 		k->after = MAX(k->low, r->first - 1);
@@ -186,7 +187,7 @@ static int fill_or_drop(struct merge *m, struct track *k, struct err *e)
 
 /* @ranges: NULL for all of it, else taken */
 static int add_track(struct merge *m, struct seen_tape *t, uint64_t kind,
-		     struct fulltext_ranges *ranges, struct err *e)
+		     struct id_ranges *ranges, struct err *e)
 {
 	struct track *k;
 
@@ -206,7 +207,7 @@ static int add_track(struct merge *m, struct seen_tape *t, uint64_t kind,
 	if (ranges) {
 		k->ranges = *ranges;
 		k->range_count = ranges->count;
-		*ranges = (struct fulltext_ranges){0};
+		*ranges = (struct id_ranges){0};
 		k->low = k->after;
 		k->high = k->before;
 		if (!next_range(m->plan, k)) {
@@ -226,7 +227,7 @@ static int add_track(struct merge *m, struct seen_tape *t, uint64_t kind,
 static int add_by_text(struct merge *m, struct seen_tape *t, struct err *e)
 {
 	const struct read_plan *p = m->plan;
-	struct fulltext_ranges ranges = {0};
+	struct id_ranges ranges = {0};
 	int r = 0;
 
 	if (p->text_count && t->summary.is_sealed)
@@ -236,8 +237,34 @@ static int add_by_text(struct merge *m, struct seen_tape *t, struct err *e)
 	if (p->explains && !strstr(buf_cstr(p->explains), "fulltext"))
 		buf_add_str(p->explains, "sealed tape: INDEX fulltext, for the runs to read\n");
 	r = add_track(m, t, 0, &ranges, e);
-	fulltext_ranges_fini(&ranges);
+	id_ranges_fini(&ranges);
 	return r < 0 ? r : 1;
+}
+
+/* Return: 1 with the traces' runs asked, and a track for what may be theirs; 0 there are none. */
+static int add_by_trace(struct merge *m, struct seen_tape *t, struct err *e)
+{
+	const struct read_plan *p = m->plan;
+	struct id_ranges ids = {0};
+	int r = p->trace_count && !t->summary.is_sealed;
+
+	for (size_t i = 0; i < p->trace_count && r == 1; i++) {
+		uint8_t packed[SQL_TRACE_BYTES];
+		size_t n = sql_trace_pack(p->traces[i], packed);
+
+		r = trace_run_find(read_tape_tape(t->open),
+				   n ? span_of(packed, n) : p->traces[i], &ids, e);
+	}
+	if (r == 1) {
+		if (p->explains && !strstr(buf_cstr(p->explains), "trace_run"))
+			buf_add_str(p->explains,
+				    "growing tape: trace_run, for the exchanges to read\n");
+		id_ranges_sort(&ids);
+		r = add_track(m, t, 0, &ids, e);
+		r = r < 0 ? r : 1;
+	}
+	id_ranges_fini(&ids);
+	return r;
 }
 
 /* Is one of the kinds in the list "3,17"? It is not in the index, and so frequent that reading the
@@ -265,10 +292,14 @@ static int begin_tape(struct merge *m, struct seen_tape *t, struct err *e)
 
 	if (r < 0)
 		return r == -ENOENT ? 0 : r; /* retired since */
-	r = add_by_text(m, t, e);
+	r = add_by_trace(m, t, e);
+	if (r == 0)
+		r = add_by_text(m, t, e);
 	if (r)
 		return MIN(r, 0);
-	n = read_plan_kinds(m->plan, read_tape_tape(t->open), kinds, e);
+	/* a trace is found by its index, which is of all kinds */
+	n = m->plan->trace_count ? READ_PLAN_KINDS_MAX + 1
+				 : read_plan_kinds(m->plan, read_tape_tape(t->open), kinds, e);
 	if (n <= 0)
 		return n;
 	if (n > READ_PLAN_KINDS_MAX || !t->summary.is_sealed ||

@@ -6,6 +6,8 @@
 #include "store/fulltext.h"
 #include "store/read_set.h"
 
+#define READ_PLAN_TRACES_MAX 16
+
 /* A query made ready: the same for every tape. */
 struct read_plan {
 	const struct query *q;
@@ -16,6 +18,8 @@ struct read_plan {
 	bool needs_residual; /* filter_judge() has the last word */
 	struct span texts[FULLTEXT_TERMS_MAX]; /* of the filter: that an index may know */
 	size_t text_count;
+	struct span traces[READ_PLAN_TRACES_MAX]; /* of the filter: likewise */
+	size_t trace_count;
 	struct buf *explains; /* NULL, or where SQLite's plan goes; rows are then counted */
 };
 

@@ -27,6 +27,7 @@ int read_plan_init(struct read_plan *p, const struct query *q, const char *extra
 	if (filter_to_sql(q->filter, &p->filter) < 0)
 		return err_set(e, -ENOMEM, "filter: out of memory");
 	p->text_count = filter_texts(q->filter, p->texts, FULLTEXT_TERMS_MAX);
+	p->trace_count = filter_traces(q->filter, p->traces, READ_PLAN_TRACES_MAX);
 	p->is_all = span_eq(buf_span(&p->filter.where), SPAN_LIT("1"));
 	p->needs_residual = !p->filter.is_exact;
 	p->wants_messages = p->wants_messages || filter_wants_messages(q->filter);

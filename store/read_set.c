@@ -15,10 +15,13 @@
  * that look is simply not there any more: its exchanges are retired. One that is open stays
  * readable until it is closed.
  *
- * Few tapes are kept open, the last used ones. One that was seen growing is asked again each time;
- * once sealed it is opened anew, so that our connection does not keep its log alive.
+ * The last used tapes are kept open: opening one costs more than asking it. Of these the few last
+ * used keep what they have read, the others rest: a file and its prepared statements, and no more.
+ * One that was seen growing is asked again each time; once sealed it is opened anew, so that our
+ * connection does not keep its log alive.
  */
-#define OPEN_MAX       6
+#define OPEN_MAX       32
+#define AWAKE_MAX      6
 #define PROGRESS_STEPS 10000 /* of SQLite's machine between two looks at the clock */
 
 static void forget_tape(struct seen_tape *t)
@@ -189,6 +192,27 @@ static void close_oldest(struct reader *r, const struct seen_tape *keep)
 	}
 }
 
+/* One more is about to be asked. */
+static void put_to_rest(struct reader *r, const struct seen_tape *keep)
+{
+	struct seen_tape *oldest = NULL;
+	size_t awake = 0;
+
+	for (size_t i = 0; i < r->count; i++) {
+		struct seen_tape *t = &r->tapes[i];
+
+		if (!t->open || t->is_resting || t == keep)
+			continue;
+		awake++;
+		if (t->used != r->turn && (!oldest || t->used < oldest->used))
+			oldest = t;
+	}
+	if (oldest && awake >= AWAKE_MAX) {
+		read_tape_rest(oldest->open);
+		oldest->is_resting = true;
+	}
+}
+
 int read_set_left_out(struct reader *r, bool is_whole_tape, int failed, const struct err *e)
 {
 	if (failed != -EBADMSG && failed != -EIO && failed != -EACCES)
@@ -215,7 +239,10 @@ int read_set_open(struct reader *r, struct seen_tape *t, struct err *e)
 {
 	int failed;
 
+	if (!t->open || t->is_resting)
+		put_to_rest(r, t);
 	t->used = r->turn;
+	t->is_resting = false;
 	if (t->open)
 		return 0;
 	close_oldest(r, t);

@@ -14,6 +14,7 @@ struct seen_tape {
 	struct read_tape *open; /* NULL: not now */
 	struct tape_summary summary;
 	bool has_summary;
+	bool is_resting;  /* open, and what it had read is given up */
 	bool is_failures; /* of the share of failures */
 };
 

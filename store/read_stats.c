@@ -6,7 +6,7 @@
 
 #include "lib/nearest.h"
 #include "store/read_list.h"
-#include "store/rollup.h"
+#include "store/rollup_digest.h"
 #include "store/stats_table.h"
 
 /*
@@ -16,16 +16,23 @@
  * are bound, so what it names with a dot is a column. Each key is then judged once, as an exchange
  * that has these fields alone, and minutes are added up by key.
  *
+ * Sealed tapes have sums of their counts (store/rollup_digest.h). Totals of minutes answer who asks
+ * for all, by no field; hours by key stand for the minutes of an hour that lie in one interval and in
+ * one point.
+ *
  * Anything else is read exchange by exchange. The times are rounded in the same way for both, so
  * that the answer does not depend on which it is.
  */
 #define TIME_MAX (UINT64_C(1) << 62)
+#define HOUR_NS	 (ROLLUP_DIGEST_HOUR * ROLLUP_MINUTE_NS)
+#define LONG_NS	 (12 * HOUR_NS) /* so many points at least */
 
 struct question {
 	const struct stats_query *q;
 	struct stats_answer *answer;
 	struct query rounded; /* q->select with the answer's times and without a limit */
 	struct stats_table *table;
+	bool is_of_all; /* no filter, no field: one group of everything */
 	struct err *e;
 };
 
@@ -46,6 +53,22 @@ static uint64_t round_up(uint64_t v, uint64_t step)
 	return v > TIME_MAX ? v : (v + step - 1) / step * step;
 }
 
+static uint64_t point_step(const struct stats_answer *a, uint64_t unit)
+{
+	uint64_t span = a->until_ns - a->points_ns;
+
+	return round_up(MAX((span + STATS_POINTS - 1) / STATS_POINTS, 1), unit);
+}
+
+/* Points of whole hours where there are enough of them: what tapes have added up serves then. */
+static void choose_points(struct stats_answer *a, uint64_t unit)
+{
+	bool is_long = a->until_ns - a->since_ns >= LONG_NS;
+
+	a->points_ns = is_long ? a->since_ns / HOUR_NS * HOUR_NS : a->since_ns;
+	a->step_ns = point_step(a, is_long ? HOUR_NS : unit);
+}
+
 /* Return: false when no time is left. */
 static bool round_times(struct question *k, uint64_t first, uint64_t last)
 {
@@ -59,10 +82,7 @@ static bool round_times(struct question *k, uint64_t first, uint64_t last)
 		return false;
 	k->answer->since_ns = since / unit * unit;
 	k->answer->until_ns = round_up(until, unit);
-	k->answer->step_ns = round_up(
-		MAX((k->answer->until_ns - k->answer->since_ns + STATS_POINTS - 1) / STATS_POINTS,
-		    1),
-		MIN(unit, STATS_UNIT_NS));
+	choose_points(k->answer, MIN(unit, STATS_UNIT_NS));
 	k->rounded = *k->q->select;
 	k->rounded.since_ns = k->answer->since_ns;
 	k->rounded.until_ns = k->answer->until_ns;
@@ -167,6 +187,15 @@ static int add_entry(struct question *k, struct key_group to, uint64_t at_ns,
 	return c->latency.is_failed ? no_memory(k) : 0;
 }
 
+static int add_failed(struct question *k, uint32_t group, uint64_t at_ns, uint64_t failed)
+{
+	struct stats_cell *c = stats_table_cell(k->table, group, at_ns, 0);
+
+	if (c)
+		c->failed += failed;
+	return c ? 0 : no_memory(k);
+}
+
 static int add_minute(struct question *k, const struct key_map *m, uint64_t minute,
 		      struct span entries)
 {
@@ -183,7 +212,9 @@ static int add_minute(struct question *k, const struct key_map *m, uint64_t minu
 	return r;
 }
 
-static int read_minutes(struct question *k, struct tape *t, const struct key_map *m)
+/* Minutes [@from, @to) one by one. */
+static int read_minutes(struct question *k, struct tape *t, const struct key_map *m, uint64_t from,
+			uint64_t to)
 {
 	sqlite3_stmt *st = tape_prepare(
 		t,
@@ -192,10 +223,8 @@ static int read_minutes(struct question *k, struct tape *t, const struct key_map
 		k->e);
 	int step = SQLITE_ERROR, r = 0;
 
-	(void)sqlite3_bind_int64(st, 1, (int64_t)(k->answer->since_ns / ROLLUP_MINUTE_NS));
-	(void)sqlite3_bind_int64(
-		st, 2,
-		(int64_t)(round_up(k->answer->until_ns, ROLLUP_MINUTE_NS) / ROLLUP_MINUTE_NS));
+	(void)sqlite3_bind_int64(st, 1, (int64_t)from);
+	(void)sqlite3_bind_int64(st, 2, (int64_t)to);
 	while (st && r == 0 && (step = sqlite3_step(st)) == SQLITE_ROW) {
 		r = add_minute(
 			k, m, (uint64_t)sqlite3_column_int64(st, 0),
@@ -203,21 +232,134 @@ static int read_minutes(struct question *k, struct tape *t, const struct key_map
 		k->answer->is_sampled = k->answer->is_sampled || sqlite3_column_int(st, 2);
 	}
 	(void)sqlite3_finalize(st);
-	if (r == -EBADMSG)
-		return err_set(k->e, r, "tape %s: damaged: the counts of a minute", tape_path(t));
 	return r < 0 ? r : step == SQLITE_DONE ? 0 : tape_failed(t, k->e);
 }
 
-/* Keys and minutes are read as of one moment: a writer may add to both. */
-static int add_counts(struct question *k, struct tape *t)
+/* --- from sums of the counts --- */
+
+/* What is asked of a tape, in minutes: no further than it reaches. */
+struct minutes {
+	uint64_t from, to; /* to: exclusive */
+};
+
+static struct minutes asked_minutes(const struct question *k, const struct tape_summary *sum)
 {
+	uint64_t first = sum->first_id - MIN(sum->moved_max, sum->first_id);
+
+	return (struct minutes){
+		MAX(k->answer->since_ns, first) / ROLLUP_MINUTE_NS,
+		MIN(round_up(k->answer->until_ns, ROLLUP_MINUTE_NS) / ROLLUP_MINUTE_NS,
+		    sum->last_id / ROLLUP_MINUTE_NS + 1),
+	};
+}
+
+/* The total of a minute goes where all of its exchanges would go. */
+static int add_total(struct question *k, uint64_t minute, const struct rollup_digest *d)
+{
+	struct rollup_reader in = {.rest = d->entries};
+	uint32_t group = stats_table_group(k->table, &(struct exchange){0});
+	struct rollup_entry entry;
+	int has = rollup_next(&in, &entry), r;
+
+	if (has <= 0)
+		return has;
+	if (group == STATS_NO_GROUP)
+		return no_memory(k);
+	r = add_entry(k, (struct key_group){group, false}, minute * ROLLUP_MINUTE_NS, &entry);
+	return r < 0 ? r
+		     : add_failed(k, group, minute * ROLLUP_MINUTE_NS, d->failed);
+}
+
+static int read_totals(struct question *k, struct rollup_digests *sums, struct minutes m)
+{
+	struct rollup_digest d;
+	uint64_t at;
+	int r = 0, has = 1;
+
+	while (r == 0 && (has = rollup_digests_find(sums, 1, m.from, m.to, &at, &d, k->e)) == 1) {
+		r = add_total(k, at, &d);
+		k->answer->is_sampled = k->answer->is_sampled || d.is_sampled;
+		m.from = at + 1;
+	}
+	return r < 0 ? r : MIN(has, 0);
+}
+
+/* Do all minutes of [@from, @to) count in the same places? */
+static bool is_one_place(const struct question *k, uint64_t from, uint64_t to)
+{
+	const struct stats_answer *a = k->answer;
+	uint64_t first = from * ROLLUP_MINUTE_NS, last = (to - 1) * ROLLUP_MINUTE_NS;
+	uint64_t every = k->q->every_ns;
+
+	return (first - a->points_ns) / a->step_ns == (last - a->points_ns) / a->step_ns &&
+	       (!every || (first - a->since_ns) / every == (last - a->since_ns) / every);
+}
+
+static int add_hour(struct question *k, struct rollup_digests *sums, const struct key_map *m,
+		    uint64_t from)
+{
+	struct rollup_digest d;
+	uint64_t at;
+	int has = rollup_digests_find(sums, ROLLUP_DIGEST_HOUR, from, from + 1, &at, &d, k->e);
+
+	if (has <= 0)
+		return has;
+	k->answer->is_sampled = k->answer->is_sampled || d.is_sampled;
+	return add_minute(k, m, from, d.entries);
+}
+
+/* Hours where they serve, minutes between them. */
+static int read_hours(struct question *k, struct tape *t, struct rollup_digests *sums,
+		      const struct key_map *m, struct minutes asked)
+{
+	uint64_t at = asked.from, to;
+	int r = 0;
+
+	/* what the tape does not reach belongs to its first and last hour, too */
+	if (asked.from > k->answer->since_ns / ROLLUP_MINUTE_NS)
+		at = MAX(at / ROLLUP_DIGEST_HOUR * ROLLUP_DIGEST_HOUR,
+			 k->answer->since_ns / ROLLUP_MINUTE_NS);
+	for (; at < asked.to && r == 0; at = to) {
+		to = (at / ROLLUP_DIGEST_HOUR + 1) * ROLLUP_DIGEST_HOUR;
+		if (at % ROLLUP_DIGEST_HOUR == 0 && to * ROLLUP_MINUTE_NS <= k->answer->until_ns &&
+		    is_one_place(k, at, to))
+			r = add_hour(k, sums, m, at);
+		else
+			r = read_minutes(k, t, m, at, MIN(to, asked.to));
+	}
+	return r;
+}
+
+static int read_sums(struct question *k, struct seen_tape *seen, const struct key_map *m)
+{
+	struct tape *t = read_tape_tape(seen->open);
+	struct minutes asked = asked_minutes(k, &seen->summary);
+	struct rollup_digests *sums = NULL;
+	int r = seen->summary.is_sealed ? rollup_digests_open(t, &sums, k->e) : 0;
+
+	if (r == 1 && k->is_of_all)
+		r = read_totals(k, sums, asked);
+	else if (r == 1)
+		r = read_hours(k, t, sums, m, asked);
+	else if (r == 0)
+		r = read_minutes(k, t, m, asked.from, asked.to);
+	rollup_digests_close(sums);
+	if (r == -EBADMSG && k->e->code == 0)
+		return err_set(k->e, r, "tape %s: damaged: the counts of a minute", tape_path(t));
+	return r;
+}
+
+/* Keys and minutes are read as of one moment: a writer may add to both. */
+static int add_counts(struct question *k, struct seen_tape *seen)
+{
+	struct tape *t = read_tape_tape(seen->open);
 	struct key_map m = {0};
 	int r = tape_run(t, "BEGIN", k->e), end;
 
 	if (r == 0)
 		r = read_keys(k, t, &m);
 	if (r == 0)
-		r = read_minutes(k, t, &m);
+		r = read_sums(k, seen, &m);
 	end = tape_run(t, "ROLLBACK", NULL);
 	free(m.all);
 	return r < 0 ? r : end;
@@ -262,7 +404,7 @@ static int check_tape(struct question *k, struct seen_tape *t)
 
 static int add_tape(struct question *k, struct seen_tape *t)
 {
-	return add_counts(k, read_tape_tape(t->open));
+	return add_counts(k, t);
 }
 
 /* --- exchange by exchange --- */
@@ -322,6 +464,7 @@ static int ask(struct question *k, struct reader *r, stats_row_fn *fn, void *ctx
 	if (failed == 0 && question_fits(k, &p))
 		failed = each_tape(k, r, check_tape);
 	failed = MIN(failed, 0);
+	k->is_of_all = p.is_all && !p.needs_residual && k->q->by_count == 0;
 	k->answer->is_rollup = failed == 0 && k->answer->why[0] == '\0';
 	if (failed == 0 && k->answer->is_rollup)
 		failed = each_tape(k, r, add_tape);

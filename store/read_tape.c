@@ -76,6 +76,13 @@ void read_tape_close(struct read_tape *t)
 	free(t);
 }
 
+void read_tape_rest(struct read_tape *t)
+{
+	read_blocks_rest(t->blocks);
+	body_cache_fini(&t->bodies);
+	(void)sqlite3_db_release_memory(tape_db(t->tape));
+}
+
 struct tape *read_tape_tape(const struct read_tape *t)
 {
 	return t->tape;

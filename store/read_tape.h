@@ -22,6 +22,8 @@ struct sqlite3_stmt;
 
 int read_tape_open(const char *path, struct read_tape **t_out, struct err *e) MUST_USE;
 void read_tape_close(struct read_tape *t); /* accepts NULL */
+/* read_tape_rest() - it will not be asked for a while: give back memory */
+void read_tape_rest(struct read_tape *t);
 struct tape *read_tape_tape(const struct read_tape *t);
 struct commons *read_tape_commons(const struct read_tape *t);
 /* read_tape_summary() - asked anew unless the tape is sealed */

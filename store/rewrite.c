@@ -234,7 +234,7 @@ static int open_rewrite(struct rewrite *w, const char *path, const char *part, s
 	_Static_assert(ROWS_AT_ONCE == 1024, "as the statement says");
 	if (!w->next)
 		return tape_failed(read_tape_tape(w->from), e);
-	return inserts_new(w->to, NULL, NULL, &w->inserts, e);
+	return inserts_new(w->to, NULL, NULL, NULL, &w->inserts, e);
 }
 
 static void close_rewrite(struct rewrite *w)

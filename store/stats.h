@@ -43,7 +43,8 @@ struct stats_answer {
 	 * first and the last one asked for lie in. Both 0 when there is nothing.
 	 */
 	uint64_t since_ns, until_ns;
-	uint64_t step_ns; /* of a row's points */
+	uint64_t step_ns;   /* of a row's points */
+	uint64_t points_ns; /* when the first begins: since_ns, in whole hours when step_ns is */
 	uint64_t count;	  /* in all groups */
 	uint64_t group_count;
 	bool is_rollup;		 /* from what the tapes counted; else from each exchange */

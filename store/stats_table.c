@@ -174,7 +174,7 @@ struct stats_cell *stats_table_cell(struct stats_table *t, uint32_t group, uint6
 	struct group *g = &t->groups[group];
 	uint64_t since = at_ns - t->answer->since_ns;
 	size_t interval = t->q->every_ns ? (size_t)(since / t->q->every_ns) : 0;
-	size_t point = (size_t)(since / t->answer->step_ns);
+	size_t point = (size_t)((at_ns - t->answer->points_ns) / t->answer->step_ns);
 	struct stats_cell *c;
 
 	if (interval >= t->interval_count || point >= STATS_POINTS)
@@ -219,7 +219,7 @@ static size_t point_count(const struct stats_table *t)
 {
 	const struct stats_answer *a = t->answer;
 
-	return (size_t)((a->until_ns - a->since_ns + a->step_ns - 1) / a->step_ns);
+	return (size_t)((a->until_ns - a->points_ns + a->step_ns - 1) / a->step_ns);
 }
 
 static int hand_out_cell(const struct stats_table *t, const struct group *g, size_t interval,

@@ -8,6 +8,8 @@
 #include <unistd.h>
 
 #include "schema/sql.h"
+#include "store/rollup_digest.h"
+#include "store/trace_run.h"
 
 /*
  * Theory of operation. The tape that is written has a write-ahead log, so readers in other threads
@@ -60,6 +62,11 @@ struct sqlite3 *tape_db(const struct tape *t)
 const char *tape_path(const struct tape *t)
 {
 	return t->path;
+}
+
+bool tape_is_bulk(const struct tape *t)
+{
+	return t->mode == TAPE_BULK;
 }
 
 int tape_version(const struct tape *t)
@@ -312,9 +319,15 @@ static int build_indexes(struct tape *t, bool is_final, struct err *e)
 
 	if (r < 0)
 		return r;
+	r = trace_run_drop(t, e); /* its pages are used again */
+	if (r < 0)
+		return r;
 	r = sql_index(t->db, kinds, &why);
 	if (r < 0)
 		return err_set(e, r, "tape %s: %s", t->path, why.why);
+	r = rollup_digest_build(t, e);
+	if (r < 0)
+		return r;
 	(void)sqlite3_snprintf((int)sizeof(sql), sql,
 			       "UPDATE tape SET is_sealed = 1, is_final = %d, common_kinds = '%s'",
 			       is_final, kinds);

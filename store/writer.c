@@ -35,6 +35,7 @@ struct writer {
 	struct chunk_end end; /* of what is committed */
 	struct rollup_writer *rollup;
 	struct learned *learned;
+	struct trace_writer *traces;
 	struct buf key; /* scratch */
 	struct batch batch;
 	uint64_t *ids; /* of the batch: a set by open addressing, 0 free */
@@ -54,8 +55,10 @@ struct writer *writer_new(struct jobs *jobs, struct route_rules *rules, int leve
 	w->packing = packing_new(jobs, level);
 	w->rollup = rollup_writer_new();
 	w->learned = learned_new(rules);
+	w->traces = trace_writer_new();
 	w->ids = calloc(IDS, sizeof(w->ids[0]));
-	if (!w->peers || !w->kinds || !w->packing || !w->rollup || !w->learned || !w->ids)
+	if (!w->peers || !w->kinds || !w->packing || !w->rollup || !w->learned || !w->traces ||
+	    !w->ids)
 		return NULL;
 	return TAKE(w);
 }
@@ -70,6 +73,7 @@ void writer_free(struct writer *w)
 	intern_free(w->kinds);
 	rollup_writer_free(w->rollup);
 	learned_free(w->learned);
+	trace_writer_free(w->traces);
 	buf_fini(&w->key);
 	batch_fini(&w->batch);
 	free(w->ids);
@@ -130,11 +134,13 @@ int writer_begin_tape(struct writer *w, struct tape *t, struct err *e)
 	w->tape = t;
 	r = forget(w, e);
 	if (r == 0 && t)
-		r = inserts_new(t, w->rollup, w->learned, &w->inserts, e);
+		r = inserts_new(t, w->rollup, w->learned, w->traces, &w->inserts, e);
 	if (r == 0)
 		r = rollup_writer_begin_tape(w->rollup, t, e);
 	if (r == 0)
 		r = learned_begin_tape(w->learned, t, e);
+	if (r == 0)
+		r = trace_writer_begin_tape(w->traces, t, e);
 	if (r < 0)
 		w->tape = NULL;
 	return r;

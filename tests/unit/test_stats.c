@@ -3,6 +3,8 @@
  * agree */
 #include "tests/unit/store_kit.h"
 
+#include <sqlite3.h>
+
 #include "lib/clock.h"
 #include "schema/fields.h"
 #include "store/filter.h"
@@ -12,16 +14,18 @@
 
 #define MINUTE ROLLUP_MINUTE_NS
 
-/* Exchanges of a few services over ten minutes, in several tapes and commits, late ones among them.
- */
-static void add_minutes(struct store *s, struct kept *k, uint64_t *seed, size_t count)
+#define HOUR   (60 * MINUTE)
+
+/* Exchanges of a few services over a while, in several tapes and commits, late ones among them. */
+static void add_minutes(struct store *s, struct kept *k, uint64_t *seed, size_t count,
+			uint64_t while_ns)
 {
 	static const char *const routes[] = {"/cart/{}", "/", "/pay", "/users/{}/mail"};
 	uint8_t *room = malloc(SOME_ROOM);
 	struct err e = {0};
 
 	for (size_t i = 0; i < count; i++) {
-		uint64_t at = START + i * 10 * MINUTE / count + some_number(seed) % MINUTE;
+		uint64_t at = START + while_ns / count * i + some_number(seed) % MINUTE;
 		struct exchange x = some_exchange(seed, at, room);
 
 		x.route = span_str(routes[some_number(seed) % COUNT_OF(routes)]);
@@ -45,6 +49,7 @@ static void add_minutes(struct store *s, struct kept *k, uint64_t *seed, size_t 
 struct hand {
 	char *key;
 	uint64_t at, count, failed, request_bytes, response_bytes;
+	uint64_t points[STATS_POINTS];
 	struct sketch latency;
 	bool is_seen;
 };
@@ -92,6 +97,8 @@ static void count_by_hand(struct hands *h, const struct exchange *x)
 	}
 	free(key);
 	hand->count += weight;
+	if (!every)
+		hand->points[(x->start_ns - h->answer->points_ns) / h->answer->step_ns] += weight;
 	hand->failed += exchange_is_failed(x) ? weight : 0;
 	hand->request_bytes =
 		rollup_sum(hand->request_bytes,
@@ -147,19 +154,23 @@ static int compare_row(void *ctx, const struct stats_row *row)
 	assert_true(row->p99_ns == sketch_percentile(&want->latency, 99));
 	assert_true(row->max_ns == want->latency.max);
 	assert_true(row->point_count <= STATS_POINTS);
-	for (size_t i = 0; i < row->point_count; i++)
+	for (size_t i = 0; i < row->point_count; i++) {
 		points += row->points[i];
+		assert_true(row->points[i] == want->points[i]);
+	}
 	assert_true(h->q->every_ns ? row->points == NULL : points == row->count);
 	return 0;
 }
 
 /* --- the questions --- */
 
-static const struct {
+struct question {
 	const char *filter, *by;
 	uint64_t since, until, every;
 	bool is_rollup;
-} questions[] = {
+};
+
+static const struct question questions[] = {
 	{"", "", 0, 0, 0, true},
 	{"", "dst.service,status", 0, 0, 0, true},
 	{"", "route,method,outcome", 0, 0, 0, true},
@@ -181,6 +192,23 @@ static const struct {
 	{"", "", START + 5, START + 5, 0, true},
 };
 
+/* of days, which sealed tapes answer from their sums */
+static const struct question long_questions[] = {
+	{"", "", 0, 0, 0, true},
+	{"", "", 0, 0, MINUTE, true},
+	{"", "", 0, 0, HOUR, true},
+	{"", "", START + 3 * HOUR + 17, START + 31 * HOUR + 5, 7 * MINUTE, true},
+	{"true", "", START + 5 * HOUR, START + 29 * HOUR + 7 * MINUTE, 0, true},
+	{"", "status", 0, 0, 0, true},
+	{"", "dst.service,outcome", START + 3 * HOUR + 17, START + 31 * HOUR + 5, 0, true},
+	{"", "dst.service", START + 3 * HOUR + 17, START + 9 * HOUR + 5, 0, true},
+	{"", "status", 0, 0, HOUR, true},
+	{"", "status", START + 40 * MINUTE, START + 20 * HOUR, 2 * HOUR, true},
+	{"", "status", START + 40 * MINUTE, 0, 90 * MINUTE, true},
+	{"failed()", "route", START + 7 * HOUR + 1, START + 30 * HOUR, 0, true},
+	{"failed()", "", 0, 0, 0, true},
+};
+
 static int pass_by(void *ctx, const struct stats_row *row)
 {
 	(void)ctx, (void)row;
@@ -193,18 +221,17 @@ static bool is_counted(const struct stats_answer *a, const struct filter *f,
 	return x->start_ns >= a->since_ns && x->start_ns < a->until_ns && filter_matches(f, x);
 }
 
-static void ask(struct reader *r, const struct kept *k, size_t which)
+static void ask(struct reader *r, const struct kept *k, const struct question *question)
 {
-	struct query select = {.since_ns = questions[which].since,
-			       .until_ns = questions[which].until};
-	struct stats_query q = {.select = &select, .every_ns = questions[which].every};
+	struct query select = {.since_ns = question->since, .until_ns = question->until};
+	struct stats_query q = {.select = &select, .every_ns = question->every};
 	struct stats_answer answer, again;
 	struct hands *h = calloc(1, sizeof(*h));
 	struct filter *f = NULL;
 	struct err e = {0};
 
-	assert_int_equal(filter_parse(span_str(questions[which].filter), &f, &e), 0);
-	assert_int_equal(stats_parse_by(span_str(questions[which].by), &q, &e), 0);
+	assert_int_equal(filter_parse(span_str(question->filter), &f, &e), 0);
+	assert_int_equal(stats_parse_by(span_str(question->by), &q, &e), 0);
 	select.filter = f;
 	/* the times that are counted are not known before, so: once for them, and once to compare
 	 */
@@ -218,11 +245,11 @@ static void ask(struct reader *r, const struct kept *k, size_t which)
 		fail_msg("%s", e.why);
 	for (size_t i = 0; i < h->count; i++)
 		if (!h->all[i].is_seen)
-			fail_msg("question %zu: a group is missing", which);
+			fail_msg("\"%s\" by %s: a group is missing", question->filter, question->by);
 	assert_true(again.count == h->total);
 	assert_true(again.is_sampled || h->total <= k->count);
-	if (answer.until_ns && answer.is_rollup != questions[which].is_rollup)
-		fail_msg("question %zu: %s", which, answer.why);
+	if (answer.until_ns && answer.is_rollup != question->is_rollup)
+		fail_msg("\"%s\": %s", question->filter, answer.why);
 	assert_true(answer.is_rollup == (answer.why[0] == '\0') || !answer.until_ns);
 	filter_free(f);
 	hands_fini(h);
@@ -243,25 +270,64 @@ static void counts_are_those_of_each_exchange(void **state)
 		(void)snprintf(dir, sizeof(dir), "%s/%zu", (char *)*state, i);
 		config.tape_rows = tape_rows[i];
 		s = open_store(dir, &config);
-		add_minutes(s, &k, &seed, 1000);
+		add_minutes(s, &k, &seed, 1000, 10 * MINUTE);
 		r = open_reader(dir); /* beside the writer */
 		for (size_t q = 0; q < COUNT_OF(questions); q++)
-			ask(r, &k, q);
+			ask(r, &k, &questions[q]);
 		close_store(s);
 		s = open_store(dir, &config); /* after a restart: the same minutes again */
-		add_minutes(s, &k, &seed, 500);
+		add_minutes(s, &k, &seed, 500, 10 * MINUTE);
 		for (size_t q = 0; q < COUNT_OF(questions); q++)
-			ask(r, &k, q);
+			ask(r, &k, &questions[q]);
 		reader_close(r);
 		close_store(s);
 		kept_fini(&k);
 	}
 }
 
+static void drop_sums(const char *path)
+{
+	char *why = NULL;
+	sqlite3 *db;
+
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	if (sqlite3_exec(db, "DROP TABLE rollup_digest", NULL, NULL, &why) != SQLITE_OK)
+		fail_msg("%s", why);
+	(void)sqlite3_close(db);
+}
+
+/* Tapes that end within an hour, one that grows, and then one that has lost its sums. */
+static void sums_of_sealed_tapes_are_those_of_each_exchange(void **state)
+{
+	struct store_config config = store_config_default();
+	uint64_t seed = 362436069;
+	struct kept k = {0};
+	struct store *s;
+	struct reader *r;
+	char path[128];
+
+	config.tape_rows = 400;
+	config.tape_span_ns = 100 * HOUR;
+	s = open_store(*state, &config);
+	add_minutes(s, &k, &seed, 3500, 40 * HOUR);
+	close_store(s);
+	(void)snprintf(path, sizeof(path), "%s/tape-00000002.tape", (char *)*state);
+	for (int round = 0; round < 2; round++) {
+		r = open_reader(*state);
+		for (size_t q = 0; q < COUNT_OF(long_questions); q++)
+			ask(r, &k, &long_questions[q]);
+		reader_close(r);
+		if (round == 0)
+			drop_sums(path);
+	}
+	kept_fini(&k);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(counts_are_those_of_each_exchange),
+		TEST(sums_of_sealed_tapes_are_those_of_each_exchange),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
