@@ -25,6 +25,16 @@ int filter_parse(struct span text, struct filter **f_out, struct err *e) MUST_US
  * refused */
 int filter_parse_at(struct span text, uint64_t now_ns, struct filter **f_out,
 		    struct err *e) MUST_USE;
+/**
+ * filter_restrict() - from now on it takes only exchanges with one end in one of @namespaces
+ * @f: not shared yet, not restricted yet
+ * @namespaces: copied; with none of them nothing is taken
+ *
+ * What it looks at besides is judged of such exchanges alone, so nothing of any other shows: not in
+ * its answer, not in filter_gave_up(). Return: 0 or -ENOMEM, and @f is as before.
+ */
+int filter_restrict(struct filter *f, const struct span *namespaces, size_t count) MUST_USE;
+bool filter_is_restricted(const struct filter *f);
 void filter_free(struct filter *f); /* accepts NULL */
 AUTO_DEFINE(filter, filter_free)
 

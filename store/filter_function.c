@@ -142,7 +142,9 @@ static void holds(sqlite3_context *context, int count, sqlite3_value **values)
 	given.count = c->count;
 	filter_scratch_begin(s, NULL, &given);
 	is_so = filter_node_holds(s, c->node);
-	if (s->gave_up)
+	if (s->gave_up && c->is_restricted)
+		is_so = !c->is_negated;
+	else if (s->gave_up)
 		(void)atomic_fetch_add_explicit(c->gave_up, s->gave_up, memory_order_relaxed);
 	sqlite3_result_int(context, is_so);
 }

@@ -335,6 +335,7 @@ void filter_free(struct filter *f)
 		return;
 	for (size_t i = 0; i < f->regex_count; i++)
 		filter_regex_free(f->regexes[i]);
+	restriction_free(f->only);
 	free(f->exprs);
 	free(f->literals);
 	free(f->gave_up);

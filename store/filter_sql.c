@@ -367,7 +367,10 @@ static void put_call(struct writer *w, const struct node *n, bool is_negated)
 {
 	struct filter_condition *c = &w->out->conditions[w->out->condition_count++];
 
-	*c = (struct filter_condition){.node = n, .gave_up = w->f->gave_up};
+	*c = (struct filter_condition){.node = n,
+				       .gave_up = w->f->gave_up,
+				       .is_restricted = w->f->only != NULL,
+				       .is_negated = is_negated};
 	c->count = filter_node_columns(n, c->fields);
 	put(w, is_negated ? "NOT " FILTER_SQL_FUNCTION "(" : FILTER_SQL_FUNCTION "(");
 	put_param(w, "?", (struct filter_param){.condition = c});
@@ -415,18 +418,19 @@ int filter_to_sql(const struct filter *f, struct filter_sql *out)
 	struct filter_sql sql = {.is_exact = is_exact(f->root)};
 	struct writer w = {.out = &sql, .f = f};
 	enum truth t = estimate(f->root, false);
-	size_t made_up = 1;
+	size_t made_up = 1, value_count = f->value_count + (f->only ? f->only->value_count : 0);
 
 	for (size_t i = 0; i < f->value_count; i++)
 		made_up += f->values[i].text.len + MADE_UP_MAX;
 	sql.params =
-		calloc(f->value_count * PARAMS_PER_VALUE + f->node_count + 1, sizeof(*sql.params));
+		calloc(value_count * PARAMS_PER_VALUE + f->node_count + 1, sizeof(*sql.params));
 	sql.conditions = calloc(f->node_count + 1, sizeof(*sql.conditions));
 	sql.bytes = w.free_bytes = malloc(made_up);
 	if (sql.params && sql.conditions && sql.bytes && t == DEPENDS)
 		put_node(&w, f->root, false, false);
 	else
 		put(&w, t == NEVER ? "0" : "1");
+	sql.is_exact = sql.is_exact && !(f->only && sql.condition_count);
 	if (!sql.params || !sql.conditions || !sql.bytes || sql.where.is_failed) {
 		filter_sql_fini(&sql);
 		return -ENOMEM;

@@ -239,6 +239,14 @@ struct expr {
 	size_t item_count;
 };
 
+/* What filter_restrict() puts before all else (filter_restrict.c). */
+struct restriction {
+	struct node both, either, src, dst; /* both: either && the rest; either: src || dst */
+	struct value *values;		    /* owned: names of namespaces, for src and dst */
+	size_t value_count;
+	uint8_t *bytes; /* owned: what values say */
+};
+
 struct filter {
 	struct node *root;
 	struct node *nodes; /* owned: all nodes */
@@ -253,8 +261,12 @@ struct filter {
 	size_t regex_count;
 	_Atomic uint64_t *gave_up; /* owned: tests that reached a limit */
 	uint8_t *bytes;		   /* owned: the source, and what its strings say */
+	struct restriction *only;  /* owned; NULL: none */
 	bool wants_messages;
 };
+
+/* restriction_free() - accepts NULL */
+void restriction_free(struct restriction *o);
 
 /* What stands before a name or a [: words that are no fields. */
 struct filter_root {

@@ -75,6 +75,8 @@ int reader_explain(struct reader *r, const struct query *q, struct explanation *
 	int failed = read_plan_init(&p, q, NULL, &why);
 
 	p.explains = &x.plan;
+	if (failed == 0)
+		failed = read_set_permits(r, q, &why);
 	if (failed == 0) {
 		describe_plan(&p, &x);
 		failed = read_list(r, &p, count_nothing, NULL, NULL, &why);
@@ -112,7 +114,8 @@ static void add_line(struct buf *out, const char *what, const struct buf *text)
 
 void explanation_text(const struct explanation *x, struct buf *out)
 {
-	buf_add_fmt(out, "%zu tapes, each:\n", x->tapes);
+	if (!x->hides_store)
+		buf_add_fmt(out, "%zu tapes, each:\n", x->tapes);
 	add_line(out, "", &x->sql);
 	add_line(out, "parameters of the filter:", &x->parameters);
 	add_line(out, "kinds: ", &x->kinds_sql);
@@ -121,9 +124,13 @@ void explanation_text(const struct explanation *x, struct buf *out)
 	else
 		buf_add_str(out, "then, for each exchange: nothing, the SQL is exact\n");
 	buf_add_str(out, x->reads_messages ? "messages: read\n" : "messages: not read\n");
-	buf_add_span(out, buf_span(&x->plan));
-	buf_add_fmt(out, "rows: %llu looked at, %llu read, %llu judged, %llu selected%s\n",
-		    (unsigned long long)x->effort.seen, (unsigned long long)x->effort.read,
+	if (!x->hides_store)
+		buf_add_span(out, buf_span(&x->plan));
+	buf_add_str(out, "rows: ");
+	if (!x->hides_store)
+		buf_add_fmt(out, "%llu looked at, ", (unsigned long long)x->effort.seen);
+	buf_add_fmt(out, "%llu read, %llu judged, %llu selected%s\n",
+		    (unsigned long long)x->effort.read,
 		    (unsigned long long)x->effort.judged, (unsigned long long)x->effort.selected,
 		    x->is_whole ? "" : "; then it was out of time");
 }
@@ -137,18 +144,10 @@ static void add_text(struct json *j, const char *key, const struct buf *text)
 		json_none(j);
 }
 
-void explanation_json(const struct explanation *x, struct json *j)
+/* the lines of @text as a list */
+static void add_lines(struct json *j, const char *key, struct span rest)
 {
-	struct span rest = buf_span(&x->plan);
-
-	json_object_begin(j);
-	json_key_u64(j, "tapes", x->tapes);
-	add_text(j, "sql", &x->sql);
-	add_text(j, "parameters", &x->parameters);
-	add_text(j, "kinds_sql", &x->kinds_sql);
-	add_text(j, "residual", &x->residual);
-	json_key_bool(j, "reads_messages", x->reads_messages);
-	json_key(j, "plan");
+	json_key(j, key);
 	json_array_begin(j);
 	while (rest.len) {
 		const uint8_t *end = memchr(rest.ptr, '\n', rest.len);
@@ -158,7 +157,29 @@ void explanation_json(const struct explanation *x, struct json *j)
 		rest = span_from(rest, n + 1);
 	}
 	json_array_end(j);
-	json_key_u64(j, "rows_looked_at", x->effort.seen);
+}
+
+/* what depends on the whole store; null for who may not see all of it */
+static void add_of_store(struct json *j, const struct explanation *x, const char *key, uint64_t n)
+{
+	json_key(j, key);
+	if (x->hides_store)
+		json_none(j);
+	else
+		json_u64(j, n);
+}
+
+void explanation_json(const struct explanation *x, struct json *j)
+{
+	json_object_begin(j);
+	add_of_store(j, x, "tapes", x->tapes);
+	add_text(j, "sql", &x->sql);
+	add_text(j, "parameters", &x->parameters);
+	add_text(j, "kinds_sql", &x->kinds_sql);
+	add_text(j, "residual", &x->residual);
+	json_key_bool(j, "reads_messages", x->reads_messages);
+	add_lines(j, "plan", x->hides_store ? (struct span){0} : buf_span(&x->plan));
+	add_of_store(j, x, "rows_looked_at", x->effort.seen);
 	json_key_u64(j, "rows_read", x->effort.read);
 	json_key_u64(j, "rows_judged", x->effort.judged);
 	json_key_u64(j, "rows_selected", x->effort.selected);

@@ -463,6 +463,8 @@ static int count_failures(struct reader *r, const struct query *q, uint64_t new_
 	unlimited.limit = unlimited.cursor = 0;
 	failed = read_plan_init(&p, &unlimited, SQL_FAILED, e);
 	if (failed == 0)
+		failed = read_set_permits(r, q, e);
+	if (failed == 0)
 		failed = choose_points(r, q, new_ns, g, e);
 	if (failed == 0 && p.needs_residual)
 		failed = read_list(r, &p, note_each, &each, NULL, e);

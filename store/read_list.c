@@ -22,6 +22,7 @@
 #define READ_AHEAD_FIRST 16 /* rows; twice as many each time, up to */
 #define READ_AHEAD_MAX	 512
 #define READ_AHEAD_BYTES (256 << 10)
+#define EDGE_NS		 (60 * NS_PER_S)
 
 struct track {
 	struct seen_tape *tape;
@@ -44,6 +45,7 @@ struct merge {
 	size_t tape_count, next_tape;
 	struct track *tracks;
 	size_t count, room;
+	bool reached_edge; /* effort.reached is the edge of a tape, and no row that was read */
 };
 
 static bool is_before(const struct read_plan *p, uint64_t a, uint64_t b)
@@ -336,6 +338,24 @@ static void note_reached(struct merge *m, const struct seen_tape *t)
 
 	(void)read_plan_window(m->plan, &t->summary, &after, &before);
 	m->reader->effort.reached = m->plan->q->is_reverse ? after : before;
+	m->reached_edge = true;
+}
+
+/*
+ * A tape's edge is somebody's exchange: who may not see all learns its minute. Never beyond what was
+ * handed out: @cursor.
+ */
+static void blur_edge(struct merge *m, uint64_t cursor)
+{
+	uint64_t *at = &m->reader->effort.reached, minute = *at - *at % EDGE_NS;
+	bool is_reverse = m->plan->q->is_reverse;
+
+	if (!m->reader->scope || !m->reached_edge || *at == 0)
+		return;
+	cursor = cursor ? cursor : m->plan->q->cursor;
+	*at = is_reverse ? MAX(minute, cursor) : minute + EDGE_NS;
+	if (!is_reverse && cursor)
+		*at = MIN(*at, cursor);
 }
 
 /* The track with the next row; NULL at the end. Tapes that may come before it are opened. */
@@ -445,8 +465,10 @@ static int list_one(struct merge *m, reader_exchange_fn *fn, void *ctx, uint64_t
 		*cursor = x.id;
 		r = fn(ctx, &x);
 	}
-	if (r >= 0)
+	if (r >= 0) {
 		m->reader->effort.reached = x.id;
+		m->reached_edge = false;
+	}
 	return r ? r : advance(m, k, e);
 }
 
@@ -468,6 +490,7 @@ int read_list(struct reader *r, const struct read_plan *p, reader_exchange_fn *f
 	free(m.tracks);
 	free(m.tapes);
 	r->effort.selected = count;
+	blur_edge(&m, cursor);
 	/* no step forward is no place to go on from */
 	if (r->effort.reached == p->q->cursor)
 		r->effort.reached = 0;
@@ -505,6 +528,8 @@ int reader_list(struct reader *r, const struct query *q, reader_exchange_fn *fn,
 	struct read_plan p;
 	int failed = read_plan_init(&p, q, NULL, &why);
 
+	if (failed == 0)
+		failed = read_set_permits(r, q, &why);
 	if (failed == 0)
 		failed = read_list(r, &p, fn, ctx, cursor_out, &why);
 	read_plan_fini(&p);

@@ -275,6 +275,13 @@ int read_set_summary(struct reader *r, struct seen_tape *t, struct err *e)
 	return 0;
 }
 
+int read_set_permits(const struct reader *r, const struct query *q, struct err *e)
+{
+	if (!r->scope || (q->filter && filter_is_restricted(q->filter)))
+		return 0;
+	return err_set(e, -EACCES, "this query is not restricted to what may be seen");
+}
+
 int read_set_bounds(struct reader *r, uint64_t *first_ns, uint64_t *last_ns, struct err *e)
 {
 	int failed = read_set_refresh(r, e);

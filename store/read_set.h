@@ -16,6 +16,7 @@ struct seen_tape {
 	bool has_summary;
 	bool is_resting;  /* open, and what it had read is given up */
 	bool is_failures; /* of the share of failures */
+	bool has_told_namespaces; /* and they do not change any more: read_namespaces.c */
 };
 
 struct reader {
@@ -27,6 +28,7 @@ struct reader {
 	struct unpacker *unpacker;
 	struct read_room room;
 	struct filter_scratch *scratch;
+	const struct filter *scope; /* of who asks: reader_restrict(); NULL: all */
 	struct reader_effort effort;
 	struct reader_damage damage;
 	uint64_t limit_ns, deadline_ns;
@@ -35,6 +37,8 @@ struct reader {
 
 #define READ_SET_SEEN "reader_seen()" /* SQL that is true and counts the row in effort.seen */
 
+/* read_set_permits() - may who asks now carry out @q? Return: 0 or -EACCES. */
+int read_set_permits(const struct reader *r, const struct query *q, struct err *e) MUST_USE;
 /* read_set_is_late() - the query has taken all the time that it has */
 bool read_set_is_late(const struct reader *r);
 /* read_set_refresh() - look again which tapes there are; a query begins with it */

@@ -461,6 +461,8 @@ static int ask(struct question *k, struct reader *r, stats_row_fn *fn, void *ctx
 	struct read_plan p;
 	int failed = read_plan_init(&p, &k->rounded, NULL, k->e);
 
+	if (failed == 0)
+		failed = read_set_permits(r, &k->rounded, k->e);
 	if (failed == 0 && question_fits(k, &p))
 		failed = each_tape(k, r, check_tape);
 	failed = MIN(failed, 0);
@@ -471,6 +473,8 @@ static int ask(struct question *k, struct reader *r, stats_row_fn *fn, void *ctx
 	else if (failed == 0)
 		failed = read_list(r, &p, add_exchange, k, NULL, k->e);
 	read_plan_fini(&p);
+	if (r->scope) /* how many were removed is known of all namespaces together */
+		k->answer->removed = 0;
 	if (failed == 0)
 		stats_table_sum_up(k->table, k->answer);
 	return failed < 0 ? failed : stats_table_hand_out(k->table, k->q->select->limit, fn, ctx);

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "lib/id.h"
+#include "schema/sql.h"
 #include "store/directory.h"
 #include "store/filter.h"
 #include "store/read_set.h"
@@ -88,9 +89,60 @@ void reader_limit_ns(struct reader *r, uint64_t ns, uint64_t (*now_ns)(void))
 	r->now_ns = now_ns;
 }
 
+void reader_restrict(struct reader *r, const struct filter *scope)
+{
+	r->scope = scope;
+}
+
 const struct reader_effort *reader_effort(const struct reader *r)
 {
 	return &r->effort;
+}
+
+/* SELECT of the ids that fulfil @condition and that may be seen; the scope's parameters follow its
+ * @params. */
+static sqlite3_stmt *prepare_ids(const struct reader *r, struct seen_tape *t, const char *condition,
+				 int params, struct filter_sql *scope, struct err *e)
+{
+	AUTO_BUF sql = {0};
+	sqlite3_stmt *st;
+
+	if (r->scope && filter_to_sql(r->scope, scope) < 0) {
+		(void)err_set(e, -ENOMEM, "reader: out of memory");
+		return NULL;
+	}
+	buf_add_fmt(&sql, "SELECT exchange.id FROM %s WHERE %s", r->scope ? SQL_FROM : "exchange",
+		    condition);
+	if (r->scope) {
+		buf_add_str(&sql, " AND (");
+		buf_add_span(&sql, buf_span(&scope->where));
+		buf_add_char(&sql, ')');
+	}
+	st = tape_prepare(read_tape_tape(t->open), buf_cstr(&sql), e);
+	if (st)
+		(void)filter_sql_bind(scope, st, params + 1);
+	return st;
+}
+
+/* Return: 0, -ENOENT when whoever asks may not see it, or SQLite's. */
+static int may_see(const struct reader *r, struct seen_tape *t, uint64_t id, struct err *e)
+{
+	struct filter_sql scope = {0};
+	sqlite3_stmt *st;
+	int step = SQLITE_ERROR;
+
+	if (!r->scope)
+		return 0;
+	st = prepare_ids(r, t, "exchange.id = ?", 1, &scope, e);
+	if (st) {
+		(void)sqlite3_bind_int64(st, 1, (int64_t)id);
+		step = sqlite3_step(st);
+	}
+	(void)sqlite3_finalize(st);
+	filter_sql_fini(&scope);
+	if (step == SQLITE_ROW)
+		return 0;
+	return step == SQLITE_DONE ? -ENOENT : st ? tape_failed(read_tape_tape(t->open), e) : e->code;
 }
 
 static int hand_out(struct reader *r, struct seen_tape *t, const struct batch *b,
@@ -116,6 +168,8 @@ static int get_from(struct reader *r, struct seen_tape *t, uint64_t id, reader_e
 		return -ENOENT;
 	if (failed == 0)
 		failed = read_set_open(r, t, e);
+	if (failed == 0)
+		failed = may_see(r, t, id, e);
 	if (failed == 0)
 		failed = read_tape_get(t->open, id, &b, e);
 	if (failed == 0)
@@ -163,16 +217,15 @@ static void note_id(struct ending *n, uint64_t id)
 }
 
 /* Ids with a long ending are rare: ask for each that the tape's window can hold. */
-static int look_up(struct seen_tape *t, struct ending *n, struct err *e)
+static int look_up(const struct reader *r, struct seen_tape *t, struct ending *n, struct err *e)
 {
 	struct tape *tape = read_tape_tape(t->open);
-	sqlite3_stmt *st = tape_prepare(tape, "SELECT id FROM exchange WHERE id = ?", e);
+	struct filter_sql scope = {0};
+	sqlite3_stmt *st = prepare_ids(r, t, "exchange.id = ?", 1, &scope, e);
 	uint64_t id = (t->summary.first_id & ~n->mask) | n->low;
 	int step = SQLITE_DONE;
 
-	if (!st)
-		return e->code;
-	for (; id <= t->summary.last_id && id <= INT64_MAX && !n->has_several; id += n->mask + 1) {
+	for (; st && id <= t->summary.last_id && id <= INT64_MAX && !n->has_several; id += n->mask + 1) {
 		(void)sqlite3_bind_int64(st, 1, (int64_t)id);
 		step = sqlite3_step(st);
 		if (step == SQLITE_ROW)
@@ -184,24 +237,30 @@ static int look_up(struct seen_tape *t, struct ending *n, struct err *e)
 			break;
 	}
 	(void)sqlite3_finalize(st);
+	filter_sql_fini(&scope);
+	if (!st)
+		return e->code;
 	return step == SQLITE_ROW || step == SQLITE_DONE ? 0 : tape_failed(tape, e);
 }
 
-static int read_ids(struct seen_tape *t, struct ending *n, struct err *e)
+static int read_ids(const struct reader *r, struct seen_tape *t, struct ending *n, struct err *e)
 {
 	struct tape *tape = read_tape_tape(t->open);
-	sqlite3_stmt *st =
-		tape_prepare(tape, "SELECT id FROM exchange WHERE (id & ?) = ? LIMIT 2", e);
-	int step;
+	struct filter_sql scope = {0};
+	sqlite3_stmt *st = prepare_ids(r, t, "(exchange.id & ?) = ?", 2, &scope, e);
+	int step = SQLITE_DONE;
 
-	if (!st)
-		return e->code;
-	(void)sqlite3_bind_int64(st, 1, (int64_t)n->mask);
-	(void)sqlite3_bind_int64(st, 2, (int64_t)n->low);
-	while ((step = sqlite3_step(st)) == SQLITE_ROW)
+	if (st) {
+		(void)sqlite3_bind_int64(st, 1, (int64_t)n->mask);
+		(void)sqlite3_bind_int64(st, 2, (int64_t)n->low);
+	}
+	while (st && !n->has_several && (step = sqlite3_step(st)) == SQLITE_ROW)
 		note_id(n, (uint64_t)sqlite3_column_int64(st, 0));
 	(void)sqlite3_finalize(st);
-	return step == SQLITE_DONE ? 0 : tape_failed(tape, e);
+	filter_sql_fini(&scope);
+	if (!st)
+		return e->code;
+	return step == SQLITE_ROW || step == SQLITE_DONE ? 0 : tape_failed(tape, e);
 }
 
 static int find_ending(struct reader *r, struct seen_tape *t, struct ending *n, struct err *e)
@@ -215,8 +274,8 @@ static int find_ending(struct reader *r, struct seen_tape *t, struct ending *n, 
 		return failed == -ENOENT ? 0 : failed;
 	if (n->mask == UINT64_MAX ||
 	    (sum->last_id - sum->first_id) / (n->mask + 1) < ENDING_LOOKUPS)
-		return look_up(t, n, e);
-	return read_ids(t, n, e);
+		return look_up(r, t, n, e);
+	return read_ids(r, t, n, e);
 }
 
 static int say_ending(const struct reader *r, struct span text, const struct ending *n,
@@ -279,6 +338,8 @@ int reader_tapes(struct reader *r, int (*fn)(void *ctx, const struct tape_info *
 	struct reader_damage damage;
 	int failed = read_set_refresh(r, &why), said = 0;
 
+	if (r->scope)
+		return err_set(e, -EACCES, "tapes hold exchanges of all namespaces");
 	(void)reader_take_damage(r, &damage);
 	r->turn++;
 	for (size_t i = r->count; i-- > 0 && failed == 0 && said == 0;) {

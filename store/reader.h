@@ -26,6 +26,15 @@ AUTO_DEFINE(reader, reader_close)
  */
 void reader_limit_ns(struct reader *r, uint64_t ns, uint64_t (*now_ns)(void));
 
+/*
+ * reader_restrict() - whoever asks next may see only what @scope selects: a filter without
+ * conditions that filter_restrict() has narrowed; NULL: all. Borrowed.
+ *
+ * reader_get() and reader_resolve() then know no other exchange. What takes a query refuses one
+ * (-EACCES) whose filter is not restricted, so that no caller can forget to.
+ */
+void reader_restrict(struct reader *r, const struct filter *scope);
+
 struct query {
 	const struct filter *filter; /* NULL: all */
 	uint64_t since_ns;	     /* start_ns >= since_ns; 0 = from the beginning */
@@ -119,6 +128,13 @@ struct tape_info {
 	const char
 		*damage; /* why it cannot be read: all but path and bytes is unknown; else NULL */
 };
+/*
+ * reader_namespaces() - the namespaces that ends of exchanges are in, some of them several times. Those of
+ * tapes that no longer change are told once in the reader's life: ask again and again, and add up.
+ * @fn: returns 0 to go on, or a negative errno
+ */
+int reader_namespaces(struct reader *r, int (*fn)(void *ctx, struct span name), void *ctx,
+		      struct err *e) MUST_USE;
 int reader_tapes(struct reader *r, int (*fn)(void *ctx, const struct tape_info *t), void *ctx,
 		 struct err *e) MUST_USE;
 /* ---- how a query is carried out (read_explain.c) ---- */
@@ -131,6 +147,7 @@ struct explanation {
 	struct buf plan;	   /* SQLite's, a line each */
 	bool reads_messages;
 	bool is_whole; /* false: it ran out of time */
+	bool hides_store; /* tapes, plan and rows looked at are not told: they depend on what others do */
 	struct reader_effort effort;
 };
 /* reader_explain() - carry a query out, hand nothing on, and say how; free by explanation_fini() */
