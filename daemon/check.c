@@ -6,6 +6,8 @@
 #include "daemon/interfaces.h"
 #include "daemon/memory.h"
 #include "daemon/settings.h"
+#include "http-api/api.h"
+#include "http-api/certificate.h"
 #include "lib/log.h"
 #include "record/record.h"
 #include "record/handle.h"
@@ -76,6 +78,24 @@ static int check_memory(const struct settings *s, struct err *e)
 	return memory_divide(s, MAX(count, 1U), &m, e);
 }
 
+static int check_auth(const struct settings *s, struct err *e)
+{
+	int auth = api_auth_parse(s->api_auth);
+
+	if (auth < 0)
+		return err_set(e, auth, "'%s': expected none, kubernetes or token-file", s->api_auth);
+	if (auth == API_AUTH_TOKEN_FILE && !*s->api_token_file)
+		return err_set(e, -EINVAL, "token-file: api.token_file names none");
+	return 0;
+}
+
+static int check_certificate(const struct settings *s, struct err *e)
+{
+	if (*s->api_tls_cert && !*s->api_tls_key && strcmp(s->api_tls_cert, CERTIFICATE_SELF) != 0)
+		return err_set(e, -EINVAL, "%s: api.tls_key names no key", s->api_tls_cert);
+	return 0;
+}
+
 static const struct {
 	enum setting which;
 	int (*check)(const struct settings *s, struct err *e);
@@ -83,7 +103,8 @@ static const struct {
 	{SETTING_filter_bpf, check_bpf},      {SETTING_record, check_record},
 	{SETTING_log_level, check_log_level}, {SETTING_identities, check_identities},
 	{SETTING_store, check_store},	      {SETTING_queue_size, check_queue},
-	{SETTING_memory_max, check_memory},
+	{SETTING_memory_max, check_memory},   {SETTING_api_auth, check_auth},
+	{SETTING_api_tls_cert, check_certificate},
 };
 
 int settings_check(const struct chosen *c, struct buf *errors)

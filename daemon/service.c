@@ -286,6 +286,11 @@ static int start_api(struct service *s, struct err *e)
 		.store_dir = v->store,
 		.socket_path = v->api_socket,
 		.listen = v->api_listen,
+		.tls_cert = v->api_tls_cert,
+		.tls_key = v->api_tls_key,
+		.auth = (enum api_auth)MAX(api_auth_parse(v->api_auth), 0), /* was checked */
+		.token_file = v->api_token_file,
+		.access_keep_ns = v->api_access_keep,
 		.query_limit_ns = v->api_query_max,
 		.clients_max = API_CLIENTS_MAX,
 		.counters = give_counters,

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "http-api/api.h"
 
+#include "http-api/access.h"
+#include "http-api/certificate.h"
 #include "http-api/listen.h"
 #include "http-api/openapi.h"
 #include "http-api/request.h"
@@ -17,13 +19,14 @@
 /*
  * Theory of operation
  *
- * Two listeners, a unix socket and TCP on a loopback address, each with a few threads of
+ * Two listeners, a unix socket and TCP (perhaps under TLS), each with a few threads of
  * libmicrohttpd (its own epoll; its external loop stalls, and a thread for each connection halves
  * the rate). A question to the store is answered in the thread that read it: a slow one holds up
  * the connections of that thread, while new connections go to the others.
  *
- * A request passes: Host (TCP: a page of the web that had its name point here is refused), length,
- * route, method, parameters, handler. All answers are made in http-api/request.c.
+ * A request passes: Host (TCP without tokens: a page of the web that had its name point here is
+ * refused), length, route, method, token, parameters, access, handler. All answers are made in
+ * http-api/request.c.
  *
  * libmicrohttpd logs in sentences of its own; they go to debug, because peers cause most of them.
  */
@@ -47,6 +50,7 @@ struct api {
 	struct listen_unix socket;
 	char address[LISTEN_ADDRESS_MAX];
 	char *store_dir, *socket_path, *listen; /* owned copies, which server.config points at */
+	struct certificate certificate;
 	struct buf openapi;
 };
 
@@ -93,7 +97,7 @@ static bool may_come_in(struct request *q, const char *method)
 
 	q->is_head = strcmp(method, MHD_HTTP_METHOD_HEAD) == 0;
 	q->route = routes_find(q->path, &q->id);
-	if (q->is_tcp && !is_host_ours(host))
+	if (q->is_tcp && q->server->config.auth == API_AUTH_NONE && !is_host_ours(host))
 		request_problem(q, MHD_HTTP_MISDIRECTED_REQUEST, NULL,
 				"Host must be localhost, 127.0.0.1 or [::1]");
 	else if (strlen(q->uri) > REQUEST_URI_MAX)
@@ -129,7 +133,8 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection, 
 		*upload_bytes = 0;
 		return q->body_bytes > REQUEST_BODY_MAX ? MHD_NO : MHD_YES;
 	}
-	if (may_come_in(q, method) && request_read_params(q, clock_wall_ns()))
+	if (may_come_in(q, method) && access_has_token(q) &&
+	    request_read_params(q, clock_wall_ns()) && access_admit(q))
 		q->route->answer(q);
 	return request_send(q) ? MHD_YES : MHD_NO;
 }
@@ -147,14 +152,29 @@ static void on_log(void *ctx, const char *fmt, va_list ap)
 
 /* ---- listeners ---- */
 
-static int start_listener(struct listener *l, struct server *s, int fd, bool is_tcp, struct err *e)
+/* TLS 1.2 and later, without what is broken in 1.2 */
+#define TLS_PRIORITIES                                                                             \
+	"NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:-CIPHER-ALL:+AES-128-GCM:+AES-256-GCM:"        \
+	"+CHACHA20-POLY1305:-RSA:%SERVER_PRECEDENCE"
+
+/* @certificate: NULL: without TLS */
+static int start_listener(struct listener *l, struct server *s, int fd, bool is_tcp,
+			  const struct certificate *certificate, struct err *e)
 {
 	unsigned clients = s->config.clients_max ? s->config.clients_max : CLIENTS_MAX;
+	struct MHD_OptionItem tls[] = {
+		{MHD_OPTION_HTTPS_MEM_CERT, 0, certificate ? certificate->cert.ptr : NULL},
+		{MHD_OPTION_HTTPS_MEM_KEY, 0, certificate ? certificate->key.ptr : NULL},
+		{MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)(uintptr_t)TLS_PRIORITIES},
+		{MHD_OPTION_END, 0, NULL},
+	};
 
 	l->server = s;
 	l->is_tcp = is_tcp;
 	l->daemon = MHD_start_daemon(
-		MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0,
+		MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG |
+			(certificate ? MHD_USE_TLS : 0U),
+		0,
 		NULL, NULL, on_request, NULL,
 		/* first, or what fails before it goes to stderr */
 		MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL, MHD_OPTION_LISTEN_SOCKET, fd,
@@ -162,7 +182,8 @@ static int start_listener(struct listener *l, struct server *s, int fd, bool is_
 		MAX(clients, (unsigned)THREADS_EACH), MHD_OPTION_CONNECTION_TIMEOUT,
 		(unsigned)IDLE_TIMEOUT_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_MEMORY,
 		MHD_OPTION_URI_LOG_CALLBACK, on_uri, l, MHD_OPTION_NOTIFY_COMPLETED, on_completed,
-		NULL, MHD_OPTION_END);
+		NULL, MHD_OPTION_ARRAY, certificate ? tls : &tls[COUNT_OF(tls) - 1],
+		MHD_OPTION_END);
 	if (l->daemon)
 		return 0;
 	(void)close(fd);
@@ -176,17 +197,27 @@ static int start_unix(struct api *a, struct err *e)
 	if (!a->socket_path[0])
 		return 0;
 	r = listen_unix(a->socket_path, &a->socket, e);
-	return r < 0 ? r : start_listener(&a->unix_listener, &a->server, a->socket.fd, false, e);
+	return r < 0 ? r : start_listener(&a->unix_listener, &a->server, a->socket.fd, false,
+					   NULL, e);
 }
 
 static int start_tcp(struct api *a, struct err *e)
 {
-	int fd;
+	const struct api_config *c = &a->server.config;
+	bool has_tls = c->tls_cert && *c->tls_cert;
+	int fd, r = 0;
 
 	if (!a->listen[0])
 		return 0;
-	fd = listen_tcp(a->listen, a->address, e);
-	return fd < 0 ? fd : start_listener(&a->tcp_listener, &a->server, fd, true, e);
+	if (has_tls)
+		r = certificate_load(c->tls_cert, c->tls_key ? c->tls_key : "", &a->certificate, e);
+	if (r < 0)
+		return r;
+	fd = listen_tcp(a->listen, has_tls && c->auth != API_AUTH_NONE, a->address, e);
+	if (fd < 0)
+		return fd;
+	return start_listener(&a->tcp_listener, &a->server, fd, true,
+			      has_tls ? &a->certificate : NULL, e);
 }
 
 /* ---- start and stop ---- */
@@ -208,7 +239,19 @@ static int set_up(struct api *a, const struct api_config *config, struct err *e)
 	s->readers = readers_new(a->store_dir,
 				 config->query_limit_ns ? config->query_limit_ns : QUERY_LIMIT_NS);
 	s->stream = s->readers ? stream_hub_new(s->readers) : NULL;
-	return s->stream ? 0 : err_set(e, -ENOMEM, "api: out of memory");
+	if (!s->stream)
+		return err_set(e, -ENOMEM, "api: out of memory");
+	return access_new(&s->config, &s->access, e);
+}
+
+int api_auth_parse(const char *name)
+{
+	static const char *const names[] = {"none", "kubernetes", "token-file"};
+
+	for (size_t i = 0; i < COUNT_OF(names); i++)
+		if (strcmp(name, names[i]) == 0)
+			return (int)i;
+	return -EINVAL;
 }
 
 int api_start(const struct api_config *config, struct api **a_out, struct err *e)
@@ -249,6 +292,8 @@ void api_stop(struct api *a)
 		listen_unix_remove(a->socket_path, &a->socket);
 	stream_hub_free(a->server.stream);
 	readers_free(a->server.readers);
+	access_free(a->server.access);
+	certificate_fini(&a->certificate);
 	buf_fini(&a->openapi);
 	free(a->store_dir);
 	free(a->socket_path);

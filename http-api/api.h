@@ -7,11 +7,22 @@
 
 struct api;
 struct buf;
+struct reviewer;
+
+enum api_auth { API_AUTH_NONE, API_AUTH_KUBERNETES, API_AUTH_TOKEN_FILE };
+/* api_auth_parse() - "none", "kubernetes", "token-file". Return: enum api_auth or -EINVAL. */
+int api_auth_parse(const char *name);
 
 struct api_config {
 	const char *store_dir;
 	const char *socket_path; /* "" for none; mode 0660 */
-	const char *listen;	 /* "127.0.0.1:7700"; "" for none; loopback addresses only */
+	/* "127.0.0.1:7700"; "" for none. Where others can reach it: TLS and tokens, or -EINVAL. */
+	const char *listen;
+	const char *tls_cert, *tls_key; /* PEM files, or http-api/certificate.h's word; "" for none */
+	enum api_auth auth;		/* of TCP; the unix socket is trusted */
+	const char *token_file;		/* API_AUTH_TOKEN_FILE */
+	const struct reviewer *reviewer; /* API_AUTH_KUBERNETES; copied, its ctx is borrowed */
+	uint64_t access_keep_ns;	 /* how long its answers count; 0: 30 s */
 	uint64_t query_limit_ns; /* a query that runs longer answers 504; 0: 5 s */
 	unsigned clients_max;	 /* connections of each listener; 0: 64 */
 	/* any thread: what /metrics and /healthz say */

@@ -46,12 +46,16 @@ static int write_item(void *ctx, const struct exchange *x)
 	return p->is_full ? 1 : 0;
 }
 
+/*
+ * Counts reach to the last exchange unless an end is given; when that was is nothing to who may not
+ * see it.
+ */
 static struct query query_of(const struct request *q)
 {
 	return (struct query){
 		.filter = q->filter,
 		.since_ns = q->since_ns,
-		.until_ns = q->until_ns,
+		.until_ns = q->until_ns || request_is_trusted(q) ? q->until_ns : clock_wall_ns(),
 		.cursor = q->cursor,
 		.limit = q->limit,
 		.is_reverse = q->is_reverse,
@@ -139,7 +143,11 @@ void explain_query(struct request *q)
 	j = request_json(q);
 	if (result < 0) {
 		request_failed(q, result, NULL, &e);
-	} else if (accepts(q, "text/plain")) {
+		explanation_fini(&x);
+		return;
+	}
+	x.hides_store = !request_is_trusted(q);
+	if (accepts(q, "text/plain")) {
 		q->content_type = "text/plain; charset=utf-8";
 		explanation_text(&x, &q->body);
 	} else {
@@ -149,6 +157,18 @@ void explain_query(struct request *q)
 }
 
 /* ---- one exchange ---- */
+
+/* Without the name of the store, for those who may not see all of it. */
+static void no_exchange(struct request *q, int error, const struct err *e)
+{
+	if (!request_is_trusted(q) && error == -ENOENT)
+		request_problem(q, MHD_HTTP_NOT_FOUND, "id", "no exchange that you may see has it");
+	else if (!request_is_trusted(q) && error == -ENOTUNIQ)
+		request_problem(q, MHD_HTTP_CONFLICT, "id",
+				"several exchanges that you may see end so");
+	else
+		request_failed(q, error, "id", e);
+}
 
 /* The exchange that {id} names, for @fn; answers the problem when there is none. */
 static void with_exchange(struct request *q, reader_exchange_fn *fn)
@@ -165,7 +185,7 @@ static void with_exchange(struct request *q, reader_exchange_fn *fn)
 		result = reader_get(r, id, fn, q, &e);
 	request_return(q, r, result);
 	if (result < 0)
-		request_failed(q, result, "id", &e);
+		no_exchange(q, result, &e);
 }
 
 static int write_one(void *ctx, const struct exchange *x)

@@ -34,7 +34,7 @@ struct export
 	struct buf out;
 	size_t sent; /* of out */
 	uint64_t last_id;
-	bool is_full, is_over;
+	bool is_full, is_over, is_scoped;
 };
 
 static void export_free(void *ctx)
@@ -80,7 +80,7 @@ static int make_piece(struct export *ex, struct err *e)
 {
 	struct reader *r;
 	uint64_t cursor = 0;
-	int result = readers_borrow(ex->readers, &r, e);
+	int result = readers_borrow(ex->readers, ex->is_scoped ? ex->filter : NULL, &r, e);
 
 	if (result < 0)
 		return result;
@@ -126,6 +126,7 @@ static struct export *export_new(struct request *q)
 	if (!ex)
 		return NULL;
 	ex->readers = q->server->readers;
+	ex->is_scoped = q->scope != NULL;
 	ex->filter = TAKE(q->filter);
 	ex->writer = format_writer_new(q->format, NULL);
 	ex->query = (struct query){

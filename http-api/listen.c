@@ -183,19 +183,19 @@ static int bind_tcp(int fd, union address *a, const char *where, struct err *e)
 	return 0;
 }
 
-int listen_tcp(const char *where, char address_out[LISTEN_ADDRESS_MAX], struct err *e)
+int listen_tcp(const char *where, bool is_guarded, char address_out[LISTEN_ADDRESS_MAX],
+	       struct err *e)
 {
 	union address a;
 	int fd, r = parse_address(where, &a, e);
 
 	if (r < 0)
 		return r;
-	if (!is_loopback(&a))
-		return err_set(
-			e, -EINVAL,
-			"api.listen %s: only loopback addresses; others need TLS and tokens, "
-			"which come later",
-			where);
+	if (!is_guarded && !is_loopback(&a))
+		return err_set(e, -EINVAL,
+			       "api.listen %s: only loopback addresses; others need TLS "
+			       "(api.tls_cert) and tokens (api.auth)",
+			       where);
 	fd = new_socket(a.any.sa_family, e);
 	if (fd < 0)
 		return fd;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* listen.h - the two sockets of the API: a unix socket for the group, TCP for this machine alone */
+/* listen.h - the two sockets of the API: a unix socket for the group, and TCP */
 #pragma once
 
 #include "lib/err.h"
@@ -28,10 +28,12 @@ void listen_unix_remove(const char *path, const struct listen_unix *l);
 #define LISTEN_ADDRESS_MAX 64
 
 /**
- * listen_tcp() - bind "127.0.0.1:7700", "[::1]:0" or "localhost:7700"
+ * listen_tcp() - bind "127.0.0.1:7700", "[::1]:0", "localhost:7700" or, guarded, "0.0.0.0:7700"
+ * @is_guarded:  by TLS and tokens: addresses that others can reach will do
  * @address_out: as bound, port 0 resolved
  *
- * Return: the socket; -EINVAL no such form, or an address that others can reach (TLS and tokens
- * come later); -EADDRINUSE and others as bind(2).
+ * Return: the socket; -EINVAL no such form, or an address that others can reach; -EADDRINUSE and
+ * others as bind(2).
  */
-int listen_tcp(const char *where, char address_out[LISTEN_ADDRESS_MAX], struct err *e) MUST_USE;
+int listen_tcp(const char *where, bool is_guarded, char address_out[LISTEN_ADDRESS_MAX],
+	       struct err *e) MUST_USE;

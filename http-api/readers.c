@@ -47,7 +47,8 @@ void readers_free(struct readers *p)
 	free(p);
 }
 
-int readers_borrow(struct readers *p, struct reader **r_out, struct err *e)
+int readers_borrow(struct readers *p, const struct filter *scope, struct reader **r_out,
+		   struct err *e)
 {
 	struct reader *r = NULL;
 	int result;
@@ -62,6 +63,7 @@ int readers_borrow(struct readers *p, struct reader **r_out, struct err *e)
 			return result;
 		reader_limit_ns(r, p->limit_ns, clock_mono_ns);
 	}
+	reader_restrict(r, scope);
 	*r_out = r;
 	return 0;
 }
@@ -75,6 +77,7 @@ static bool is_still_good(int result)
 
 void readers_return(struct readers *p, struct reader *r, int result)
 {
+	reader_restrict(r, NULL);
 	if (is_still_good(result)) {
 		(void)pthread_mutex_lock(&p->lock);
 		if (p->idle_count < IDLE_MAX) {

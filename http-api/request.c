@@ -4,6 +4,7 @@
 #include "http-api/server.h"
 #include "lib/clock.h"
 #include "lib/id.h"
+#include "lib/log.h"
 
 #include <errno.h>
 #include <microhttpd.h>
@@ -49,6 +50,8 @@ void request_free(struct request *q)
 	if (q->response)
 		MHD_destroy_response(q->response);
 	filter_free(q->filter);
+	filter_free(q->scope);
+	grant_fini(&q->grant);
 	buf_fini(&q->body);
 	free(q->query);
 	free(q->uri);
@@ -121,6 +124,12 @@ static const struct {
 	{-ENFILE, MHD_HTTP_SERVICE_UNAVAILABLE}, {-ENOMEM, MHD_HTTP_SERVICE_UNAVAILABLE},
 };
 
+/* Its reason names files, and perhaps exchanges of others. */
+static bool is_of_the_store(unsigned status)
+{
+	return status >= MHD_HTTP_INTERNAL_SERVER_ERROR && status != MHD_HTTP_GATEWAY_TIMEOUT;
+}
+
 void request_failed(struct request *q, int error, const char *parameter, const struct err *e)
 {
 	unsigned status = MHD_HTTP_INTERNAL_SERVER_ERROR;
@@ -128,6 +137,11 @@ void request_failed(struct request *q, int error, const char *parameter, const s
 	for (size_t i = 0; i < COUNT_OF(statuses); i++)
 		if (statuses[i].error == error)
 			status = statuses[i].status;
+	if (is_of_the_store(status) && !request_is_trusted(q)) {
+		log_warn("api", "a question was not answered who=%s why=%s", q->grant.name, e->why);
+		request_problem(q, status, parameter, "the store cannot be read");
+		return;
+	}
 	request_problem(q, status, parameter, "%s", e->why);
 }
 
@@ -148,8 +162,8 @@ struct reader *request_borrow(struct request *q)
 	struct reader *r = NULL;
 	struct err e = {0};
 
-	if (readers_borrow(q->server->readers, &r, &e) < 0)
-		request_problem(q, MHD_HTTP_SERVICE_UNAVAILABLE, NULL, "%s", e.why);
+	if (readers_borrow(q->server->readers, q->scope, &r, &e) < 0)
+		request_failed(q, -EAGAIN, NULL, &e);
 	return r;
 }
 
@@ -159,7 +173,8 @@ static void say_damage(struct request *q, struct reader *r)
 	struct reader_damage d;
 
 	if (reader_take_damage(r, &d))
-		request_header(q, "Tapeloop-Damage", "%s", d.why.why);
+		request_header(q, "Tapeloop-Damage", "%s",
+			       request_is_trusted(q) ? d.why.why : "some of it cannot be read");
 }
 
 void request_return(struct request *q, struct reader *r, int result)
@@ -299,6 +314,15 @@ static int read_choice(struct request *q, enum param which, struct span v, const
 	return -1;
 }
 
+static bool read_namespace(struct request *q, struct span v)
+{
+	q->name_space = v;
+	if (v.len && !memchr(v.ptr, 0, v.len))
+		return true;
+	request_problem(q, MHD_HTTP_BAD_REQUEST, "namespace", "the name of a namespace");
+	return false;
+}
+
 static bool read_order(struct request *q, struct span v)
 {
 	static const char *const words[] = {"desc", "asc"};
@@ -352,6 +376,7 @@ static bool read_param(struct request *q, enum param which, struct span v, uint6
 {
 	switch (which) {
 	case PARAM_INDEX_FILTER: return read_filter(q, v, now_ns);
+	case PARAM_INDEX_NAMESPACE: return read_namespace(q, v);
 	case PARAM_INDEX_SINCE: return read_time(q, which, v, now_ns, &q->since_ns);
 	case PARAM_INDEX_UNTIL: return read_time(q, which, v, now_ns, &q->until_ns);
 	case PARAM_INDEX_NEW_SINCE: return read_time(q, which, v, now_ns, &q->new_since_ns);

@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include "http-api/grant.h"
 #include "http-api/routes.h"
 #include "lib/buf.h"
 #include "lib/err.h"
@@ -25,7 +26,7 @@ struct server;
 #define REQUEST_BODY_MAX   (1 << 20) /* nothing reads one yet: it is thrown away, up to here */
 #define REQUEST_LIMIT	   50
 #define REQUEST_LIMIT_MAX  1000
-#define REQUEST_HEADER_MAX 4
+#define REQUEST_HEADER_MAX 8
 
 struct request_header {
 	const char *name;
@@ -45,8 +46,13 @@ struct request {
 	bool has_begun;
 	size_t body_bytes; /* of the request body, thrown away */
 
+	/* who asks (http-api/access.c) */
+	struct grant grant;
+	struct filter *scope; /* owned: what they may see, without conditions; NULL: all */
+
 	/* parameters */
-	struct filter *filter; /* owned; NULL: all */
+	struct filter *filter; /* owned; NULL: all. Narrowed to the scope */
+	struct span name_space; /* in query */
 	uint64_t since_ns, until_ns, new_since_ns, cursor, limit;
 	struct stats_query stats; /* by and every */
 	bool is_reverse;
@@ -81,7 +87,12 @@ void request_problem(struct request *q, unsigned status, const char *parameter, 
 void request_failed(struct request *q, int error, const char *parameter, const struct err *e);
 /* request_out_of_time() - likewise, of a list: with the cursor to go on with, unless it is 0 */
 void request_out_of_time(struct request *q, int error, uint64_t cursor, const struct err *e);
-/* request_borrow() - a reader, or NULL when a problem was answered */
+/* request_is_trusted() - they see everything: what fails may be told as it is */
+static inline bool request_is_trusted(const struct request *q)
+{
+	return q->grant.sees_all;
+}
+/* request_borrow() - a reader, restricted to the scope, or NULL when a problem was answered */
 struct reader *request_borrow(struct request *q) MUST_USE;
 void request_return(struct request *q, struct reader *r, int result);
 /* request_send() - queue the answer. Return: false when that fails: close the connection. */

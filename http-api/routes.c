@@ -8,7 +8,7 @@ const struct param_row param_rows[PARAM_COUNT] = {
 };
 
 const struct route routes[] = {
-#define ROUTE(function, path, params, what) {path, what, function, params},
+#define ROUTE(function, path, access, params, what) {path, what, function, ROUTE_##access, params},
 #include "http-api/routes.tbl.h"
 #undef ROUTE
 };

@@ -28,13 +28,22 @@ extern const struct param_row param_rows[PARAM_COUNT];
  * (http-api/request.h) */
 typedef void route_fn(struct request *q);
 
+/* who may ask, where tokens are demanded (http-api/access.c) */
+enum route_access {
+	ROUTE_OPEN,	/* anybody: it tells nothing */
+	ROUTE_SCOPED,	/* each what they may see */
+	ROUTE_MESSAGES, /* likewise, and it is written to the log that they did */
+	ROUTE_DAEMON,	/* who may see all, or `get /metrics` */
+};
+
 struct route {
 	const char *path; /* "/api/v1/exchanges/{id}" */
 	const char *what;
 	route_fn *answer;
+	enum route_access access;
 	unsigned params; /* enum param_bit */
 };
-#define ROUTE(function, path, params, what) route_fn function;
+#define ROUTE(function, path, access, params, what) route_fn function;
 #include "http-api/routes.tbl.h"
 #undef ROUTE
 extern const struct route routes[];

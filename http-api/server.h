@@ -11,6 +11,7 @@ struct server {
 	struct api_config config;  /* its texts are owned here */
 	struct readers *readers;   /* owned */
 	struct stream_hub *stream; /* owned */
+	struct access *access;	   /* owned */
 	const char *openapi;	   /* owned: schema/openapi.yaml as JSON */
 	size_t openapi_bytes;
 };

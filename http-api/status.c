@@ -136,7 +136,7 @@ void get_health(struct request *q)
 	json_object_begin(&j);
 	json_key_str(&j, "status", !is_on ? "stopped" : why[0] ? "degraded" : "ok");
 	json_key_bool(&j, "recording", is_on);
-	json_key_str(&j, "why", why[0] ? why : NULL);
+	json_key_str(&j, "why", why[0] && request_is_trusted(q) ? why : NULL);
 	json_key_str(&j, "version", TAPELOOP_VERSION);
 	json_object_end(&j);
 }
@@ -161,13 +161,14 @@ void get_readiness(struct request *q)
 	result = reader_tapes(r, count_tape, &tapes, &e);
 	request_return(q, r, result);
 	if (result < 0) {
-		request_problem(q, MHD_HTTP_SERVICE_UNAVAILABLE, NULL, "%s", e.why);
+		request_failed(q, -EAGAIN, NULL, &e);
 		return;
 	}
 	j = request_json(q);
 	json_object_begin(&j);
 	json_key_str(&j, "status", "ready");
-	json_key_u64(&j, "tapes", tapes);
+	if (request_is_trusted(q))
+		json_key_u64(&j, "tapes", tapes);
 	json_object_end(&j);
 }
 
@@ -189,6 +190,28 @@ static uint64_t last_event_id(const struct request *q)
 	return text && id_parse(span_str(text), &id, &bits) == 0 && bits == 64 ? id : 0;
 }
 
+static int see(void *ctx, const struct exchange *x)
+{
+	(void)ctx, (void)x;
+	return 0;
+}
+
+/* An id that somebody made up must not tell whether there is such an exchange of others. */
+static bool may_see_last(struct request *q)
+{
+	uint64_t id = last_event_id(q);
+	struct reader *r;
+	int result;
+
+	if (!q->scope || !id)
+		return true;
+	if (readers_borrow(q->server->readers, q->scope, &r, NULL) < 0)
+		return false;
+	result = reader_get(r, id, see, NULL, NULL);
+	readers_return(q->server->readers, r, result);
+	return result == 0;
+}
+
 void open_stream(struct request *q)
 {
 	struct err e = {0};
@@ -196,7 +219,11 @@ void open_stream(struct request *q)
 
 	(void)request_json(q);
 	if (!q->is_head)
-		r = stream_open(q->server->stream, q->connection, q->filter, last_event_id(q),
+		r = stream_open(q->server->stream, q->connection,
+				&(struct stream_request){.filter = q->filter,
+							 .last_id = last_event_id(q),
+							 .is_last_known = may_see_last(q),
+							 .is_scoped = q->scope != NULL},
 				&q->response, &e);
 	if (r < 0) {
 		request_failed(q, r, NULL, &e);

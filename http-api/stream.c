@@ -41,6 +41,7 @@ struct client {
 	struct stream_hub *hub;
 	struct MHD_Connection *connection;
 	struct filter *filter; /* owned; NULL: all */
+	bool is_scoped;	       /* struct stream_request */
 	bool is_suspended;     /* under the hub's lock */
 	/* MHD's thread */
 	uint64_t position; /* in the count of all ids */
@@ -142,7 +143,7 @@ static uint64_t write_exchanges(struct client *c, const uint64_t *ids, size_t co
 
 	if (count == 0)
 		return 0;
-	if (readers_borrow(c->hub->readers, &r, NULL) < 0)
+	if (readers_borrow(c->hub->readers, NULL, &r, NULL) < 0)
 		return count;
 	for (size_t i = 0; i < count; i++) {
 		int one = reader_get(r, ids[i], write_exchange, c, NULL);
@@ -158,7 +159,9 @@ static uint64_t write_exchanges(struct client *c, const uint64_t *ids, size_t co
 static void write_pending(struct client *c, const uint64_t *ids, size_t count, uint64_t lost)
 {
 	lost += write_exchanges(c, ids, count);
-	if (lost)
+	if (lost && c->is_scoped) /* perhaps none that they may see */
+		buf_add_str(&c->pending, "event: lost\ndata: {\"count\":null}\n\n");
+	else if (lost)
 		buf_add_fmt(&c->pending, "event: lost\ndata: {\"count\":%llu}\n\n",
 			    (unsigned long long)lost);
 }
@@ -262,23 +265,24 @@ static bool find_position(const struct stream_hub *h, uint64_t last_id, uint64_t
 }
 
 /* Under the lock. */
-static void begin(struct client *c, uint64_t last_id)
+static void begin(struct client *c, const struct stream_request *q)
 {
 	struct stream_hub *h = c->hub;
+	uint64_t last_id = q->last_id;
 	char id[ID_TEXT_LEN + 1];
 
 	c->position = h->count;
 	c->sent_ns = clock_mono_ns();
 	buf_add_fmt(&c->pending, "retry: %d\n\n", RETRY_MS);
-	if (last_id && !find_position(h, last_id, &c->position))
+	if (last_id && !(q->is_last_known && find_position(h, last_id, &c->position)))
 		buf_add_fmt(&c->pending, "event: lost\ndata: {\"count\":null,\"after\":\"%s\"}\n\n",
 			    id_format(last_id, id));
 	list_append(&h->clients, &c->link);
 	h->client_count++;
 }
 
-int stream_open(struct stream_hub *h, struct MHD_Connection *connection, struct filter *filter,
-		uint64_t last_id, struct MHD_Response **out, struct err *e)
+int stream_open(struct stream_hub *h, struct MHD_Connection *connection,
+		const struct stream_request *q, struct MHD_Response **out, struct err *e)
 {
 	struct client *c = calloc(1, sizeof(*c));
 	bool is_full;
@@ -287,10 +291,11 @@ int stream_open(struct stream_hub *h, struct MHD_Connection *connection, struct 
 		return err_set(e, -ENOMEM, "out of memory");
 	c->hub = h;
 	c->connection = connection;
+	c->is_scoped = q->is_scoped;
 	(void)pthread_mutex_lock(&h->lock);
 	is_full = h->client_count >= STREAM_CLIENTS_MAX;
 	if (!is_full)
-		begin(c, last_id);
+		begin(c, q);
 	(void)pthread_mutex_unlock(&h->lock);
 	if (is_full) {
 		free(c);
@@ -303,7 +308,7 @@ int stream_open(struct stream_hub *h, struct MHD_Connection *connection, struct 
 		free_client(c);
 		return err_set(e, -ENOMEM, "out of memory");
 	}
-	c->filter = filter;
+	c->filter = q->filter;
 	return 0;
 }
 

@@ -28,12 +28,16 @@ void stream_hub_publish(struct stream_hub *h, const uint64_t *ids, size_t count)
 /* stream_hub_count() - clients connected */
 unsigned stream_hub_count(struct stream_hub *h);
 
+struct stream_request {
+	struct filter *filter; /* taken, on success only; NULL: all */
+	uint64_t last_id;      /* Last-Event-ID of a client that comes back; 0: what comes from now on */
+	bool is_last_known;    /* it may be looked for */
+	bool is_scoped; /* the filter hides what is of others: how much of that was lost is not told */
+};
 /**
  * stream_open() - a response that goes on for as long as the client listens
- * @filter:  taken, on success only; NULL: all
- * @last_id: Last-Event-ID of a client that comes back; 0: what comes from now on
  *
  * Return: 0; -EAGAIN too many clients; -ENOMEM.
  */
-int stream_open(struct stream_hub *h, struct MHD_Connection *c, struct filter *filter,
-		uint64_t last_id, struct MHD_Response **out, struct err *e) MUST_USE;
+int stream_open(struct stream_hub *h, struct MHD_Connection *c, const struct stream_request *q,
+		struct MHD_Response **out, struct err *e) MUST_USE;

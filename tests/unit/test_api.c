@@ -53,7 +53,7 @@ static const struct answer_case {
 	{{.path = "/api/v1/failures?order=asc"},
 	 400,
 	 NULL,
-	 "there are: filter, since, until, new_since, limit"},
+	 "there are: filter, namespace, since, until, new_since, limit"},
 	{{.path = "/api/v1/stream", .method = "HEAD"},
 	 200,
 	 "Content-Type: text/event-stream\r\n",
