@@ -8,7 +8,7 @@ struct access;
 struct request;
 
 /* the API server's proxy keeps Authorization to itself: then the token comes in this one */
-#define ACCESS_TOKEN_HEADER "Tapeloop-Token"
+#define ACCESS_TOKEN_HEADER "X-Tapeloop-Token"
 #define ACCESS_KEEP_NS	    (30 * NS_PER_S) /* api_config.access_keep_ns, when it is 0 */
 
 /* access_new() - @e: as token_file_open(); -EINVAL no reviewer, or no file */
