@@ -121,6 +121,14 @@ static void show_stream(struct show *s, const struct exchange *x)
 	buf_add_char(&s->out, '\n');
 }
 
+/* What of its latency the server's end did not see: the network's, and proxies' between them. */
+static uint64_t way_ns(const struct exchange *x)
+{
+	uint64_t all_ns = exchange_latency_ns(x), server_ns = exchange_server_latency_ns(x);
+
+	return all_ns > server_ns ? all_ns - server_ns : 0;
+}
+
 void show_facts(struct show *s, const struct exchange *x)
 {
 	char id[ID_TEXT_LEN + 1];
@@ -144,6 +152,13 @@ void show_facts(struct show *s, const struct exchange *x)
 	if (exchange_latency_ns(x)) {
 		show_key(s, "latency");
 		when_duration(&s->out, exchange_latency_ns(x));
+		buf_add_char(&s->out, '\n');
+	}
+	if (exchange_server_latency_ns(x)) {
+		show_key(s, "at server");
+		when_duration(&s->out, exchange_server_latency_ns(x));
+		buf_add_str(&s->out, ", the way there and back ");
+		when_duration(&s->out, way_ns(x));
 		buf_add_char(&s->out, '\n');
 	}
 	if (x->trace_id.len) {

@@ -43,6 +43,7 @@ struct ring {
 
 	_Alignas(CACHE_LINE) _Atomic uint64_t tail; /* written by the consumer */
 	_Atomic uint64_t released;		    /* records, written by the consumer */
+	uint64_t ahead;				    /* consumer's: what ring_ahead() gives next */
 };
 
 static size_t round_up(size_t n, size_t to)
@@ -139,6 +140,20 @@ void *ring_peek(struct ring *r, size_t *bytes_out)
 		h = header_at(r, tail);
 	}
 	*bytes_out = (size_t)h->bytes;
+	return h + 1;
+}
+
+void *ring_ahead(struct ring *r)
+{
+	uint64_t at = MAX(r->ahead, atomic_load_explicit(&r->tail, memory_order_relaxed));
+	struct header *h;
+
+	if (atomic_load_explicit(&r->head, memory_order_acquire) == at)
+		return NULL;
+	h = header_at(r, at);
+	if (h->bytes == IS_SKIP)
+		h = header_at(r, h->next);
+	r->ahead = h->next;
 	return h + 1;
 }
 

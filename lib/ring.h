@@ -28,6 +28,8 @@ void ring_commit(struct ring *r);
 /* ring_peek() - the oldest record, or NULL when there is none; stays valid until ring_release() */
 void *ring_peek(struct ring *r, size_t *bytes_out);
 void ring_release(struct ring *r);
+/* ring_ahead() - the oldest record that it has not given yet, or NULL; stays where it is until it is released */
+void *ring_ahead(struct ring *r);
 
 /* any thread */
 size_t ring_used_bytes(const struct ring *r);

@@ -39,6 +39,8 @@ struct record {
 
 	/* recorder thread */
 	struct recorder *recorder;
+	struct views *views; /* NULL: an exchange is captured once */
+	uint64_t left_count; /* exchanges in the ring when it was left, all of them looked at */
 	struct counters recorder_counters;
 	pthread_t thread;
 	bool has_thread;

@@ -10,6 +10,7 @@
 #include "lib/clock.h"
 #include "record/file.h"
 #include "record/internal.h"
+#include "record/views.h"
 
 /*
  * Theory of operation. The decoder writes each exchange straight into the ring, the recorder
@@ -150,22 +151,53 @@ static bool must_go(struct record *r)
 	return atomic_load(&r->is_stopping) || ring_used_bytes(r->ring) > r->config.queue_bytes / 2;
 }
 
+/* Bring together what was captured at both ends. Return: how long the oldest is to wait [ns]. */
+static uint64_t look_ahead(struct record *r, uint64_t now_ns)
+{
+	bool is_pressed = atomic_load(&r->is_stopping) ||
+			  ring_used_bytes(r->ring) > r->config.queue_bytes / 2;
+	struct exchange *x;
+
+	while (!views_are_full(r->views) && (x = ring_ahead(r->ring)))
+		views_add(r->views, x, now_ns);
+	return is_pressed || views_are_full(r->views) ? 0 : views_wait_ns(r->views, now_ns);
+}
+
+/* The oldest goes its way. Return: false when it stays where it is for now. */
+static bool record_one(struct record *r, struct exchange *x, uint64_t now_ns)
+{
+	if (r->views && views_is_told(r->views)) {
+		recorder_merge(r->recorder);
+	} else if (!recorder_take(r->recorder, x, now_ns)) {
+		if (!must_go(r))
+			return false;
+		recorder_drop(r->recorder);
+	}
+	if (r->views)
+		views_release(r->views);
+	release(r);
+	return true;
+}
+
 /* Take what is in the ring. Return: how long to sleep then [ns]. */
 static uint64_t record_waiting(struct record *r)
 {
 	for (;;) {
 		uint64_t now_ns = clock_mono_ns(), nap_ns = recorder_tick(r->recorder, now_ns);
 		size_t bytes;
-		struct exchange *x = ring_peek(r->ring, &bytes);
+		struct exchange *x;
+		uint64_t wait_ns;
+
+		r->left_count = ring_count(r->ring);
+		x = ring_peek(r->ring, &bytes);
+		wait_ns = x && r->views ? look_ahead(r, now_ns) : 0;
 
 		if (!x)
 			return MIN(nap_ns, NAP_MAX_NS);
-		if (!recorder_take(r->recorder, x, now_ns)) {
-			if (!must_go(r))
-				return MIN(nap_ns, FAILING_NAP_NS);
-			recorder_drop(r->recorder);
-		}
-		release(r);
+		if (wait_ns)
+			return MIN(nap_ns, wait_ns);
+		if (!record_one(r, x, now_ns))
+			return MIN(nap_ns, FAILING_NAP_NS);
 	}
 }
 
@@ -184,7 +216,7 @@ static void *record_loop(void *arg)
 		atomic_store(&r->recorder_waits, true);
 		atomic_thread_fence(memory_order_seq_cst);
 		if (!atomic_load(&r->is_stopping) &&
-		    (ring_count(r->ring) == 0 || recorder_is_failing(r->recorder)))
+		    (ring_count(r->ring) <= r->left_count || recorder_is_failing(r->recorder)))
 			wait_for_bell(r->work_fd, nap_ns);
 		atomic_store(&r->recorder_waits, false);
 	}
@@ -213,9 +245,10 @@ static int start_thread(struct record *r, struct err *e)
 	int failed;
 
 	r->ring = ring_new(r->config.queue_bytes);
+	r->views = r->config.view_wait_ns ? views_new(r->config.view_wait_ns) : NULL;
 	r->work_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	r->room_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (!r->ring || r->work_fd < 0 || r->room_fd < 0)
+	if (!r->ring || (r->config.view_wait_ns && !r->views) || r->work_fd < 0 || r->room_fd < 0)
 		return err_set(e, -ENOMEM, "queue: out of memory or file descriptors");
 	failed = pthread_create(&r->thread, NULL, record_loop, r);
 	if (failed)
@@ -242,6 +275,7 @@ void record_free(struct record *r)
 	capture_free(r->capture);
 	wire_free(r->wire);
 	ring_free(r->ring);
+	views_free(r->views);
 	buf_fini(&r->direct);
 	if (r->work_fd >= 0)
 		(void)close(r->work_fd);

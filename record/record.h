@@ -42,6 +42,7 @@ struct record_config {
 	/* recorder thread: how the store stands, each few seconds; may be NULL */
 	void (*on_store)(void *ctx, const struct store_stats *stats);
 	void *ctx;
+	uint64_t view_wait_ns; /* an exchange waits so long for its other view (record/views.h); 0: it has none */
 	bool waits_for_room; /* files: the capture thread waits for the recorder instead of dropping
 			      */
 	bool (*is_stopped)(

@@ -201,11 +201,31 @@ static bool add(struct recorder *r, struct exchange *x, uint64_t now_ns)
 	return true;
 }
 
-static void name_end(const struct recorder *r, struct endpoint *at, uint64_t time_ns)
+static void name_end(const struct recorder *r, struct endpoint *at, uint64_t time_ns, uint32_t netns)
 {
-	const struct identity *who = identities_find(r->identities, at, time_ns, 0);
+	const struct identity *who = identities_find(r->identities, at, time_ns, netns);
 
 	at->who = who ? *who : (struct identity){0};
+}
+
+/* A pod may serve several services: the client asked for this one. */
+static void name_asked(const struct recorder *r, struct exchange *x)
+{
+	struct endpoint asked = {.port = x->asked.port, .is_ipv4 = x->asked.is_ipv4};
+
+	if (!x->asked.is_known)
+		return;
+	memcpy(asked.address, x->asked.address, sizeof(asked.address));
+	name_end(r, &asked, x->start_ns, x->netns);
+	if (asked.who.service.len)
+		x->dst.who.service = asked.who.service;
+}
+
+static void name_ends(const struct recorder *r, struct exchange *x)
+{
+	name_end(r, &x->src, x->start_ns, x->netns);
+	name_end(r, &x->dst, x->start_ns, x->server_netns ? x->server_netns : x->netns);
+	name_asked(r, x);
 }
 
 /* One counter for an exchange that goes nowhere further. */
@@ -243,8 +263,7 @@ bool recorder_take(struct recorder *r, struct exchange *x, uint64_t now_ns)
 		return false;
 	if (!r->store && !(r->config->store.keeps_ids && x->id))
 		x->id = r->last_id = MAX(x->start_ns, r->last_id + (x->start_ns == r->last_id));
-	name_end(r, &x->src, x->start_ns);
-	name_end(r, &x->dst, x->start_ns);
+	name_ends(r, x);
 	if (is_asked_for(r))
 		x->error = fingerprint_of(x, &r->error);
 	if (r->store)
@@ -259,6 +278,11 @@ bool recorder_take(struct recorder *r, struct exchange *x, uint64_t now_ns)
 	if (r->config->on_exchange)
 		r->config->on_exchange(r->config->ctx, x);
 	return r->store || finish(r, COUNTER_EXCHANGES_DECODED);
+}
+
+void recorder_merge(struct recorder *r)
+{
+	(void)finish(r, COUNTER_EXCHANGES_MERGED);
 }
 
 void recorder_drop(struct recorder *r)

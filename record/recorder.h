@@ -31,6 +31,8 @@ int recorder_open(const struct record_config *config, struct counters *counters,
  * after recorder_tick(), or give it up with recorder_drop().
  */
 bool recorder_take(struct recorder *r, struct exchange *x, uint64_t now_ns);
+/* recorder_merge() - count an exchange that is part of another one (record/views.h) */
+void recorder_merge(struct recorder *r);
 /* recorder_drop() - count an exchange that could not be kept, by the store's last failure */
 void recorder_drop(struct recorder *r);
 /**

@@ -80,6 +80,7 @@ COUNTER(EXCHANGES_IN,        EXCHANGES, IN,   "exchanges_made",  "",            
 COUNTER(EXCHANGES_STORED,    EXCHANGES, OUT,  "exchanges",       "stored",      "exchanges committed to a tape")
 COUNTER(EXCHANGES_FILTERED,  EXCHANGES, OUT,  "exchanges",       "filtered",    "exchanges that the record filter left out")
 COUNTER(EXCHANGES_SAMPLED,   EXCHANGES, OUT,  "exchanges",       "sampled",     "exchanges that did not fail and that the settings sample.* left out; weights tell for how many those that were kept stand")
+COUNTER(EXCHANGES_MERGED,    EXCHANGES, OUT,  "exchanges",       "merged",      "second views of exchanges whose both ends were captured: part of the first")
 COUNTER(EXCHANGES_STORE_FULL, EXCHANGES, OUT, "exchanges",       "store_full",  "exchanges dropped because the disk or the quota was full")
 COUNTER(EXCHANGES_STORE_ERROR, EXCHANGES, OUT, "exchanges",      "store_error", "exchanges dropped because the store failed")
 COUNTER(EXCHANGES_DECODED,   EXCHANGES, OUT,  "exchanges",       "decoded",     "exchanges decoded only, as asked")

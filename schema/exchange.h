@@ -85,6 +85,8 @@ struct message {
 	                         Content-Length promised when MESSAGE_LENGTH_KNOWN */
 	uint64_t first_ns;    /* wall time of its first byte; 0 if not MESSAGE_PRESENT */
 	uint64_t last_ns;     /* wall time of its last byte seen */
+	uint64_t server_first_ns, server_last_ns; /* the same at the server's end, where both ends were captured and
+	                         the others are the client's; else 0 */
 	uint32_t flags;       /* enum message_flag */
 	uint8_t version;      /* HTTP version of its start line: 10, 11; 20 for HTTP/2; 0 unknown, 9 HTTP/0.9 */
 };
@@ -115,12 +117,23 @@ struct endpoint {
 	struct identity who;
 };
 
+/* Where a client sent its request, when that is not where it arrived: the address of a service. */
+struct asked {
+	uint8_t address[16]; /* as in struct endpoint */
+	uint16_t port;
+	bool is_ipv4;
+	bool is_known;
+};
+
 struct exchange {
 	uint64_t id;            /* time-ordered, unique in a store: start_ns, moved on if taken; 0 = none yet */
 	uint64_t start_ns;      /* request's first byte; response's where no request was seen */
 	uint64_t connection;    /* equal for all exchanges of one TCP connection, unique in a store */
 	uint32_t sequence;      /* position of the request in its connection, from 0 */
 	uint32_t netns;         /* inode of the network namespace where it was captured; 0 unknown; not on the tape */
+	uint32_t server_netns;  /* both ends were captured: netns is the client's, this the server's; else 0; not on the tape */
+	struct asked asked;     /* likewise; not on the tape: a service's name is dst.who.service then */
+	uint64_t wire_key;      /* equal for one exchange wherever on its way it is captured; 0: none; not on the tape */
 	uint16_t status;        /* of the final response; 0 = no response */
 	uint8_t protocol;       /* enum protocol */
 	uint8_t outcome;        /* enum outcome */
@@ -158,6 +171,20 @@ static inline uint64_t exchange_latency_ns(const struct exchange *x)
 	    x->response.last_ns < x->request.first_ns)
 		return 0;
 	return x->response.last_ns - x->request.first_ns;
+}
+
+/* exchange_is_seen_twice() - both ends of its connection were captured */
+static inline bool exchange_is_seen_twice(const struct exchange *x)
+{
+	return x->request.server_first_ns || x->response.server_first_ns;
+}
+
+/* exchange_server_latency_ns() - the same as the server's end saw it; 0 unless both ends were captured */
+static inline uint64_t exchange_server_latency_ns(const struct exchange *x)
+{
+	if (!x->request.server_first_ns || x->response.server_last_ns < x->request.server_first_ns)
+		return 0;
+	return x->response.server_last_ns - x->request.server_first_ns;
 }
 
 /* exchange_split_grpc() - set grpc_service and grpc_method from the path /service/method; empty unless it is gRPC */

@@ -152,6 +152,16 @@ static void put_exact(struct json *j, const struct message *m)
 	put_base64(j, "trailers_base64", m->trailers);
 }
 
+static void put_server_times(struct json *j, const struct message *m)
+{
+	if (!m->server_first_ns)
+		return;
+	json_key(j, "server_first");
+	json_time(j, m->server_first_ns);
+	json_key(j, "server_last");
+	json_time(j, m->server_last_ns);
+}
+
 static void put_message(struct json *j, const struct message *m, enum exchange_json_part part)
 {
 	char version[8];
@@ -165,6 +175,7 @@ static void put_message(struct json *j, const struct message *m, enum exchange_j
 	json_time(j, m->first_ns);
 	json_key(j, "last");
 	json_time(j, m->last_ns);
+	put_server_times(j, m);
 	if (part == EXCHANGE_JSON_MESSAGES)
 		put_readable(j, m);
 	else
@@ -260,6 +271,7 @@ static bool is_of(const struct exchange *x, enum field f)
 	case FIELD_SRC_CERTAINTY: return x->src.who.source || x->src.who.certainty;
 	case FIELD_DST_IDENTITY:
 	case FIELD_DST_CERTAINTY: return x->dst.who.source || x->dst.who.certainty;
+	case FIELD_DST_LATENCY: return exchange_is_seen_twice(x);
 	case FIELD_SRC_WORKLOAD_KIND:
 	case FIELD_SRC_CONTAINER:
 	case FIELD_SRC_POD_UID:

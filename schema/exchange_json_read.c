@@ -308,6 +308,8 @@ static void read_message(struct reading *r, const char *side, struct message *m)
 	m->version = read_version(r, in(side, "version", name));
 	m->first_ns = read_time(r, in(side, "first", name));
 	m->last_ns = read_time(r, in(side, "last", name));
+	m->server_first_ns = read_time(r, in(side, "server_first", name));
+	m->server_last_ns = read_time(r, in(side, "server_last", name));
 	m->body = read_base64(r, in(side, "body_base64", name));
 	m->framing = read_base64(r, in(side, "framing_base64", name));
 	m->head = read_base64(r, in(side, "head_base64", name));

@@ -62,6 +62,7 @@ FIELD(DST_LABELS,        "dst.labels",       MAP,      x->dst.who.labels,       
 FIELD(DST_ANNOTATIONS,   "dst.annotations",  MAP,      x->dst.who.annotations,                       "annotations of that pod, as far as kube.annotations chooses them")
 FIELD(DST_IDENTITY,      "dst.identity",     NAME,     identity_source_name(x->dst.who.source),      "where these names came from: none, file, interface, api, runtime, cgroup, downward, socket")
 FIELD(DST_CERTAINTY,     "dst.certainty",    NAME,     identity_certainty_name(x->dst.who.certainty),"how sure they are: unknown, certain, inferred, ambiguous")
+FIELD(DST_LATENCY,       "dst.latency",      DURATION, exchange_server_latency_ns(x),                "latency as the server's own end saw it; 0 unless both ends were captured")
 FIELD(REQUEST_SIZE,      "request.size",     INT,      x->request.body_bytes,                        "octets of the request body, before content decoding")
 FIELD(REQUEST_TYPE,      "request.type",     TEXT,     x->request.content_type,                      "Content-Type of the request")
 FIELD(RESPONSE_SIZE,     "response.size",    INT,      x->response.body_bytes,                       "octets of the response body, before content decoding")

@@ -210,7 +210,8 @@ static const char *const steps[] = {
 	"ALTER TABLE peer ADD COLUMN source INTEGER NOT NULL DEFAULT 0;"     /* enum identity_source */
 	"ALTER TABLE peer ADD COLUMN certainty INTEGER NOT NULL DEFAULT 0;"  /* enum identity_certainty */
 	"ALTER TABLE peer ADD COLUMN since INTEGER NOT NULL DEFAULT 0;"      /* ns: a name is still expected ... */
-	"ALTER TABLE peer ADD COLUMN until INTEGER NOT NULL DEFAULT 0;",     /* ... for [since, until); 0: no more */
+	"ALTER TABLE peer ADD COLUMN until INTEGER NOT NULL DEFAULT 0;"      /* ... for [since, until); 0: no more */
+	"ALTER TABLE exchange ADD COLUMN dst_latency INTEGER NOT NULL DEFAULT 0;", /* ns, at the server's end; 0: not seen there */
 };
 /* clang-format on */
 _Static_assert(COUNT_OF(steps) == SQL_VERSION, "a version is a step");
@@ -219,7 +220,7 @@ static const char trace_index_sql[] =
 	"CREATE INDEX IF NOT EXISTS trace ON exchange (substr(trace_id, 1, 4))"
 	" WHERE trace_id <> '';";
 
-/* What each older version lacks that the next one has; no table lacks something twice. */
+/* What each older version lacks that the next one has; a view that an older one's row made stays. */
 static const char *const view_sql[] = {
 	[1] = "CREATE TEMP VIEW tape AS SELECT *, '' AS common_kinds, 0 AS is_final, 0 AS rolled"
 	      " FROM main.tape;"
@@ -227,10 +228,11 @@ static const char *const view_sql[] = {
 	      "CREATE TEMP VIEW exchange AS SELECT id, moved, kind, outcome, src, src_port,"
 	      " id - connection AS age, sequence, latency, path, query, target, request_size,"
 	      " response_size, trace_id, replay, stream, sent, received, deadline, pack AS times,"
-	      " -dictionary AS place FROM main.exchange;",
+	      " -dictionary AS place, 0 AS dst_latency FROM main.exchange;",
 	[2] = "CREATE TEMP VIEW peer AS SELECT *, '' AS workload_kind, '' AS container, '' AS pod_uid,"
 	      " '' AS labels, '' AS annotations, 0 AS source, 0 AS certainty, 0 AS since, 0 AS until"
-	      " FROM main.peer;",
+	      " FROM main.peer;"
+	      "CREATE TEMP VIEW IF NOT EXISTS exchange AS SELECT *, 0 AS dst_latency FROM main.exchange;",
 };
 _Static_assert(COUNT_OF(view_sql) == SQL_VERSION, "each older version has a row");
 

@@ -12,7 +12,7 @@ struct piece {
 };
 
 struct row {
-	uint64_t id, moved, kind, src, connection, latency_ns, request_bytes, response_bytes;
+	uint64_t id, moved, kind, src, connection, latency_ns, dst_latency_ns, request_bytes, response_bytes;
 	uint64_t sent, received, deadline_ns;
 	uint32_t sequence, stream;
 	uint32_t raw_bytes;

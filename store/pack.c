@@ -128,22 +128,35 @@ static void add_raw(struct buf *raw, const struct exchange *x,
 	buf_add_span(raw, x->children);
 }
 
+/* each less the one of the client's end: what the way between them took */
+static void add_server_times(struct buf *out, const struct exchange *x)
+{
+	const struct message *sides[] = {&x->request, &x->response};
+
+	for (size_t i = 0; i < COUNT_OF(sides); i++) {
+		varint_add_difference(out, sides[i]->server_first_ns, sides[i]->first_ns);
+		varint_add_difference(out, sides[i]->server_last_ns, sides[i]->last_ns);
+	}
+}
+
 void pack_add_times(struct buf *out, const struct exchange *x)
 {
 	const struct message *q = &x->request, *s = &x->response;
-	bool is_regular = times_are_regular(x);
+	bool is_regular = times_are_regular(x), is_seen_twice = exchange_is_seen_twice(x);
 
-	if (is_regular && q->last_ns == q->first_ns && s->last_ns == s->first_ns)
+	if (is_regular && !is_seen_twice && q->last_ns == q->first_ns && s->last_ns == s->first_ns)
 		return;
 	if (is_regular) {
 		varint_add_difference(out, q->last_ns, q->first_ns);
 		varint_add_difference(out, s->last_ns, s->first_ns);
-		return;
+	} else {
+		varint_add_difference(out, q->first_ns, x->start_ns);
+		varint_add_difference(out, q->last_ns, q->first_ns);
+		varint_add_difference(out, s->first_ns, q->last_ns);
+		varint_add_difference(out, s->last_ns, s->first_ns);
 	}
-	varint_add_difference(out, q->first_ns, x->start_ns);
-	varint_add_difference(out, q->last_ns, q->first_ns);
-	varint_add_difference(out, s->first_ns, q->last_ns);
-	varint_add_difference(out, s->last_ns, s->first_ns);
+	if (is_seen_twice)
+		add_server_times(out, x);
 }
 
 static void add_lengths(struct buf *out, const struct exchange *x, unsigned form)
@@ -227,18 +240,31 @@ static bool take_times(struct span *in, struct exchange *x)
 	       varint_take_difference(in, s->first_ns, &s->last_ns);
 }
 
+static bool take_server_times(struct span *in, struct exchange *x)
+{
+	struct message *sides[] = {&x->request, &x->response};
+
+	for (size_t i = 0; i < COUNT_OF(sides); i++)
+		if (!varint_take_difference(in, sides[i]->first_ns, &sides[i]->server_first_ns) ||
+		    !varint_take_difference(in, sides[i]->last_ns, &sides[i]->server_last_ns))
+			return false;
+	return true;
+}
+
 int pack_take_times(struct span times, struct exchange *x, uint64_t latency_ns)
 {
 	static const uint8_t none[2];
 	struct span in = times.len ? times : span_of(none, sizeof(none));
 	size_t numbers = 0;
+	bool is_regular;
 
 	for (size_t i = 0; i < in.len; i++)
 		numbers += in.ptr[i] < 0x80;
-	if (numbers != 2 && numbers != 4)
+	if (numbers % 2 || numbers < 2 || numbers > 8)
 		return -EBADMSG;
-	return (numbers == 2 ? take_durations(&in, x, latency_ns) : take_times(&in, x)) &&
-			       in.len == 0
+	is_regular = numbers % 4 == 2;
+	return (is_regular ? take_durations(&in, x, latency_ns) : take_times(&in, x)) &&
+			       (numbers < 6 || take_server_times(&in, x)) && in.len == 0
 		       ? 0
 		       : -EBADMSG;
 }

@@ -160,6 +160,7 @@ int read_tape_row(struct sqlite3_stmt *st, bool wants_messages, struct batch *b)
 		.deadline_ns = (uint64_t)sqlite3_column_int64(st, 19),
 		.times = keep_blob(st, 20, wants_messages ? SIZE_MAX : PREFIX_BYTES, b),
 		.place = sqlite3_column_int64(st, 21),
+		.dst_latency_ns = (uint64_t)sqlite3_column_int64(st, 22),
 	};
 	if (b->bytes.is_failed || b->bytes.len > UINT32_MAX)
 		return -ENOMEM;

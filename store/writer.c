@@ -264,6 +264,7 @@ static void fill_numbers(const struct exchange *x, struct row *row)
 		.moved = x->id - x->start_ns,
 		.connection = x->connection,
 		.latency_ns = MIN(exchange_latency_ns(x), (uint64_t)INT64_MAX),
+		.dst_latency_ns = MIN(exchange_server_latency_ns(x), (uint64_t)INT64_MAX),
 		.request_bytes = MIN(x->request.body_bytes, (uint64_t)INT64_MAX),
 		.response_bytes = MIN(x->response.body_bytes, (uint64_t)INT64_MAX),
 		.sequence = x->sequence,

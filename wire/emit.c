@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "wire/emit.h"
 
+#include <xxhash.h>
+
 #include "wire/http2_head.h"
 #include "wire/internal.h"
 #include "wire/redact.h"
@@ -205,6 +207,26 @@ static uint64_t anomalies_of(const struct pair *p)
 	return bits;
 }
 
+/*
+ * What every view of an exchange has in common, also where addresses are translated on the way: the
+ * sequence number of its first byte and the client's port. HTTP/2: the client's first number and the
+ * stream; of a connection that was joined, whose first number is another one in each view, the address.
+ */
+static uint64_t wire_key(const struct pair *p, const struct exchange *x)
+{
+	const struct conn *c = p->owner->c;
+	bool is_asked = draft_has_begun(&p->request);
+	unsigned dir = (c->client == 1) == is_asked;
+	uint64_t number = c->first_seq[dir];
+
+	if (!p->stream)
+		number += is_asked ? p->request.offset : p->response.offset;
+	else if (c->is_midstream)
+		number = XXH3_64bits(x->src.address, sizeof(x->src.address));
+	return ((number & UINT32_MAX) << 32 | (uint64_t)x->src.port << 16 | is_asked << 1 | 1) ^
+	       p->stream * UINT64_C(0x9e3779b97f4a7c15);
+}
+
 static void fill_exchange(struct exchange *x, const struct pair *p, const struct plan *request)
 {
 	const struct conn *c = p->owner->c;
@@ -219,6 +241,7 @@ static void fill_exchange(struct exchange *x, const struct pair *p, const struct
 	x->anomalies = anomalies_of(p);
 	x->src = conn_endpoint(c, client);
 	x->dst = conn_endpoint(c, !client);
+	x->wire_key = wire_key(p, x);
 	if (is_asked)
 		request_facts(x, request->info);
 	if (draft_has_begun(&p->response))

@@ -49,7 +49,10 @@ static void count(struct flow_table *t, enum counter which, uint64_t n)
 static void give_data(struct stream *s, uint64_t offset, uint64_t acked, struct span bytes,
 		      uint64_t ts_ns)
 {
-	conn_data(&flow_of_stream(s)->conn, s->dir, offset, acked, bytes, ts_ns);
+	struct conn *c = &flow_of_stream(s)->conn;
+
+	c->first_seq[s->dir] = s->base;
+	conn_data(c, s->dir, offset, acked, bytes, ts_ns);
 }
 
 static void give_gap(struct stream *s, uint64_t offset, uint64_t len, uint64_t ts_ns)

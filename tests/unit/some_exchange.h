@@ -155,6 +155,17 @@ static inline void some_messages(uint64_t *seed, uint8_t **room, struct exchange
 		x->children = some_bytes(seed, room, 300, false);
 }
 
+/* Its server's end may have been captured, too, or one of its messages there. */
+static inline void some_server_times(uint64_t *seed, struct exchange *x)
+{
+	struct message *sides[] = {&x->request, &x->response};
+
+	for (size_t i = 0; i < COUNT_OF(sides) && some_chance(seed, 30); i++) {
+		sides[i]->server_first_ns = sides[i]->first_ns + 1 + some_number(seed) % 1000000;
+		sides[i]->server_last_ns = sides[i]->server_first_ns + some_number(seed) % 1000;
+	}
+}
+
 #define SOME_ROOM 200000 /* bytes that an exchange's spans may take */
 
 /* A random exchange around @start_ns; its spans point into @room, and to constants. */
@@ -187,6 +198,7 @@ static inline struct exchange some_exchange(uint64_t *seed, uint64_t start_ns, u
 	x.response = some_message(seed, &room, start_ns + 1000);
 	if (some_chance(seed, 70))
 		x.request.first_ns = start_ns;
+	some_server_times(seed, &x);
 	some_messages(seed, &room, &x);
 	exchange_split_grpc(&x);
 	return x;
@@ -221,6 +233,8 @@ static inline bool some_same_summary(const struct exchange *a, const struct exch
 	for (size_t i = 0; i < 4; i += 2)
 		if (m[i]->flags != m[i + 1]->flags || m[i]->version != m[i + 1]->version ||
 		    m[i]->first_ns != m[i + 1]->first_ns || m[i]->last_ns != m[i + 1]->last_ns ||
+		    m[i]->server_first_ns != m[i + 1]->server_first_ns ||
+		    m[i]->server_last_ns != m[i + 1]->server_last_ns ||
 		    !m[i]->content_type.ptr != !m[i + 1]->content_type.ptr)
 			return false;
 	return !a->host.ptr == !b->host.ptr && a->protocol == b->protocol &&

@@ -51,6 +51,8 @@ static void fill_message(struct message *m, uint64_t *seed, uint8_t (*pool)[MEMB
 	m->body_bytes = next_random(seed) >> 1;
 	m->first_ns = next_random(seed) % (9223372035 * NS_PER_S);
 	m->last_ns = next_random(seed) % 2 ? 0 : m->first_ns + next_random(seed) % NS_PER_S;
+	m->server_first_ns = next_random(seed) % 2 ? 0 : m->first_ns + 1000;
+	m->server_last_ns = m->server_first_ns ? m->server_first_ns + 5 : 0;
 	m->flags = (uint32_t)(next_random(seed) % (1 << MESSAGE_FLAG_COUNT));
 	m->version = (uint8_t)next_random(seed);
 }
@@ -117,6 +119,8 @@ static void assert_same_message(const struct message *a, const struct message *b
 	assert_true(a->body_bytes == b->body_bytes);
 	assert_true(a->first_ns == b->first_ns);
 	assert_true(a->last_ns == b->last_ns);
+	assert_true(a->server_first_ns == b->server_first_ns);
+	assert_true(a->server_last_ns == b->server_last_ns);
 	assert_int_equal(a->flags, b->flags);
 	assert_int_equal(a->version, b->version);
 }

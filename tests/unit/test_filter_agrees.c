@@ -151,6 +151,10 @@ static struct message random_message(struct world *w, uint64_t first_ns)
 	m.body_bytes = below(w, 9) ? m.body.len : UINT64_C(1) << (50 + below(w, 14));
 	m.first_ns = first_ns;
 	m.last_ns = first_ns + below(w, 4) * NS_PER_MS;
+	if (below(w, 2)) {
+		m.server_first_ns = first_ns + NS_PER_MS / 2;
+		m.server_last_ns = m.last_ns + below(w, 2) * NS_PER_MS;
+	}
 	return m;
 }
 

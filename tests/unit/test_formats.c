@@ -229,6 +229,8 @@ static void make_real(struct exchange *x)
 		m[i]->version = (uint8_t)(m[i]->version % 100);
 		m[i]->first_ns = m[i]->first_ns > INT64_MAX ? 1 : m[i]->first_ns;
 		m[i]->last_ns = m[i]->last_ns > INT64_MAX ? 1 : m[i]->last_ns;
+		if (m[i]->server_first_ns > INT64_MAX || m[i]->server_last_ns > INT64_MAX)
+			m[i]->server_first_ns = m[i]->server_last_ns = 0;
 	}
 	x->anomalies &= (UINT64_C(1) << ANOMALY_COUNT) - 1;
 	x->id = x->start_ns;

@@ -48,6 +48,25 @@ static void records_come_back_in_order_and_whole(void **state)
 	assert_int_equal(ring_used_bytes(r), 0);
 }
 
+/* however far it has been looked ahead, what is given is in order and not released yet */
+static void records_can_be_looked_at_before_their_turn(void **state)
+{
+	AUTO(ring) r = ring_new(RING_BYTES);
+	unsigned put_count = 0, ahead = 0, taken = 0;
+	const uint8_t *p;
+
+	(void)state;
+	assert_null(ring_ahead(r));
+	for (unsigned round = 0; round < 2000; round++) {
+		for (unsigned i = 0; i < 1 + round % 4; i++, put_count++)
+			put(r, (uint8_t)put_count, 1 + put_count * 37 % 400);
+		for (unsigned i = 0; i < round % 6 && (p = ring_ahead(r)); i++)
+			assert_int_equal(*p, (uint8_t)(taken > ahead ? ahead = taken + 1, taken : ahead++));
+		for (; put_count - taken > round % 4; taken++)
+			take(r, (uint8_t)taken, 1 + taken * 37 % 400);
+	}
+}
+
 static void a_record_is_aligned_for_any_type(void **state)
 {
 	AUTO(ring) r = ring_new(RING_BYTES);
@@ -159,6 +178,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(records_come_back_in_order_and_whole),
+		cmocka_unit_test(records_can_be_looked_at_before_their_turn),
 		cmocka_unit_test(a_record_is_aligned_for_any_type),
 		cmocka_unit_test(a_full_ring_refuses_and_loses_nothing),
 		cmocka_unit_test(a_record_of_half_the_ring_fits_wherever_the_ring_stands),
