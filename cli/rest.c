@@ -15,7 +15,7 @@
 #include <stdlib.h>
 
 #include "cli/cli.h"
-#include "cli/libcurl.h"
+#include "lib/libcurl.h"
 
 #define PROBLEM_MAX    65536
 #define CONNECT_MS     5000L

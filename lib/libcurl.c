@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "cli/libcurl.h"
+#include "lib/libcurl.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -10,7 +10,7 @@ static int refuse(struct err *e)
 {
 	const char *why = dlerror();
 
-	return err_set(e, -EIO, "cannot ask a daemon without libcurl: %s", why ? why : LIBCURL_FILE);
+	return err_set(e, -EIO, "nothing can be asked without libcurl: %s", why ? why : LIBCURL_FILE);
 }
 
 /* dlsym() gives a pointer to data where C wants one to a function: POSIX has them alike */
