@@ -73,7 +73,7 @@ void identities_free(struct identities *i)
 
 static int copy_text(struct span from, struct span *to)
 {
-	char *text = strndup((const char *)from.ptr, from.len);
+	char *text = from.len ? strndup((const char *)from.ptr, from.len) : strdup("");
 
 	if (!text)
 		return -ENOMEM;
