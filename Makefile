@@ -51,7 +51,7 @@ CLI_LIB    := $(BUILD)/libtapeloop-cli.a
 PROGRAMS   := $(BUILD)/tapeloopd $(BUILD)/tapeloop
 
 .DELETE_ON_ERROR:
-.PHONY: all extension help setup needs demo check check-long unit unit-bin e2e crash rooms docs fuzz fuzz-bin corpora cuts rewritten \
+.PHONY: all extension help setup needs demo check check-long unit unit-bin e2e deploy-check image check-kube crash rooms docs fuzz fuzz-bin corpora cuts rewritten \
 	bench bench-store man install uninstall format format-check clean
 
 ##@ Build
@@ -127,6 +127,18 @@ unit-bin: $(UNIT_BIN)
 
 e2e: all ## end-to-end tests only (root: they make network namespaces); K=expression chooses
 	@BUILD=$(BUILD) $(PYTEST) tests/e2e $(if $(K),-k '$(K)')
+
+deploy-check: all ## manifests, chart and webhook: what they name is what the programs know
+	@BUILD=$(BUILD) $(PYTEST) -rs tests/deploy
+
+image: ## the container image, by buildah (root): IMAGE=localhost/tapeloop:0.1.0, ARCHIVE=FILE for an OCI archive too
+	@scripts/setup build image
+	@$(MAKE) --no-print-directory -j2 all
+	@BUILD=$(BUILD) ARCHIVE='$(ARCHIVE)' scripts/image $(IMAGE)
+
+check-kube: image ## the installation on a real cluster (../shared/kube brings it up): minutes
+	@scripts/setup kube
+	@BUILD=$(BUILD) $(PYTEST) -rs tests/kube
 
 crash: all ## kill -9, errors of every call and power cuts, at every call (CI: a sample; half an hour)
 	@BUILD=$(BUILD) CRASH=all $(PYTEST) tests/e2e/test_crash.py

@@ -6,6 +6,7 @@
 #include "daemon/interfaces.h"
 #include "daemon/memory.h"
 #include "daemon/settings.h"
+#include "daemon/sidecar.h"
 #include "http-api/api.h"
 #include "http-api/certificate.h"
 #include "lib/log.h"
@@ -17,8 +18,6 @@
  * Theory of operation. Each value was read by its row; here is what takes more than a row to say:
  * texts that have a grammar of their own, and values that must fit each other. One check, one row.
  */
-#define DEFAULT_PATH "/etc/tapeloop/tapeloopd.yaml"
-
 static int check_bpf(const struct settings *s, struct err *e)
 {
 	return handle_check_bpf(s->filter_bpf, e);
@@ -129,12 +128,14 @@ int settings_load(const struct invocation *how, char **argv, struct chosen *out,
 	const char *path = how->config_path;
 	int error_count = 0;
 
-	if (chosen_init(out) < 0) {
+	struct err e;
+
+	if (chosen_init(out) < 0 || (how->is_sidecar && sidecar_defaults(out, &e) < 0)) {
 		buf_add_str(errors, "settings: out of memory\n");
 		return 1;
 	}
-	if (!path && access(DEFAULT_PATH, F_OK) == 0)
-		path = DEFAULT_PATH;
+	if (!path && access(SETTINGS_DEFAULT_PATH, F_OK) == 0)
+		path = SETTINGS_DEFAULT_PATH;
 	if (path)
 		error_count += settings_file(path, out, errors);
 	error_count += settings_environment(out, errors);

@@ -73,9 +73,11 @@ static int find_flag(struct span name, struct err *e)
 		       (const char *)name.ptr, near ? "; near: --" : "", near ? near : "");
 }
 
-/* What is no setting. --config takes a value. */
-static const char *const words[] = {"config", "check", "help", "version", "print-config"};
-enum word { WORD_CONFIG, WORD_CHECK, WORD_HELP, WORD_VERSION, WORD_PRINT };
+/* What is no setting. The first take a value. */
+static const char *const words[] = {"config", "own", "check", "help", "version", "print-config", "sidecar", "webhook"};
+enum word { WORD_CONFIG, WORD_OWN, WORDS_WITH_VALUE };
+
+static const char *const word_asks[] = {"--config: which file?", "--own: which user?"};
 
 static int find_word(struct span name)
 {
@@ -110,8 +112,9 @@ static bool takes_next(const struct flag *f, int which)
 
 int invocation_read(char **argv, struct invocation *out, struct err *e)
 {
-	bool *const marks[] = {NULL, &out->is_check, &out->wants_help, &out->wants_version,
-			       &out->wants_print};
+	const char **const values[] = {&out->config_path, &out->own};
+	bool *const marks[] = {NULL, NULL, &out->is_check, &out->wants_help, &out->wants_version,
+			       &out->wants_print, &out->is_sidecar, &out->is_webhook};
 
 	*out = (struct invocation){0};
 	for (; *argv; argv++) {
@@ -121,10 +124,10 @@ int invocation_read(char **argv, struct invocation *out, struct err *e)
 		if (failed < 0)
 			return failed;
 		word = find_word(f.name);
-		if (word == WORD_CONFIG) {
-			out->config_path = f.value ? f.value : argv[1] ? *++argv : NULL;
-			if (!out->config_path)
-				return err_set(e, -EINVAL, "--config: which file?");
+		if (word >= 0 && word < WORDS_WITH_VALUE) {
+			*values[word] = f.value ? f.value : argv[1] ? *++argv : NULL;
+			if (!*values[word])
+				return err_set(e, -EINVAL, "%s", word_asks[word]);
 		} else if (word >= 0) {
 			*marks[word] = true;
 		} else {
@@ -165,7 +168,7 @@ int settings_flags(char **argv, struct chosen *c, struct buf *errors)
 		if (take_apart(*argv, &f, &e) < 0)
 			continue; /* invocation_read() has said so */
 		if (find_word(f.name) >= 0) {
-			argv += find_word(f.name) == WORD_CONFIG && !f.value && argv[1];
+			argv += find_word(f.name) < WORDS_WITH_VALUE && !f.value && argv[1];
 			continue;
 		}
 		which = find_flag(f.name, &e);
@@ -240,6 +243,12 @@ void settings_help(struct buf *out)
 		"  --check                         say what is wrong with the settings, and end\n"
 		"  --print-config                  the settings in force and where each came "
 		"from, and end\n"
+		"  --own UID[:GID]                 give store.dir and the sockets' directories to that "
+		"user, and end\n"
+		"  --sidecar                       defaults for a container beside one application "
+		"(docs/install-kubernetes.md)\n"
+		"  --webhook                       record nothing: answer the API server's admission "
+		"reviews, so that pods get a sidecar\n"
 		"  --version, --help\n\n"
 		"Each setting is a flag, a key of the file (capture.netns for --capture-netns)\n"
 		"and an environment variable (TAPELOOP_CAPTURE_NETNS); a flag is stronger than\n"

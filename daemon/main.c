@@ -10,7 +10,11 @@
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
+#include "daemon/own.h"
 #include "daemon/service.h"
+#include "daemon/privileges.h"
+#include "daemon/watch.h"
+#include "daemon/webhook.h"
 #include "lib/clock.h"
 #include "lib/log.h"
 
@@ -20,6 +24,8 @@
  *
  *	SIGTERM, SIGINT   stop: flush, commit, leave nothing behind, exit 0
  *	SIGHUP            read the settings again; an invalid file changes nothing
+ *
+ * A ConfigMap that was written anew is as good as SIGHUP (daemon/watch.c).
  *
  * Once a second it looks after the service manager's watchdog and after losses. It stays in the
  * foreground: becoming a daemon is the service manager's work.
@@ -54,6 +60,17 @@ static int answer(const struct invocation *how)
 	else
 		return -1;
 	return print(&text);
+}
+
+/* for --own */
+static int hand_over(const char *who, const struct chosen *chosen)
+{
+	struct err e;
+
+	if (own_directories(&chosen->values, who, &e) == 0)
+		return EXIT_SUCCESS;
+	log_err("own", "%s", e.why);
+	return e.code == -EINVAL ? EXIT_USAGE : EXIT_FAILED;
 }
 
 static int show(const struct invocation *how, const struct chosen *chosen)
@@ -123,16 +140,18 @@ static void tick(struct service *s, uint64_t watchdog_us)
 }
 
 /* Return: exit status, once there is a reason to end. */
-static int wait_for_end(struct service *s, const struct invocation *how, char **argv, int signals)
+static int wait_for_end(struct service *s, const struct invocation *how, char **argv, int signals,
+			struct watch *volumes)
 {
-	struct pollfd p = {.fd = signals, .events = POLLIN};
+	struct pollfd p[] = {{.fd = signals, .events = POLLIN},
+			     {.fd = watch_fd(volumes), .events = POLLIN}};
 	struct signalfd_siginfo info;
 	uint64_t watchdog_us = 0, tick_ms = TICK_MS;
 
 	if (sd_watchdog_enabled(0, &watchdog_us) > 0)
 		tick_ms = MAX(MIN(tick_ms, watchdog_us / 1000 / 2), 250U);
 	for (;;) {
-		if (poll(&p, 1, (int)tick_ms) <= 0) {
+		if (poll(p, COUNT_OF(p), (int)tick_ms) <= 0) {
 			tick(s, watchdog_us);
 			if (service_is_useless(s)) {
 				log_err("capture", "no interface is left");
@@ -140,6 +159,8 @@ static int wait_for_end(struct service *s, const struct invocation *how, char **
 			}
 			continue;
 		}
+		if (p[1].revents && watch_take(volumes))
+			reload(s, how, argv);
 		if (read(signals, &info, sizeof(info)) != sizeof(info))
 			continue;
 		if (info.ssi_signo != SIGHUP)
@@ -148,9 +169,22 @@ static int wait_for_end(struct service *s, const struct invocation *how, char **
 	}
 }
 
+/* those of the settings and of the Downward API */
+static struct watch *watch_volumes(const struct invocation *how, const struct settings *v)
+{
+	const char *paths[3] = {how->config_path ? how->config_path : SETTINGS_DEFAULT_PATH};
+	AUTO_BUF pod = {0};
+
+	buf_add_fmt(&pod, "%s/labels", v->kube_downward);
+	if (*v->kube_downward)
+		paths[1] = buf_cstr(&pod);
+	return watch_new(paths);
+}
+
 static int run(struct chosen *chosen, const struct invocation *how, char **argv)
 {
 	struct service *s = NULL;
+	struct watch *volumes = watch_volumes(how, &chosen->values);
 	struct err e = {0};
 	int status, signals = open_signals(&e);
 
@@ -158,18 +192,71 @@ static int run(struct chosen *chosen, const struct invocation *how, char **argv)
 	(void)mallopt(M_ARENA_MAX, ARENAS_MAX);
 	if (signals < 0 || service_start(chosen, &s, &e) < 0) {
 		log_err("daemon", "%s", e.why);
+		watch_free(volumes);
 		return EXIT_FAILED;
 	}
 	(void)sd_notify(0, "READY=1");
-	status = wait_for_end(s, how, argv, signals);
+	status = wait_for_end(s, how, argv, signals, volumes);
 	(void)sd_notify(0, "STOPPING=1");
 	if (service_stop(s, &e) < 0) {
 		log_err("store", "at the end: %s", e.why);
 		status = EXIT_FAILED;
 	}
 	(void)close(signals);
+	watch_free(volumes);
 	if (status == EXIT_SUCCESS)
 		log_info("daemon", "stopped");
+	return status;
+}
+
+/* Return: exit status, once a signal came. */
+static int wait_as_webhook(struct webhook *w, int signals, struct watch *volumes)
+{
+	struct pollfd p[] = {{.fd = signals, .events = POLLIN},
+			     {.fd = watch_fd(volumes), .events = POLLIN}};
+	struct signalfd_siginfo info;
+	struct err e = {0};
+
+	for (;;) {
+		int renewed;
+
+		if (poll(p, COUNT_OF(p), -1) < 0 && errno != EINTR)
+			return EXIT_FAILED;
+		if (p[1].revents)
+			(void)watch_take(volumes);
+		if (read(signals, &info, sizeof(info)) == sizeof(info) && info.ssi_signo != SIGHUP)
+			return EXIT_SUCCESS;
+		renewed = webhook_renew(w, &e);
+		if (renewed < 0)
+			log_err("webhook", "the certificate stays as it was: %s", e.why);
+		else if (renewed)
+			log_info("webhook", "the certificate is new");
+	}
+}
+
+static int run_webhook(const struct settings *s)
+{
+	const char *const paths[] = {s->webhook_cert, s->webhook_key, NULL};
+	struct watch *volumes = watch_new(paths);
+	struct webhook *w = NULL;
+	struct err e = {0};
+	int status = EXIT_FAILED, signals = open_signals(&e);
+
+	(void)log_level_parse(s->log_level, &log_level);
+	(void)mallopt(M_ARENA_MAX, ARENAS_MAX);
+	if (signals >= 0 && privileges_drop(&e) == 0 && webhook_start(s, &w, &e) == 0) {
+		log_info("webhook", "answering listen=%s status=%s image=%s", webhook_address(w),
+			 webhook_status_address(w), s->webhook_image);
+		(void)sd_notify(0, "READY=1");
+		status = wait_as_webhook(w, signals, volumes);
+		(void)sd_notify(0, "STOPPING=1");
+	} else {
+		log_err("webhook", "%s", e.why);
+	}
+	webhook_stop(w);
+	watch_free(volumes);
+	if (signals >= 0)
+		(void)close(signals);
 	return status;
 }
 
@@ -191,6 +278,10 @@ int main(int argc, char **argv)
 		return status;
 	if (settings_load(&how, argv + 1, &chosen, &errors) > 0)
 		status = say_errors(&errors);
+	else if (how.is_webhook && !how.is_check && !how.wants_print)
+		status = run_webhook(&chosen.values);
+	else if (how.own)
+		status = hand_over(how.own, &chosen);
 	else if (how.is_check || how.wants_print)
 		status = show(&how, &chosen);
 	else

@@ -15,6 +15,24 @@
  */
 #define CAPABILITIES_MAX 64
 
+/*
+ * A file with effective capabilities is not executed at all where the bounding set lacks one of
+ * them (a sidecar has CAP_NET_RAW alone). So the image's file has permitted ones only.
+ */
+int privileges_raise(struct err *e)
+{
+	struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct now[_LINUX_CAPABILITY_U32S_3];
+
+	if (syscall(SYS_capget, &head, now) < 0)
+		return err_set(e, -errno, "privileges: capget: %s", strerror(errno));
+	for (size_t i = 0; i < COUNT_OF(now); i++)
+		now[i].effective = now[i].permitted;
+	if (syscall(SYS_capset, &head, now) < 0)
+		return err_set(e, -errno, "privileges: capset: %s", strerror(errno));
+	return 0;
+}
+
 int privileges_drop(struct err *e)
 {
 	struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-/* privileges.h - give away what is not needed once the handles are open */
+/* privileges.h - use what we may, and give it away once the handles are open */
 #pragma once
 
 #include "lib/err.h"
 
+/* privileges_raise() - use the capabilities that we may have: those of the file come unused (=p),
+ * so that the same program starts where fewer are allowed. To be called with one thread. */
+int privileges_raise(struct err *e) MUST_USE;
 /**
  * privileges_drop() - no capability is left, and none can come back
  *

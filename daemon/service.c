@@ -17,6 +17,7 @@
 #include "lib/clock.h"
 #include "lib/log.h"
 #include "record/capture.h"
+#include "record/downward.h"
 #include "record/key.h"
 #include "record/record.h"
 
@@ -245,6 +246,20 @@ static struct record_config config_of(struct service *s, const struct settings *
 	return c;
 }
 
+/* all that is known without asking anybody; @out is untouched on failure */
+static int who_is_where(const struct service *s, const struct settings *v, struct identities **out,
+			struct err *e)
+{
+	AUTO(identities) who = NULL;
+	int failed = capture_identities(s->capture, v->identities, &who, e);
+
+	if (failed == 0 && *v->kube_downward)
+		failed = downward_identify(who, v->kube_downward, e);
+	if (failed == 0)
+		*out = TAKE(who);
+	return failed;
+}
+
 static int start_record(struct service *s, struct err *e)
 {
 	struct record_config config = config_of(s, &s->chosen.values);
@@ -257,7 +272,7 @@ static int start_record(struct service *s, struct err *e)
 		failed = record_start(&config, &s->record, e);
 	explicit_bzero(config.wire.redact_key, sizeof(config.wire.redact_key));
 	if (failed == 0)
-		failed = capture_identities(s->capture, s->chosen.values.identities, &who, e);
+		failed = who_is_where(s, &s->chosen.values, &who, e);
 	if (failed == 0)
 		failed = record_change(s->record, &config, who, e);
 	return failed;
@@ -291,6 +306,7 @@ static int start_api(struct service *s, struct err *e)
 		.auth = (enum api_auth)MAX(api_auth_parse(v->api_auth), 0), /* was checked */
 		.token_file = v->api_token_file,
 		.access_keep_ns = v->api_access_keep,
+		.status_listen = v->api_status_listen,
 		.query_limit_ns = v->api_query_max,
 		.clients_max = API_CLIENTS_MAX,
 		.counters = give_counters,
@@ -301,7 +317,7 @@ static int start_api(struct service *s, struct err *e)
 	struct api *api = NULL;
 	int failed;
 
-	if (!*v->api_socket && !*v->api_listen)
+	if (!*v->api_socket && !*v->api_listen && !*v->api_status_listen)
 		return 0;
 	if (*v->api_socket)
 		make_directory_of(v->api_socket);
@@ -313,8 +329,10 @@ static int start_api(struct service *s, struct err *e)
 
 static int start_all(struct service *s, struct err *e)
 {
-	int failed = open_handles(s, e);
+	int failed = privileges_raise(e);
 
+	if (failed == 0)
+		failed = open_handles(s, e);
 	if (failed == 0)
 		failed = privileges_drop(e);
 	if (failed == 0)
@@ -436,7 +454,7 @@ int service_change(struct service *s, struct chosen *fresh, struct err *e)
 	struct record_config config = config_of(s, &fresh->values);
 	struct identities *who = NULL;
 	enum log_level level;
-	int failed = capture_identities(s->capture, fresh->values.identities, &who, e);
+	int failed = who_is_where(s, &fresh->values, &who, e);
 
 	compare(s, fresh);
 	if (failed == 0)

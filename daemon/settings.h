@@ -38,6 +38,8 @@ struct setting_row {
 };
 extern const struct setting_row setting_rows[SETTING_COUNT];
 
+#define SETTINGS_DEFAULT_PATH "/etc/tapeloop/tapeloopd.yaml"
+
 /* The settings in force, or about to be. */
 struct chosen {
 	struct settings values;
@@ -78,7 +80,8 @@ void setting_default_text(enum setting which, struct buf *out);
  */
 struct invocation {
 	const char *config_path; /* --config; NULL: the default file, if there is one */
-	bool is_check, wants_help, wants_version, wants_print;
+	const char *own;	 /* --own; NULL: not asked */
+	bool is_check, wants_help, wants_version, wants_print, is_sidecar, is_webhook;
 };
 
 /* invocation_read() - the options that are no settings; settings_load() reads the rest. -EINVAL. */

@@ -21,7 +21,8 @@
  *
  * Two listeners, a unix socket and TCP (perhaps under TLS), each with a few threads of
  * libmicrohttpd (its own epoll; its external loop stalls, and a thread for each connection halves
- * the rate). A question to the store is answered in the thread that read it: a slow one holds up
+ * the rate). A third may listen where probes and scrapers come from: it answers what says nothing of what
+ * was recorded, and nothing else. A question to the store is answered in the thread that read it: a slow one holds up
  * the connections of that thread, while new connections go to the others.
  *
  * A request passes: Host (TCP without tokens: a page of the web that had its name point here is
@@ -42,14 +43,16 @@ struct listener {
 	struct MHD_Daemon *daemon;
 	struct server *server;
 	bool is_tcp;
+	bool is_status; /* what anybody may know, and nothing else */
 };
 
 struct api {
 	struct server server;
-	struct listener unix_listener, tcp_listener;
+	struct listener unix_listener, tcp_listener, status_listener;
 	struct listen_unix socket;
-	char address[LISTEN_ADDRESS_MAX];
-	char *store_dir, *socket_path, *listen; /* owned copies, which server.config points at */
+	char address[LISTEN_ADDRESS_MAX], status_address[LISTEN_ADDRESS_MAX];
+	/* owned copies, which server.config points at */
+	char *store_dir, *socket_path, *listen, *status_listen;
 	struct certificate certificate;
 	struct buf openapi;
 };
@@ -64,6 +67,7 @@ static void *on_uri(void *ctx, const char *uri, struct MHD_Connection *connectio
 	if (q) {
 		q->connection = connection;
 		q->is_tcp = l->is_tcp;
+		q->is_status = l->is_status;
 	}
 	return q;
 }
@@ -90,6 +94,12 @@ static bool is_host_ours(const char *host)
 	return false;
 }
 
+/* says nothing of what was recorded */
+static bool is_open(const struct route *r)
+{
+	return r->answer == get_metrics || r->answer == get_health || r->answer == get_readiness;
+}
+
 static bool may_come_in(struct request *q, const char *method)
 {
 	const char *host =
@@ -103,9 +113,10 @@ static bool may_come_in(struct request *q, const char *method)
 	else if (strlen(q->uri) > REQUEST_URI_MAX)
 		request_problem(q, MHD_HTTP_URI_TOO_LONG, NULL, "longer than %d bytes",
 				REQUEST_URI_MAX);
-	else if (!q->route)
+	else if (!q->route || (q->is_status && !is_open(q->route)))
 		request_problem(q, MHD_HTTP_NOT_FOUND, NULL,
-				"no such path; /openapi.json lists those there are");
+				q->is_status ? "only /healthz, /readyz and /metrics are here"
+					     : "no such path; /openapi.json lists those there are");
 	else if (!q->is_head && strcmp(method, MHD_HTTP_METHOD_GET) != 0)
 		request_problem(q, MHD_HTTP_METHOD_NOT_ALLOWED, NULL, "only GET and HEAD");
 	else
@@ -158,7 +169,7 @@ static void on_log(void *ctx, const char *fmt, va_list ap)
 	"+CHACHA20-POLY1305:-RSA:%SERVER_PRECEDENCE"
 
 /* @certificate: NULL: without TLS */
-static int start_listener(struct listener *l, struct server *s, int fd, bool is_tcp,
+static int start_listener(struct listener *l, struct server *s, int fd,
 			  const struct certificate *certificate, struct err *e)
 {
 	unsigned clients = s->config.clients_max ? s->config.clients_max : CLIENTS_MAX;
@@ -170,7 +181,6 @@ static int start_listener(struct listener *l, struct server *s, int fd, bool is_
 	};
 
 	l->server = s;
-	l->is_tcp = is_tcp;
 	l->daemon = MHD_start_daemon(
 		MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG |
 			(certificate ? MHD_USE_TLS : 0U),
@@ -197,8 +207,7 @@ static int start_unix(struct api *a, struct err *e)
 	if (!a->socket_path[0])
 		return 0;
 	r = listen_unix(a->socket_path, &a->socket, e);
-	return r < 0 ? r : start_listener(&a->unix_listener, &a->server, a->socket.fd, false,
-					   NULL, e);
+	return r < 0 ? r : start_listener(&a->unix_listener, &a->server, a->socket.fd, NULL, e);
 }
 
 static int start_tcp(struct api *a, struct err *e)
@@ -216,8 +225,20 @@ static int start_tcp(struct api *a, struct err *e)
 	fd = listen_tcp(a->listen, has_tls && c->auth != API_AUTH_NONE, a->address, e);
 	if (fd < 0)
 		return fd;
-	return start_listener(&a->tcp_listener, &a->server, fd, true,
-			      has_tls ? &a->certificate : NULL, e);
+	a->tcp_listener.is_tcp = true;
+	return start_listener(&a->tcp_listener, &a->server, fd, has_tls ? &a->certificate : NULL,
+			      e);
+}
+
+static int start_status(struct api *a, struct err *e)
+{
+	int fd;
+
+	if (!a->status_listen[0])
+		return 0;
+	fd = listen_anywhere("api.status_listen", a->status_listen, a->status_address, e);
+	a->status_listener.is_status = true;
+	return fd < 0 ? fd : start_listener(&a->status_listener, &a->server, fd, NULL, e);
 }
 
 /* ---- start and stop ---- */
@@ -230,12 +251,14 @@ static int set_up(struct api *a, const struct api_config *config, struct err *e)
 	a->store_dir = strdup(config->store_dir);
 	a->socket_path = strdup(config->socket_path ? config->socket_path : "");
 	a->listen = strdup(config->listen ? config->listen : "");
-	if (!a->store_dir || !a->socket_path || !a->listen)
+	a->status_listen = strdup(config->status_listen ? config->status_listen : "");
+	if (!a->store_dir || !a->socket_path || !a->listen || !a->status_listen)
 		return err_set(e, -ENOMEM, "api: out of memory");
 	s->config = *config;
 	s->config.store_dir = a->store_dir;
 	s->config.socket_path = a->socket_path;
 	s->config.listen = a->listen;
+	s->config.status_listen = a->status_listen;
 	s->readers = readers_new(a->store_dir,
 				 config->query_limit_ns ? config->query_limit_ns : QUERY_LIMIT_NS);
 	s->stream = s->readers ? stream_hub_new(s->readers) : NULL;
@@ -270,6 +293,8 @@ int api_start(const struct api_config *config, struct api **a_out, struct err *e
 		r = start_unix(a, e);
 	if (r == 0)
 		r = start_tcp(a, e);
+	if (r == 0)
+		r = start_status(a, e);
 	if (r < 0) {
 		api_stop(a);
 		return r;
@@ -288,6 +313,8 @@ void api_stop(struct api *a)
 		MHD_stop_daemon(a->unix_listener.daemon);
 	if (a->tcp_listener.daemon)
 		MHD_stop_daemon(a->tcp_listener.daemon);
+	if (a->status_listener.daemon)
+		MHD_stop_daemon(a->status_listener.daemon);
 	if (a->socket.fd >= 0)
 		listen_unix_remove(a->socket_path, &a->socket);
 	stream_hub_free(a->server.stream);
@@ -298,6 +325,7 @@ void api_stop(struct api *a)
 	free(a->store_dir);
 	free(a->socket_path);
 	free(a->listen);
+	free(a->status_listen);
 	free(a);
 }
 
@@ -309,4 +337,9 @@ void api_committed(struct api *a, const uint64_t *ids, size_t count)
 const char *api_address(const struct api *a)
 {
 	return a->address;
+}
+
+const char *api_status_address(const struct api *a)
+{
+	return a->status_address;
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* api.h - the REST API over a unix socket and loopback; threads of its own */
+/* api.h - the REST API over a unix socket and loopback, its state for probes and scrapers; threads of its own */
 #pragma once
 
 #include "lib/err.h"
@@ -23,6 +23,8 @@ struct api_config {
 	const char *token_file;		/* API_AUTH_TOKEN_FILE */
 	const struct reviewer *reviewer; /* API_AUTH_KUBERNETES; copied, its ctx is borrowed */
 	uint64_t access_keep_ns;	 /* how long its answers count; 0: 30 s */
+	/* "" for none; ":7701" all addresses: /metrics, /healthz and /readyz alone, for anybody */
+	const char *status_listen;
 	uint64_t query_limit_ns; /* a query that runs longer answers 504; 0: 5 s */
 	unsigned clients_max;	 /* connections of each listener; 0: 64 */
 	/* any thread: what /metrics and /healthz say */
@@ -48,3 +50,4 @@ void api_stop(struct api *a);
 void api_committed(struct api *a, const uint64_t *ids, size_t count);
 /* api_address() - "127.0.0.1:7700" as bound (port 0 resolved); "" without one */
 const char *api_address(const struct api *a);
+const char *api_status_address(const struct api *a); /* the same of status_listen */

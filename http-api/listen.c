@@ -125,20 +125,25 @@ union address {
 	struct sockaddr_in6 v6;
 };
 
+/* where, and which setting says so */
+struct place {
+	const char *setting, *text;
+};
+
 /* "127.0.0.1:7700", "[::1]:7700", "localhost:7700" */
-static int parse_address(const char *where, union address *out, struct err *e)
+static int parse_address(const struct place *at, union address *out, struct err *e)
 {
-	const char *colon = strrchr(where, ':');
-	size_t n = colon ? (size_t)(colon - where) : 0;
+	const char *colon = strrchr(at->text, ':');
+	size_t n = colon ? (size_t)(colon - at->text) : 0;
 	char host[LISTEN_ADDRESS_MAX];
 	char *end = NULL;
 	unsigned long port = colon && colon[1] ? strtoul(colon + 1, &end, 10) : 65536;
 
 	*out = (union address){0};
 	if (!colon || n == 0 || n >= sizeof(host) || port > 65535 || *end)
-		return err_set(e, -EINVAL, "api.listen %s: write 127.0.0.1:7700 or [::1]:7700",
-			       where);
-	(void)snprintf(host, sizeof(host), "%.*s", (int)n, where);
+		return err_set(e, -EINVAL, "%s %s: write 127.0.0.1:7700 or [::1]:7700", at->setting,
+			       at->text);
+	(void)snprintf(host, sizeof(host), "%.*s", (int)n, at->text);
 	out->v4.sin_port = htons((uint16_t)port); /* at the same place in both */
 	if (host[0] == '[' && host[n - 1] == ']') {
 		host[n - 1] = '\0';
@@ -149,7 +154,7 @@ static int parse_address(const char *where, union address *out, struct err *e)
 		n = (size_t)inet_pton(AF_INET, strcmp(host, "localhost") ? host : "127.0.0.1",
 				      &out->v4.sin_addr);
 	}
-	return n == 1 ? 0 : err_set(e, -EINVAL, "api.listen %s: no address", where);
+	return n == 1 ? 0 : err_set(e, -EINVAL, "%s %s: no address", at->setting, at->text);
 }
 
 static bool is_loopback(const union address *a)
@@ -172,22 +177,38 @@ static void format_address(const union address *a, char out[LISTEN_ADDRESS_MAX])
 		       (unsigned)ntohs(a->v4.sin_port));
 }
 
-static int bind_tcp(int fd, union address *a, const char *where, struct err *e)
+static int bind_tcp(int fd, union address *a, const struct place *at, struct err *e)
 {
 	socklen_t n = a->any.sa_family == AF_INET ? sizeof(a->v4) : sizeof(a->v6);
 	int one = 1;
 
 	(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
 	if (bind(fd, &a->any, n) < 0 || listen(fd, BACKLOG) < 0 || getsockname(fd, &a->any, &n) < 0)
-		return err_set(e, -errno, "api.listen %s: %s", where, strerror(errno));
+		return err_set(e, -errno, "%s %s: %s", at->setting, at->text, strerror(errno));
 	return 0;
+}
+
+static int open_tcp(union address *a, const struct place *at, char address_out[LISTEN_ADDRESS_MAX],
+		    struct err *e)
+{
+	int fd = new_socket(a->any.sa_family, e);
+	int r = fd < 0 ? fd : bind_tcp(fd, a, at, e);
+
+	if (r < 0) {
+		if (fd >= 0)
+			(void)close(fd);
+		return r;
+	}
+	format_address(a, address_out);
+	return fd;
 }
 
 int listen_tcp(const char *where, bool is_guarded, char address_out[LISTEN_ADDRESS_MAX],
 	       struct err *e)
 {
+	const struct place at = {"api.listen", where};
 	union address a;
-	int fd, r = parse_address(where, &a, e);
+	int r = parse_address(&at, &a, e);
 
 	if (r < 0)
 		return r;
@@ -196,14 +217,26 @@ int listen_tcp(const char *where, bool is_guarded, char address_out[LISTEN_ADDRE
 			       "api.listen %s: only loopback addresses; others need TLS "
 			       "(api.tls_cert) and tokens (api.auth)",
 			       where);
-	fd = new_socket(a.any.sa_family, e);
-	if (fd < 0)
-		return fd;
-	r = bind_tcp(fd, &a, where, e);
-	if (r < 0) {
-		(void)close(fd);
-		return r;
+	return open_tcp(&a, &at, address_out, e);
+}
+
+int listen_anywhere(const char *setting, const char *where, char address_out[LISTEN_ADDRESS_MAX],
+		    struct err *e)
+{
+	char all[LISTEN_ADDRESS_MAX];
+	struct place at = {setting, where};
+	union address a;
+	int r;
+
+	if (where[0] == ':') { /* IPv6 takes IPv4 too (RFC 3493 5.3); a machine may be without it */
+		(void)snprintf(all, sizeof(all), "[::]%.32s", where);
+		at.text = all;
+		r = parse_address(&at, &a, e);
+		r = r < 0 ? r : open_tcp(&a, &at, address_out, e);
+		if (r != -EAFNOSUPPORT && r != -EADDRNOTAVAIL)
+			return r;
+		(void)snprintf(all, sizeof(all), "0.0.0.0%.32s", where);
 	}
-	format_address(&a, address_out);
-	return fd;
+	r = parse_address(&at, &a, e);
+	return r < 0 ? r : open_tcp(&a, &at, address_out, e);
 }

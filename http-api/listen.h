@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* listen.h - the two sockets of the API: a unix socket for the group, and TCP */
+/* listen.h - the sockets of the API: a unix socket for the group, TCP, and TCP for who may know no more than that we
+ * are well */
 #pragma once
 
 #include "lib/err.h"
@@ -37,3 +38,7 @@ void listen_unix_remove(const char *path, const struct listen_unix *l);
  */
 int listen_tcp(const char *where, bool is_guarded, char address_out[LISTEN_ADDRESS_MAX],
 	       struct err *e) MUST_USE;
+/* listen_anywhere() - the same for any address; ":7701" is all of them, of both families where there are two.
+ * @setting: for messages */
+int listen_anywhere(const char *setting, const char *where, char address_out[LISTEN_ADDRESS_MAX],
+		    struct err *e) MUST_USE;

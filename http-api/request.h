@@ -43,6 +43,7 @@ struct request {
 	const struct route *route; /* NULL: none fits */
 	bool is_head;
 	bool is_tcp; /* came in by the TCP listener */
+	bool is_status; /* came in by the listener for anybody */
 	bool has_begun;
 	size_t body_bytes; /* of the request body, thrown away */
 

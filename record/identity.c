@@ -389,3 +389,36 @@ int identities_load(const char *path, const struct identity_seen *seen, size_t s
 	*i_out = TAKE(i);
 	return 0;
 }
+
+static int copy_who(const struct identity *from, struct identity *to)
+{
+	struct identity source = *from;
+	int failed = 0;
+
+	*to = (struct identity){.source = from->source, .certainty = from->certainty};
+	for (size_t n = 0; failed == 0 && fields_of(to, n); n++)
+		if (fields_of(&source, n)->len)
+			failed = copy_text(*fields_of(&source, n), fields_of(to, n));
+	return failed;
+}
+
+int identities_add(struct identities *i, const uint8_t address[16], unsigned bits,
+		   const struct identity *who)
+{
+	struct row *row;
+	int failed;
+
+	for (size_t n = 0; n < i->run_count; n++) {
+		const struct row *first = &i->rows[i->runs[n].begin];
+
+		if (first->bits == bits && !first->port && find_in_run(i, &i->runs[n], address, 0))
+			return 0;
+	}
+	row = new_row(i);
+	if (!row)
+		return -ENOMEM;
+	row->bits = (uint8_t)bits;
+	mask(address, bits, row->address);
+	failed = copy_who(who, &row->who);
+	return failed < 0 ? failed : make_runs(i);
+}

@@ -30,6 +30,15 @@ struct identity_seen {
  */
 int identities_load(const char *path, const struct identity_seen *seen, size_t seen_count,
 		    struct identities **i_out, struct err *e) MUST_USE;
+/**
+ * identities_add() - one more row, before others look at the snapshot
+ * @address: as in struct endpoint; @bits of it count, 1 to 128
+ * @who:     copied
+ *
+ * Where a row for the same addresses is there already, that one stays. Return: 0 or -ENOMEM.
+ */
+int identities_add(struct identities *i, const uint8_t address[16], unsigned bits,
+		   const struct identity *who) MUST_USE;
 void identities_free(struct identities *i); /* accepts NULL */
 AUTO_DEFINE(identities, identities_free)
 

@@ -127,6 +127,7 @@ static UNUSED struct api_config config_of(struct world *w)
 		.store_dir = w->dir,
 		.socket_path = w->socket,
 		.listen = "127.0.0.1:0",
+		.status_listen = "127.0.0.1:0",
 		.counters = give_counters,
 		.health = give_health,
 		.gauges = give_gauges,
@@ -187,6 +188,7 @@ static UNUSED size_t on_bytes(char *ptr, size_t size, size_t n, void *ctx)
 struct ask {
 	const char *path, *method, *header;
 	bool by_tcp;
+	bool by_status; /* the listener for anybody */
 };
 
 static UNUSED CURL *new_client(struct world *w, const struct ask *a, struct curl_slist **headers)
@@ -195,14 +197,18 @@ static UNUSED CURL *new_client(struct world *w, const struct ask *a, struct curl
 	AUTO_BUF url = {0};
 
 	assert_non_null(c);
-	buf_add_fmt(&url, "http://%s%s", a->by_tcp ? api_address(w->api) : "localhost", a->path);
+	buf_add_fmt(&url, "http://%s%s",
+		    a->by_tcp      ? api_address(w->api)
+		    : a->by_status ? api_status_address(w->api)
+				   : "localhost",
+		    a->path);
 	*headers = a->header ? curl_slist_append(NULL, a->header) : NULL;
 	assert_int_equal(curl_easy_setopt(c, CURLOPT_URL, buf_cstr(&url)), CURLE_OK);
 	(void)curl_easy_setopt(c, CURLOPT_HTTPHEADER, *headers);
 	(void)curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
 	(void)curl_easy_setopt(c, CURLOPT_PROXY, "");
 	(void)curl_easy_setopt(c, CURLOPT_PATH_AS_IS, 1L);
-	if (!a->by_tcp)
+	if (!a->by_tcp && !a->by_status)
 		(void)curl_easy_setopt(c, CURLOPT_UNIX_SOCKET_PATH, w->socket);
 	if (a->method && strcmp(a->method, "HEAD") == 0)
 		(void)curl_easy_setopt(c, CURLOPT_NOBODY, 1L);

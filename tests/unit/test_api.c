@@ -498,6 +498,49 @@ static void only_this_machine_may_ask(void **state)
 	}
 }
 
+static void anybody_may_ask_how_it_is_and_nothing_else(void **state)
+{
+	static const struct {
+		struct ask ask;
+		long status;
+	} cases[] = {
+		{{.path = "/healthz", .by_status = true, .header = "Host: 10.77.0.3:7701"}, 200},
+		{{.path = "/readyz", .by_status = true, .header = "Host: node-1"}, 200},
+		{{.path = "/metrics", .by_status = true}, 200},
+		{{.path = "/api/v1/exchanges", .by_status = true}, 404},
+		{{.path = "/api/v1/stream", .by_status = true}, 404},
+		{{.path = "/api/v1/counters", .by_status = true}, 404},
+		{{.path = "/healthz", .by_status = true, .method = "POST"}, 405},
+	};
+
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		struct reply r;
+
+		ask(*state, cases[i].ask, &r);
+		if (r.status != cases[i].status)
+			fail_msg("%s: %ld", cases[i].ask.path, r.status);
+		forget(&r);
+	}
+}
+
+static void the_listener_for_anybody_takes_all_addresses(void **state)
+{
+	struct api_config config = config_of(*state);
+	struct api *a = NULL;
+	struct err e = {0};
+
+	config.socket_path = config.listen = "";
+	config.status_listen = ":0";
+	if (api_start(&config, &a, &e) < 0)
+		fail_msg("%s", e.why);
+	assert_true(strncmp(api_status_address(a), "[::]:", 5) == 0 ||
+		    strncmp(api_status_address(a), "0.0.0.0:", 8) == 0);
+	api_stop(TAKE(a));
+	config.status_listen = "here";
+	assert_int_equal(api_start(&config, &a, &e), -EINVAL);
+	assert_non_null(strstr(e.why, "api.status_listen here: write 127.0.0.1:7700"));
+}
+
 static void a_question_that_takes_too_long_is_given_up(void **state)
 {
 	struct world other = **(struct world **)state;
@@ -576,6 +619,8 @@ int main(void)
 		cmocka_unit_test(references_in_openapi_lead_somewhere),
 		cmocka_unit_test(sockets_in_the_way),
 		cmocka_unit_test(only_this_machine_may_ask),
+		cmocka_unit_test(anybody_may_ask_how_it_is_and_nothing_else),
+		cmocka_unit_test(the_listener_for_anybody_takes_all_addresses),
 		cmocka_unit_test(without_a_store_it_is_alive_but_not_ready),
 		cmocka_unit_test(a_question_that_takes_too_long_is_given_up),
 	};
