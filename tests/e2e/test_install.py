@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """`make install` into a directory: the files are there, the programs run, uninstall takes them away."""
+import shutil
 import subprocess
 
 import pytest
@@ -25,7 +26,8 @@ def files(root):
 
 @pytest.mark.parametrize("path", [
     "usr/bin/tapeloop", "usr/sbin/tapeloopd", "usr/lib/tapeloop/tapeloop_sqlite.so", "usr/share/man/man1/tapeloop.1", "usr/share/man/man8/tapeloopd.8",
-    "usr/share/man/man7/tapeloop-counters.7", "usr/share/man/man7/tapeloop-filter.7", "usr/lib/systemd/system/tapeloopd.service", "etc/tapeloop/tapeloopd.yaml",
+    "usr/share/man/man7/tapeloop-counters.7", "usr/share/man/man7/tapeloop-filter.7", "usr/lib/systemd/system/tapeloopd.service",
+    "usr/lib/systemd/system/tapeloopd@.service", "etc/tapeloop/tapeloopd.yaml",
     "usr/share/bash-completion/completions/tapeloop", "usr/share/zsh/site-functions/_tapeloop",
     "usr/share/fish/vendor_completions.d/tapeloop.fish",
 ])
@@ -42,6 +44,26 @@ def test_an_installed_program_runs(installed, program):
 def test_the_unit_names_the_installed_program(installed):
     unit = (installed / "usr/lib/systemd/system/tapeloopd.service").read_text()
     assert "ExecStart=/usr/sbin/tapeloopd --config /etc/tapeloop/tapeloopd.yaml" in unit
+
+
+def test_both_units_are_hardened_alike(installed):
+    """What stands behind 'Bytes of strangers' is the same, and so are the capabilities."""
+    texts = [(installed / f"usr/lib/systemd/system/{name}").read_text() for name in ("tapeloopd.service", "tapeloopd@.service")]
+    hardening = [t[t.index("# Bytes of strangers"):] for t in texts]
+    assert hardening[0] == hardening[1] and "NoNewPrivileges=yes" in hardening[0]
+    for t in texts:
+        assert "\nAmbientCapabilities=CAP_NET_RAW\nCapabilityBoundingSet=CAP_NET_RAW\n" in t
+
+
+@pytest.mark.parametrize("unit", ["tapeloopd.service", "tapeloopd@cart.service"])
+def test_systemd_understands_the_units(installed, unit, tmp_path):
+    if not shutil.which("systemd-analyze"):
+        pytest.skip("systemd-analyze is not in PATH")
+    for source in (installed / "usr/lib/systemd/system").glob("tapeloopd*.service"):
+        (tmp_path / source.name).write_text(source.read_text().replace("/usr/sbin/tapeloopd", str(installed / "usr/sbin/tapeloopd")))
+    done = subprocess.run(["systemd-analyze", "verify", "--man=no", "--recursive-errors=no", tmp_path / unit], capture_output=True, text=True)
+    ours = [line for line in done.stderr.splitlines() if "tapeloopd" in line]
+    assert ours == [], done.stderr  # it exits 0 for keys that it does not know
 
 
 def test_the_first_settings_are_valid_and_change_nothing(installed):
