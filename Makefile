@@ -131,7 +131,7 @@ e2e: all ## end-to-end tests only (root: they make network namespaces); K=expres
 deploy-check: all ## manifests, chart and webhook: what they name is what the programs know
 	@BUILD=$(BUILD) $(PYTEST) -rs tests/deploy
 
-image: ## the container image, by buildah (root): IMAGE=localhost/tapeloop:0.1.0, ARCHIVE=FILE for an OCI archive too
+image: ## the container image, by buildah (root): IMAGE=localhost/tapeloop:0.1.0, ARCHIVE=FILE for an archive too
 	@scripts/setup build image
 	@$(MAKE) --no-print-directory -j2 all
 	@BUILD=$(BUILD) ARCHIVE='$(ARCHIVE)' scripts/image $(IMAGE)

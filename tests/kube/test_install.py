@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The installation on a real cluster: the manifests come up with the image, sidecars where a label asks for them, an upgrade
+that loses nothing, and nothing left when it is removed. In this order: each test stands on the one before."""
+import base64
+import json
+import pathlib
+import subprocess
+
+import pytest
+
+from conftest import WORK
+from test_manifests import plain
+
+ON_NODE = WORK / "rig" / "tapeloop"  # where this node keeps its tapes: the machine is shared
+WEB = {"containers": [{"name": "web", "image": "localhost/tape-bb:1", "imagePullPolicy": "Never", "command": ["/bin/httpd", "-f", "-p", "8080", "-h", "/www"]}]}
+
+
+def here(objects):
+    """The manifests with the node's directories below our own."""
+    text = json.dumps(objects)
+    for path in ("/var/lib/tapeloop", "/run/tapeloop"):
+        text = text.replace(f'"hostPath": {{"path": "{path}"', f'"hostPath": {{"path": "{ON_NODE}{path}"')
+    return json.loads(text)
+
+
+def deployment(namespace, name="web", **template):
+    labels = {"app": name}
+    return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name, "namespace": namespace}, "spec": {
+        "selector": {"matchLabels": labels}, "template": {"metadata": {"labels": labels, **template}, "spec": WEB}}}
+
+
+def rollout(c, namespace, what):
+    c.k("-n", namespace, "rollout", "status", what, "--timeout=120s")
+
+
+def pods(c, namespace, selector):
+    return [p for p in c.get("pods", "-n", namespace, "-l", selector)["items"] if not p["metadata"].get("deletionTimestamp")]
+
+
+def tapeloop(c, pod, *words, container="tapeloopd"):
+    """The image's own client, in the pod."""
+    meta = pod["metadata"]
+    return c.k("-n", meta["namespace"], "exec", meta["name"], "-c", container, "--", "/usr/bin/tapeloop", *words, "--api", "http://127.0.0.1:7700", check=False)
+
+
+def recorded(c, pod, *filter, container="tapeloopd"):
+    return [json.loads(line) for line in tapeloop(c, pod, "ls", *filter, "-o", "jsonl", "-n", "1000", container=container).splitlines()]
+
+
+def fetch(c, address):
+    """One request from outside of the pod."""
+    subprocess.run(["ip", "netns", "exec", "tk-cp", "curl", "-sf", "-o", "/dev/null", "--max-time", "10", f"http://{address}/index.html"], check=True)
+
+
+@pytest.fixture(scope="module")
+def node(cluster):
+    for part in ("var/lib", "run"):
+        (ON_NODE / part).mkdir(parents=True, exist_ok=True)
+    cluster.apply(here(plain("base")))
+    rollout(cluster, "tapeloop", "daemonset/tapeloopd")
+    return cluster
+
+
+def the_daemon(c):
+    return pods(c, "tapeloop", "app.kubernetes.io/component=node")[0]
+
+
+def test_the_daemon_comes_up_and_records(node):
+    pod = the_daemon(node)
+    assert [s["ready"] for s in pod["status"]["containerStatuses"]] == [True]
+    fetch_status = f"{pod['status']['podIP']}:7701"
+    subprocess.run(["ip", "netns", "exec", "tk-cp", "curl", "-sf", "-o", "/dev/null", f"http://{fetch_status}/metrics"], check=True)
+    node.wait(lambda: recorded(node, pod, 'path == "/metrics"'), "the scrape is on the tape")
+
+
+def test_the_daemon_runs_as_an_ordinary_user_without_privileges(node):
+    pid = next(int(p.name) for p in pathlib.Path("/proc").glob("[0-9]*") if (p / "comm").exists() and (p / "comm").read_text() == "tapeloopd\n"
+               and b"--config" in (p / "cmdline").read_bytes() and "7700" in (p / "status").read_text().split("Uid:")[1].split("\n")[0]
+               and "tapek8s" in (p / "cgroup").read_text())
+    status = dict(line.split(":\t", 1) for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines() if ":\t" in line)
+    assert status["Uid"].split() == ["7700"] * 4 and status["NoNewPrivs"] == "1"
+    assert int(status["CapEff"], 16) & ~(1 << 13 | 1 << 19 | 1 << 21) == 0  # at most NET_RAW, SYS_PTRACE, SYS_ADMIN
+    assert status["Seccomp"] == "2"
+
+
+def test_an_upgrade_loses_no_exchange(node):
+    old = the_daemon(node)
+    before = {x["id"] for x in recorded(node, old)}
+    assert before
+    node.k("-n", "tapeloop", "rollout", "restart", "daemonset/tapeloopd")
+    rollout(node, "tapeloop", "daemonset/tapeloopd")
+    new = the_daemon(node)
+    assert new["metadata"]["uid"] != old["metadata"]["uid"]
+    assert before <= {x["id"] for x in recorded(node, new)}
+    checked = node.k("-n", "tapeloop", "exec", new["metadata"]["name"], "--", "/usr/bin/tapeloop", "fsck", "--store", "/var/lib/tapeloop")
+    assert "damaged" not in checked.replace("0 damaged", "")
+
+
+@pytest.fixture(scope="module")
+def webhook(node, tmp_path_factory):
+    directory = tmp_path_factory.mktemp("certificate")
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj", "/CN=tapeloop-webhook",
+                    "-addext", "subjectAltName=DNS:tapeloop-webhook.tapeloop.svc", "-keyout", directory / "tls.key", "-out", directory / "tls.crt"],
+                   check=True, capture_output=True)
+    node.k("-n", "tapeloop", "create", "secret", "tls", "tapeloop-webhook", "--cert", directory / "tls.crt", "--key", directory / "tls.key")
+    objects = plain("components/webhook")
+    hook = next(o for o in objects if o["kind"] == "MutatingWebhookConfiguration")
+    hook["webhooks"][0]["clientConfig"]["caBundle"] = base64.b64encode((directory / "tls.crt").read_bytes()).decode()
+    node.apply(objects)
+    rollout(node, "tapeloop", "deployment/tapeloop-webhook")
+    for name, labels in (("shop", {"tapeloop.dev/inject": "enabled"}), ("quiet", {})):
+        node.apply([{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}])
+        node.wait(lambda: node.k("-n", name, "get", "serviceaccount", "default", check=False), f"the namespace {name} is ready")
+    return node
+
+
+def names(pod):
+    return [c["name"] for c in pod["spec"]["containers"]]
+
+
+def test_a_labelled_namespaces_pods_get_the_sidecar(webhook):
+    c = webhook
+    c.apply([deployment("shop"), deployment("quiet"), deployment("shop", "private", annotations={"tapeloop.dev/inject": "disabled"})])
+    for namespace, what in (("shop", "deployment/web"), ("quiet", "deployment/web"), ("shop", "deployment/private")):
+        rollout(c, namespace, what)
+    assert names(pods(c, "shop", "app=web")[0]) == ["web", "tapeloop"]
+    assert names(pods(c, "quiet", "app=web")[0]) == ["web"]
+    assert names(pods(c, "shop", "app=private")[0]) == ["web"]
+
+
+def test_the_sidecar_records_its_pod_and_knows_who_it_is(webhook):
+    c, pod = webhook, pods(webhook, "shop", "app=web")[0]
+    fetch(c, f"{pod['status']['podIP']}:8080")
+    c.wait(lambda: recorded(c, pod, 'path == "/index.html"', container="tapeloop"), "the request is on the sidecar's tape")
+    dst = recorded(c, pod, 'path == "/index.html"', container="tapeloop")[0]["dst"]
+    assert dst["pod"] == {**dst["pod"], "name": pod["metadata"]["name"]} if isinstance(dst["pod"], dict) else dst["pod"] == pod["metadata"]["name"]
+    text = json.dumps(dst)
+    for wanted in (pod["metadata"]["uid"], "shop", "node1", "downward", '"web"', "Deployment"):
+        assert wanted in text, text
+
+
+def test_pods_start_while_the_webhook_is_down(webhook):
+    c = webhook
+    c.k("-n", "tapeloop", "scale", "deployment/tapeloop-webhook", "--replicas=0")
+    c.wait(lambda: not pods(c, "tapeloop", "app.kubernetes.io/component=webhook"), "the webhook is gone")
+    c.apply([deployment("shop", "late")])
+    rollout(c, "shop", "deployment/late")
+    assert names(pods(c, "shop", "app=late")[0]) == ["web"]
+
+
+def test_removing_it_leaves_nothing_but_the_tapes(webhook):
+    c = webhook
+    c.k("delete", "--timeout=120s", "-f", "-", input=json.dumps({"apiVersion": "v1", "kind": "List", "items": plain("components/webhook") + here(plain("base"))}))
+    kinds = "namespaces,clusterroles,clusterrolebindings,priorityclasses,mutatingwebhookconfigurations"
+    assert c.get(kinds, "-l", "app.kubernetes.io/name=tapeloop")["items"] == []
+    assert c.get("all,serviceaccounts,configmaps,secrets,networkpolicies", "-n", "tapeloop")["items"] == []
+    assert list((ON_NODE / "var/lib/tapeloop").glob("*.tape"))
