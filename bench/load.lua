@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: Apache-2.0
 -- wrk -s load.lua URL -- KIND ANSWERS: stops after so many answers. KIND "get": small GETs, hot items often;
--- "post": POSTs of about 1 KB of JSON. Every request line is unique, so that pairing can be checked.
+-- "post": POSTs of about 1 KB of JSON; "large": answers of 64 KB, each another one, every fourth compressed. Every
+-- request line is unique, so that pairing can be checked.
 local kind, wanted, sent, got = "get", 1000, 0, 0
 local head = {
 	["User-Agent"] = "shop-frontend/2.14 (linux; x86_64)", ["Accept"] = "application/json",
@@ -30,6 +31,10 @@ function request()
 	sent = sent + 1
 	if kind == "get" then
 		return wrk.format("GET", "/api/items/" .. (math.floor(4096 ^ math.random()) - 1) .. "?n=" .. sent, head)
+	end
+	if kind == "large" then
+		head["Accept-Encoding"] = sent % 4 == 0 and "gzip" or nil
+		return wrk.format("GET", "/large/" .. (sent % 4096) .. "?n=" .. sent, head)
 	end
 	return wrk.format("POST", service[sent % 4 + 1] .. (sent % 977) .. "?n=" .. sent, head, bodies[math.random(#bodies)])
 end

@@ -28,6 +28,7 @@ SERVER = r"""
 access_log %s;
 location /api/items/ { root %s; }
 location /documents/ { root %s; }
+location /large/ { root %s; gzip on; gzip_types application/json; gzip_comp_level 2; default_type application/json; }
 location ~ ^/(shop|pay|user)/ {
   if ($code = 500) { return 500 '{"error":"internal","request":"$request_id","at":$msec,"detail":"upstream connect error or disconnect/reset before headers"}'; }
   if ($code = 503) { return 503 '{"error":"unavailable","request":"$request_id","at":$msec}'; }
@@ -52,9 +53,17 @@ def document(rng, size):
     return json.dumps(tree)
 
 
+def catalogue(rng, size):
+    """A JSON list of records, together of about `size` bytes."""
+    records = []
+    while sum(map(len, records)) < size:
+        records.append(document(rng, rng.randint(300, 700)))
+    return "[" + ",".join(records) + "]"
+
+
 def make_documents(root):
-    """4,096 items of 300-700 bytes and as many documents of 1 KB."""
-    if (root / "complete").exists():
+    """4,096 items of 300-700 bytes and as many documents of 1 KB; 4,096 catalogues of 64 KB."""
+    if (root / "complete-2").exists():
         return
     rng = random.Random(20190521)
     for folder, size in (("api/items", lambda: rng.randint(300, 700)), ("documents", lambda: 1024)):
@@ -62,7 +71,10 @@ def make_documents(root):
         for i in range(4096):
             name = str(i) if folder == "api/items" else f"{i:03x}"
             (root / folder / name).write_text(document(rng, size()))
-    (root / "complete").touch()
+    (root / "large").mkdir(exist_ok=True)
+    for i in range(4096):
+        (root / "large" / str(i)).write_text(catalogue(rng, 65536))
+    (root / "complete-2").touch()
 
 
 class Stage:
@@ -80,7 +92,7 @@ class Stage:
         try:
             self.client, self.server = self.node.pod("client"), self.node.pod("server")
             access = f"{self.log} exact buffer=256k flush=1s" if self.log else "off"
-            self.root = self.server.nginx(SERVER % (access, www, www), HTTP, http2=self.http2)
+            self.root = self.server.nginx(SERVER % (access, www, www, www), HTTP, http2=self.http2)
         except BaseException:
             self.node.close()
             raise

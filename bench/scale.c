@@ -2,15 +2,15 @@
 /*
  * bench/scale - does the store stay as fast as it grows?
  *
- *	build/bench/scale [MILLIONS [DIRECTORY]]	(make bench-store; 20 million by default)
+ *	build/bench/scale [MILLIONS [DIRECTORY [QUERY]]]	(make bench-store; 20 million by default)
  *
  * Small JSON exchanges of a shop are made and written as the daemon writes them: committed a
  * thousand at a time, tapes of a million sealed in this same thread, which counts. For each
  * million: CPU and bytes of an exchange. Twenty million are a day. Then queries, each some hundred
  * times with other values: alone, and while another thread writes 20,000 exchanges a second. Files
  * are in the page cache. Wall time is what a person waits; the CPU time of the asking thread beside
- * it says what of that was waiting for a CPU. A store of the size that is there already is not
- * written again.
+ * it says what of that was waiting for a CPU. A store that is there already is not written again.
+ * With a part of a query's name only such are asked, alone: for a profiler.
  */
 #include <inttypes.h>
 #include <pthread.h>
@@ -275,7 +275,8 @@ static uint64_t later_page(struct ask *a, uint64_t i)
 	struct query q = {.limit = 100, .cursor = a->cursor};
 	uint64_t n = 0;
 
-	for (; i == 0 && n < 1000; n++) /* come to the thousandth */
+	(void)i;
+	for (; a->cursor == 0 && n < 1000; n++) /* come to the thousandth */
 		(void)list(a->r, NULL, &q);
 	a->cursor = q.cursor ? q.cursor : a->cursor;
 	q.cursor = a->cursor;
@@ -438,6 +439,25 @@ static void print_question(size_t which, const struct times *quiet, const struct
 	(void)fflush(stdout);
 }
 
+static void ask_some(const char *dir, uint64_t millions, const char *name)
+{
+	struct ask a = {.count = millions * MILLION};
+	struct err e = {0};
+
+	check(reader_open(dir, &a.r, &e), &e);
+	for (size_t i = 0; i < COUNT_OF(questions); i++) {
+		struct times t;
+
+		if (!strstr(questions[i].name, name))
+			continue;
+		(void)questions[i].run(&a, 1);
+		t = ask(&a, i);
+		printf("%s: %.2f ms, CPU %.2f; p99 %.2f, CPU %.2f\n", questions[i].name,
+		       t.median_ms, t.cpu_median_ms, t.p99_ms, t.cpu_p99_ms);
+	}
+	reader_close(a.r);
+}
+
 static void ask_all(const char *dir, uint64_t millions)
 {
 	struct ask a = {.count = millions * MILLION};
@@ -476,7 +496,10 @@ int main(int argc, char **argv)
 		return 2;
 	if (argc <= 2 || access(dir, F_OK) < 0)
 		write_all(dir, millions);
-	ask_all(dir, millions);
+	if (argc > 3)
+		ask_some(dir, millions, argv[3]);
+	else
+		ask_all(dir, millions);
 	if (argc > 2)
 		return 0;
 	(void)snprintf(command, sizeof(command), "rm -rf '%s'", made);

@@ -2,11 +2,11 @@
 /*
  * bench/store - what the store costs: CPU and bytes for each exchange of a capture
  *
- *	build/bench/store CAPTURE.pcap [live|bulk] [DIRECTORY]
+ *	build/bench/store CAPTURE.pcap [live|bulk|growing] [DIRECTORY]
  *
  * The exchanges are decoded into memory first, so that only the store is measured: added, committed
  * a thousand at a time, sealed with its indexes, closed. Training runs in the same thread and
- * counts. Then every exchange is read back, summaries and messages.
+ * counts; a growing tape is left as it is. Then every exchange is read back, summaries and messages.
  */
 #include <inttypes.h>
 #include <pcap/pcap.h>
@@ -79,8 +79,9 @@ static void check(int r, const struct err *e)
 	exit(3);
 }
 
-static void write_all(const struct collected *c, const char *dir, bool is_bulk)
+static void write_all(const struct collected *c, const char *dir, const char *how)
 {
+	bool is_bulk = strcmp(how, "bulk") == 0, is_growing = strcmp(how, "growing") == 0;
 	struct store_config config = store_config_default();
 	struct store *s;
 	struct store_stats stats;
@@ -90,6 +91,8 @@ static void write_all(const struct collected *c, const char *dir, bool is_bulk)
 
 	config.is_bulk = is_bulk;
 	config.tape_rows = is_bulk ? config.tape_rows : c->count; /* live: sealed at the end too */
+	if (is_growing)
+		config.tape_rows = config.tape_span_ns = UINT64_MAX / 2;
 	check(store_open(dir, &config, &s, &e), &e);
 	for (size_t i = 0; i < c->count; i++) {
 		check(store_add(s, c->all[i], &e), &e);
@@ -152,7 +155,7 @@ int main(int argc, char **argv)
 	decode(argv[1], &c);
 	printf("%s: %zu exchanges, %.0f bytes of messages each\n", argv[1], c.count,
 	       (double)c.bytes / (double)c.count);
-	write_all(&c, dir, argc > 2 && strcmp(argv[2], "bulk") == 0);
+	write_all(&c, dir, argc > 2 ? argv[2] : "live");
 	read_all(&c, dir, false);
 	read_all(&c, dir, true);
 	if (argc > 3)

@@ -43,15 +43,18 @@ struct block_packer;
 struct block_packer *block_packer_new(int level) MUST_USE;
 void block_packer_free(struct block_packer *p); /* accepts NULL */
 void block_packer_set_level(struct block_packer *p, int level);
+/* block_packer_set_thorough() - blocks of large exchanges are compressed in several ways */
+void block_packer_set_thorough(struct block_packer *p);
 /**
  * block_pack() - append a block to @out and empty the draft
  * @dictionary: NULL: none
+ * @bytes:      of the dictionary, or empty
  * @info_out:   number, bytes, raw_bytes, exchanges, checksum are set
  *
  * Return: 0; -ENOMEM: nothing has changed.
  */
 int block_pack(struct block_packer *p, struct block_draft *d, const struct ZSTD_CDict_s *dictionary,
-	       struct buf *out, struct block_info *info_out) MUST_USE;
+	       struct span bytes, struct buf *out, struct block_info *info_out) MUST_USE;
 
 /* --- reading --- */
 struct unpacker;

@@ -9,6 +9,7 @@
 
 #include "lib/id.h"
 #include "schema/sql.h"
+#include "store/check_counts.h"
 #include "store/read_blocks.h"
 #include "store/read_tape.h"
 #include "store/trace_run.h"
@@ -193,6 +194,19 @@ static void check_traces(struct check *c)
 		find(c, CHECK_DATABASE, 0, "%s", own_words(c, e.why));
 }
 
+static void note_count(void *ctx, const char *what)
+{
+	find(ctx, CHECK_SUMMARY, 0, "%s", what);
+}
+
+static void check_counting(struct check *c)
+{
+	struct err e = {0};
+
+	if (check_counts(read_tape_tape(c->tape), note_count, c, &e) < 0)
+		find(c, CHECK_DATABASE, 0, "%s", own_words(c, e.why));
+}
+
 static void check_one(struct check *c, const struct batch *b, struct read_room *room)
 {
 	char id[ID_TEXT_LEN + 1];
@@ -282,8 +296,10 @@ static int check_all(struct check *c, struct err *e)
 	check_summary(c);
 	check_indexes(c);
 	check_traces(c);
-	if (tape_version(read_tape_tape(c->tape)) >= 2)
+	if (tape_version(read_tape_tape(c->tape)) >= 2) {
+		check_counting(c);
 		check_blocks(c);
+	}
 	r = check_exchanges(c);
 	if (r == -ECANCELED)
 		return err_set(e, r, "interrupted");

@@ -188,7 +188,7 @@ static int build(struct builder *b, const char *path)
 }
 
 /* Return: 1, 0, or a negative errno. */
-static int is_there(struct tape *t, struct err *e)
+int fulltext_has(struct tape *t, struct err *e)
 {
 	sqlite3_stmt *st =
 		tape_prepare(t, "SELECT 1 FROM sqlite_schema WHERE name = 'fulltext'", e);
@@ -211,7 +211,7 @@ int fulltext_build(const char *path, struct err *e)
 		return err_set(e, -errno, "tape %s: %s", path, strerror(errno));
 	r = tape_open(path, TAPE_APPEND, &t, &why);
 	if (r == 0)
-		there = r = is_there(t, &why);
+		there = r = fulltext_has(t, &why);
 	if (r == 0) {
 		struct builder b = {.tape = t, .e = &why};
 
@@ -286,7 +286,7 @@ int fulltext_find(struct tape *t, const struct span *terms, size_t count,
 	for (size_t i = 0; i < count; i++)
 		ask_for(&q, terms[i]);
 	if (q.count)
-		r = is_there(t, e);
+		r = fulltext_has(t, e);
 	if (r <= 0)
 		return r;
 	st = tape_prepare(t, "SELECT first, last, bits FROM fulltext ORDER BY first", e);

@@ -12,6 +12,8 @@
 
 struct tape;
 
+/* fulltext_has() - is a tape indexed? Return: 1, 0 or a negative errno. */
+int fulltext_has(struct tape *t, struct err *e) MUST_USE;
 /**
  * fulltext_build() - index a sealed tape, in one transaction
  * @path: of the tape; nobody may write to it meanwhile. Takes minutes of CPU for a large one: a

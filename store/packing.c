@@ -64,6 +64,11 @@ void packing_free(struct packing *p)
 	free(p);
 }
 
+void packing_set_thorough(struct packing *p)
+{
+	block_packer_set_thorough(p->packer);
+}
+
 void packing_set_level(struct packing *p, int level)
 {
 	block_packer_set_level(p->packer, level);
@@ -156,7 +161,9 @@ static int close_draft(struct packing *p, size_t class, struct batch *b, struct 
 	uint64_t at = b->packed.len;
 	uint32_t number = ready ? use_dictionary(p, c, b) : 0;
 
-	if (!info || block_pack(p->packer, d, number ? ready : NULL, &b->packed, info) < 0)
+	if (!info || block_pack(p->packer, d, number ? ready : NULL,
+				number ? dictionary_bytes(c) : (struct span){0}, &b->packed,
+				info) < 0)
 		return err_set(e, -ENOMEM, "store: no memory for a block");
 	info->at = at;
 	info->dictionary = number;

@@ -10,6 +10,8 @@ struct packing;
 
 /* packing_new() - @jobs: where dictionaries are trained; borrowed. NULL: no memory. */
 struct packing *packing_new(struct jobs *jobs, int level) MUST_USE;
+/* packing_set_thorough() - take the time that it takes to be small: for a tape's final form */
+void packing_set_thorough(struct packing *p);
 void packing_free(struct packing *p); /* accepts NULL */
 void packing_set_level(struct packing *p, int level);
 /* packing_begin_tape() - forget the tape before; numbers go on from these */

@@ -8,7 +8,6 @@
 #include "lib/clock.h"
 #include "lib/id.h"
 #include "schema/sql.h"
-#include "store/trace_run.h"
 
 /*
  * Theory of operation. A track is a piece of a tape that is sorted by id: the tape as a whole, or
@@ -243,24 +242,27 @@ static int add_by_text(struct merge *m, struct seen_tape *t, struct err *e)
 	return r < 0 ? r : 1;
 }
 
-/* Return: 1 with the traces' runs asked, and a track for what may be theirs; 0 there are none. */
+static void explain_trace(const struct read_plan *p, const struct seen_tape *t)
+{
+	const char *form = t->summary.is_sealed ? "sealed tape: INDEX trace, for the ids to read\n"
+						: "growing tape: trace_run, for the ids to read\n";
+
+	if (!strstr(buf_cstr(p->explains), form))
+		buf_add_str(p->explains, form);
+}
+
+/* Return: 1 with the traces found, and a track for what may be theirs; 0 they are to be read for. */
 static int add_by_trace(struct merge *m, struct seen_tape *t, struct err *e)
 {
 	const struct read_plan *p = m->plan;
 	struct id_ranges ids = {0};
-	int r = p->trace_count && !t->summary.is_sealed;
+	int r = p->trace_count > 0;
 
-	for (size_t i = 0; i < p->trace_count && r == 1; i++) {
-		uint8_t packed[SQL_TRACE_BYTES];
-		size_t n = sql_trace_pack(p->traces[i], packed);
-
-		r = trace_run_find(read_tape_tape(t->open),
-				   n ? span_of(packed, n) : p->traces[i], &ids, e);
-	}
-	if (r == 1) {
-		if (p->explains && !strstr(buf_cstr(p->explains), "trace_run"))
-			buf_add_str(p->explains,
-				    "growing tape: trace_run, for the exchanges to read\n");
+	for (size_t i = 0; i < p->trace_count && r == 1; i++)
+		r = read_tape_find_trace(t->open, p->traces[i], &ids, e);
+	if (r == 1 && p->explains)
+		explain_trace(p, t);
+	if (r == 1 && ids.count) {
 		id_ranges_sort(&ids);
 		r = add_track(m, t, 0, &ids, e);
 		r = r < 0 ? r : 1;

@@ -11,6 +11,7 @@
 #include "store/common.h"
 #include "store/commons.h"
 #include "store/read_blocks.h"
+#include "store/trace_run.h"
 
 /*
  * Theory of operation. A row is copied out of SQLite at once, so that no statement stays open, and
@@ -29,6 +30,7 @@ struct read_tape {
 	struct commons *commons;
 	struct read_blocks *blocks;
 	sqlite3_stmt *get;
+	sqlite3_stmt *trace; /* of a sealed tape; NULL: not yet asked for */
 	struct tape_summary summary; /* final once is_sealed */
 	struct body_cache bodies;    /* those that stand in another exchange */
 };
@@ -69,6 +71,7 @@ void read_tape_close(struct read_tape *t)
 	if (!t)
 		return;
 	(void)sqlite3_finalize(t->get);
+	(void)sqlite3_finalize(t->trace);
 	read_blocks_free(t->blocks);
 	body_cache_fini(&t->bodies);
 	commons_free(t->commons);
@@ -180,6 +183,51 @@ int read_tape_get(struct read_tape *t, uint64_t id, struct batch *b, struct err 
 		r = step == SQLITE_DONE ? -ENOENT : tape_failed(t->tape, e);
 	(void)sqlite3_reset(t->get);
 	return r;
+}
+
+/* --- traces --- */
+
+#define TRACE_IDS_MAX 256 /* each is looked up by itself; more are found sooner by one statement */
+
+static const char trace_sql[] = "SELECT exchange.id FROM exchange WHERE " SQL_TRACE_EQUALS
+				" LIMIT 257";
+
+/* From the index of a sealed tape. It stays prepared: that takes ten times as long as the answer. */
+static int find_sealed(struct read_tape *t, struct span column, bool is_blob,
+		       struct id_ranges *out, struct err *e)
+{
+	int step = SQLITE_ROW, r = 1, n = 0;
+
+	if (!t->trace && !(t->trace = tape_prepare(t->tape, trace_sql, e)))
+		return e->code;
+	for (int i = 1; i <= 2; i++) {
+		if (is_blob)
+			(void)sqlite3_bind_blob(t->trace, i, column.ptr, (int)column.len,
+						SQLITE_STATIC);
+		else
+			(void)sqlite3_bind_text(t->trace, i, (const char *)column.ptr,
+						(int)column.len, SQLITE_STATIC);
+	}
+	for (; r == 1 && (step = sqlite3_step(t->trace)) == SQLITE_ROW; n++) {
+		uint64_t id = (uint64_t)sqlite3_column_int64(t->trace, 0);
+
+		r = n == TRACE_IDS_MAX ? 0 : id_ranges_add(out, id, id) ? 1 : -ENOMEM;
+	}
+	if (r == 1 && step != SQLITE_DONE)
+		r = tape_failed(t->tape, e);
+	(void)sqlite3_reset(t->trace);
+	return r == -ENOMEM ? err_set(e, r, "reader: out of memory") : r;
+}
+
+int read_tape_find_trace(struct read_tape *t, struct span trace, struct id_ranges *out,
+			 struct err *e)
+{
+	uint8_t packed[SQL_TRACE_BYTES];
+	size_t n = sql_trace_pack(trace, packed);
+	struct span column = n ? span_of(packed, n) : trace;
+
+	return t->summary.is_sealed ? find_sealed(t, column, n > 0, out, e)
+				    : trace_run_find(t->tape, column, out, e);
 }
 
 /* --- a row as an exchange --- */

@@ -5,6 +5,7 @@
 
 #include "store/batch.h"
 #include "store/block.h"
+#include "store/id_ranges.h"
 #include "store/tape.h"
 
 struct commons;
@@ -28,6 +29,16 @@ struct tape *read_tape_tape(const struct read_tape *t);
 struct commons *read_tape_commons(const struct read_tape *t);
 /* read_tape_summary() - asked anew unless the tape is sealed */
 int read_tape_summary(struct read_tape *t, struct tape_summary *out, struct err *e) MUST_USE;
+
+/**
+ * read_tape_find_trace() - the exchanges that may have a trace id, by whatever index the tape has now
+ * @trace: as it is typed, not empty
+ * @out:   appended to: single ids, in no order
+ *
+ * Return: 1; 0 when there is none, or too many have it: the tape is to be read; or a negative errno.
+ */
+int read_tape_find_trace(struct read_tape *t, struct span trace, struct id_ranges *out,
+			 struct err *e) MUST_USE;
 
 /* read_tape_row() - append the row that @st stands at to @b. @wants_messages: all of a pack of
  * version 1, not just its beginning. */

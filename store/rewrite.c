@@ -10,6 +10,7 @@
 #include "schema/sql.h"
 #include "store/check.h"
 #include "store/directory.h"
+#include "store/fulltext.h"
 #include "store/inserts.h"
 #include "store/packing.h"
 #include "store/jobs.h"
@@ -21,7 +22,7 @@
  * whatever other tables there are are copied as they stand, exchanges get another `place`. Messages
  * are taken out of the old blocks (or out of the packs of version 1) and packed again; since no
  * commit cuts them short, blocks are full. A body that lies with another exchange still does: ids
- * are the same.
+ * are the same. Where the old tape has an index of its texts, the new one gets one.
  *
  * Then the indexes are built, the file is synced, and every block and exchange is read back. Only a
  * tape in which nothing is found wrong takes the old one's name.
@@ -29,6 +30,8 @@
 #define ROWS_AT_ONCE  1024
 #define FEW_EXCHANGES 24	 /* in a block, on average */
 #define SMALL_BLOCK   (16 << 10) /* [bytes before compression] */
+#define LARGE_SHARE   0.5	 /* of the bytes, in blocks of one large exchange that can be compressed */
+_Static_assert(BLOCK_RAW_MAX == 32768, "as the statement says");
 
 struct rewrite {
 	const struct rewrite_config *config;
@@ -43,6 +46,7 @@ struct rewrite {
 	struct chunk_end end;
 	sqlite3_stmt *next;
 	uint64_t last_id, count;
+	bool has_fulltext; /* the old tape */
 };
 
 static int no_memory(const char *path, struct err *e)
@@ -218,6 +222,10 @@ static int open_rewrite(struct rewrite *w, const char *path, const char *part, s
 
 	if (r < 0)
 		return err_set(e, r, "%s", why.why);
+	r = fulltext_has(read_tape_tape(w->from), &why);
+	if (r < 0)
+		return err_set(e, r, "%s", why.why);
+	w->has_fulltext = r == 1;
 	r = tape_open(part, TAPE_BULK, &w->to, e);
 	if (r < 0)
 		return r;
@@ -226,6 +234,7 @@ static int open_rewrite(struct rewrite *w, const char *path, const char *part, s
 	w->unpacker = unpacker_new();
 	if (!w->packing || !w->unpacker)
 		return no_memory(part, e);
+	packing_set_thorough(w->packing);
 	packing_begin_tape(w->packing, 1, 1);
 	w->next = tape_prepare(read_tape_tape(w->from),
 			       "SELECT " READ_COLUMNS " FROM exchange WHERE id > ? ORDER BY id"
@@ -271,6 +280,8 @@ static int write_part(const char *path, const char *part, const struct rewrite_c
 	if (r == 0)
 		r = tape_seal(w.to, true, &why);
 	close_rewrite(&w);
+	if (r == 0 && w.has_fulltext)
+		r = fulltext_build(part, &why);
 	return r < 0 ? err_set(e, r, "%s", why.why) : 0;
 }
 
@@ -350,7 +361,7 @@ int rewrite_pays(const char *path, struct err *e)
 {
 	AUTO(tape) t = NULL;
 	sqlite3_stmt *st;
-	double exchanges, bytes, rows;
+	double exchanges, bytes, rows, large;
 	int r = tape_open(path, TAPE_READ, &t, e);
 
 	if (r < 0)
@@ -358,17 +369,20 @@ int rewrite_pays(const char *path, struct err *e)
 	if (tape_version(t) < SQL_VERSION)
 		return 1;
 	st = tape_prepare(t,
-			  "SELECT ifnull(avg(exchanges), 0), ifnull(avg(raw_bytes), 0), count(*)"
-			  " FROM block",
+			  "SELECT ifnull(avg(exchanges), 0), ifnull(avg(raw_bytes), 0), count(*),"
+			  " ifnull(total(raw_bytes) FILTER (WHERE raw_bytes > 32768 AND"
+			  " bytes < raw_bytes / 10 * 9) / total(raw_bytes), 0) FROM block",
 			  e);
 	if (!st || sqlite3_step(st) != SQLITE_ROW) {
 		r = tape_failed(t, e);
 		(void)sqlite3_finalize(st);
 		return r;
 	}
+	large = sqlite3_column_double(st, 3);
 	exchanges = sqlite3_column_double(st, 0);
 	bytes = sqlite3_column_double(st, 1);
 	rows = sqlite3_column_double(st, 2);
 	(void)sqlite3_finalize(st);
-	return rows > 1 && exchanges < FEW_EXCHANGES && bytes < SMALL_BLOCK;
+	return (rows > 1 && exchanges < FEW_EXCHANGES && bytes < SMALL_BLOCK) ||
+	       large > LARGE_SHARE;
 }

@@ -14,7 +14,8 @@ struct rewrite_config {
 /**
  * rewrite_pays() - is a sealed tape worth it?
  *
- * Yes when it is of an older version, or when its blocks are small: little came between two
+ * Yes when it is of an older version, when most of it is exchanges of more than a block each, or when its
+ * blocks are small: little came between two
  * commits.
  *
  * Return: 1, 0, or a negative errno.

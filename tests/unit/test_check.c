@@ -143,6 +143,16 @@ static const struct {
 	{"DELETE FROM block WHERE id = (SELECT max(id) FROM block)", CHECK_EXCHANGE, TAPE_ROWS / 2},
 	{"UPDATE exchange SET times = x'ff' WHERE id = (SELECT max(id) FROM exchange)",
 	 CHECK_EXCHANGE, TAPE_ROWS - 1},
+	{"UPDATE rollup SET count = count + 1", CHECK_SUMMARY, TAPE_ROWS},
+	{"UPDATE rollup SET failed = failed + 1", CHECK_SUMMARY, TAPE_ROWS},
+	{"DELETE FROM rollup", CHECK_SUMMARY, TAPE_ROWS},
+	{"UPDATE rollup SET entries = x'01'", CHECK_SUMMARY, TAPE_ROWS},
+	{"UPDATE rollup SET entries = x''", CHECK_SUMMARY, TAPE_ROWS},
+	{"UPDATE rollup_digest SET failed = failed + 1 WHERE minutes = 1", CHECK_SUMMARY, TAPE_ROWS},
+	{"DELETE FROM rollup_digest WHERE minutes = 1", CHECK_SUMMARY, TAPE_ROWS},
+	{"UPDATE rollup_digest SET entries = x'' WHERE minutes = 60", CHECK_SUMMARY, TAPE_ROWS},
+	{"INSERT INTO failure VALUES (1, 1, 2, 1, 1, 1, 1)", CHECK_SUMMARY, TAPE_ROWS},
+	{"UPDATE tape SET rolled = 1", CHECK_SUMMARY, TAPE_ROWS},
 	{"DROP TABLE tape", CHECK_FILE, 0},
 };
 

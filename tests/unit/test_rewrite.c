@@ -5,6 +5,7 @@
 #include <sqlite3.h>
 #include <stdlib.h>
 
+#include "store/fulltext.h"
 #include "store/rewrite.h"
 
 static const char *tape_of(const char *dir)
@@ -202,6 +203,73 @@ static void a_tape_that_is_damaged_is_left_as_it_is(void **state)
 	kept_fini(&k);
 }
 
+static void an_index_of_texts_is_there_again(void **state)
+{
+	const char *path = tape_of(*state);
+	struct kept k = {0};
+	struct err e = {0};
+
+	make_slow_tape(*state, &k, 300);
+	assert_int_equal(fulltext_build(path, &e), 0);
+	rewrite_or_fail(path);
+	assert_true(ask(path, "SELECT max(last) = (SELECT last_id FROM tape) FROM fulltext") == 1);
+	expect_kept(*state, &k);
+	kept_fini(&k);
+}
+
+/* An exchange of 60 KB: a list of records, or random bytes, which nothing makes smaller. */
+static void add_large(struct store *s, struct kept *k, uint64_t *seed, size_t i, bool is_text)
+{
+	static char body[60000];
+	struct exchange x = {
+		.start_ns = START + i * 1000,
+		.method = SPAN_LIT("GET"),
+		.status = 200,
+		.dst.who.service = SPAN_LIT("orders"),
+		.response = {.head = SPAN_LIT("HTTP/1.1 200 OK\r\n\r\n"),
+			     .body = span_of(body, sizeof(body)),
+			     .body_bytes = sizeof(body),
+			     .flags = MESSAGE_PRESENT},
+	};
+	struct err e = {0};
+
+	for (size_t n = 0; n < sizeof(body); n++)
+		body[n] = (char)(some_number(seed) >> 32);
+	for (size_t n = 0; is_text && n + 64 <= sizeof(body); n += 64)
+		(void)snprintf(body + n, 64, "{\"sku\":\"%02x%02x%02x\",\"stock\":%u,\"name\":\"w%u\"},",
+			       (uint8_t)body[n], (uint8_t)body[n + 1], (uint8_t)body[n + 2],
+			       (unsigned)(uint8_t)body[n + 3] % 50, (unsigned)(uint8_t)body[n + 4]);
+	assert_int_equal(store_add(s, &x, &e), 0);
+	keep(k, &x);
+}
+
+static void large_exchanges_are_compressed_better_where_they_can_be(void **state)
+{
+	for (int is_text = 0; is_text < 2; is_text++) {
+		struct kept k = {0};
+		uint64_t seed = 77;
+		struct store *s;
+		double before;
+		struct err e = {0};
+		char dir[128];
+		const char *path;
+
+		(void)snprintf(dir, sizeof(dir), "%s/%d", (char *)*state, is_text);
+		s = open_store(dir, NULL);
+		for (size_t i = 0; i < 20; i++)
+			add_large(s, &k, &seed, i, is_text);
+		close_store(s);
+		path = tape_of(dir);
+		before = ask(path, "SELECT sum(bytes) FROM block");
+		assert_int_equal(rewrite_pays(path, &e), is_text);
+		rewrite_or_fail(path);
+		assert_true(is_text ? ask(path, "SELECT sum(bytes) FROM block") < before
+				    : ask(path, "SELECT sum(bytes) FROM block") == before);
+		expect_kept(dir, &k);
+		kept_fini(&k);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -210,6 +278,8 @@ int main(void)
 		TEST(what_is_cancelled_leaves_the_tape_and_nothing_beside_it),
 		TEST(a_reader_that_has_it_open_reads_on),
 		TEST(a_tape_that_is_damaged_is_left_as_it_is),
+		TEST(an_index_of_texts_is_there_again),
+		TEST(large_exchanges_are_compressed_better_where_they_can_be),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
