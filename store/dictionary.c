@@ -22,6 +22,13 @@
  * times cheaper. A class is trained twice, early from few samples and again from many: most
  * classes are small or new, and the first hundred exchanges of a service are worth something too.
  *
+ * Traffic changes: a service is released anew, another client comes. What blocks take is summed up
+ * over windows of some hundred kilobytes. The best window since the class was trained is what its
+ * dictionary can do; where two in a row take a quarter more, the class is trained again from what
+ * comes now, and the old dictionary serves until that is done. Where this does not help (the traffic
+ * has more in it that is new each time), the pause until the next attempt doubles. A tape has a row
+ * for each dictionary that one of its blocks needs, old and new.
+ *
  * Bounds: classes, samples of one class, samples of all that collect at the same time.
  */
 #define CLASSES_MAX	 DICTIONARY_CLASSES
@@ -40,6 +47,23 @@ static const struct {
 } enough[] = {{128, 128 << 10}, {512, 384 << 10}};
 #define ROUNDS COUNT_OF(enough)
 
+#define WINDOW_BYTES	(256u << 10) /* before compression */
+#define PAUSE_BYTES	(UINT64_C(2) << 20) /* from one training to the next */
+#define PAUSE_BYTES_MAX (UINT64_C(1) << 30)
+#define WORSE_WINDOWS	2 /* in a row: it is no accident */
+#define WORSE		1.25 /* than the best window */
+#define HELPED		0.9  /* of what the windows took before */
+
+/* How a class fares with its dictionary. */
+struct fare {
+	uint64_t raw, packed; /* of the window that is being filled */
+	uint64_t since;	      /* bytes before compression since it was trained */
+	uint64_t pause;
+	double best;   /* of the windows since it was trained; 0: none yet */
+	double before; /* of the last one with the dictionary before; 0: there was none */
+	unsigned worse_count;
+};
+
 struct training {
 	uint8_t *samples;
 	size_t *sizes;
@@ -56,6 +80,7 @@ struct dictionary {
 	char *name;
 	size_t rounds; /* trained so often */
 	struct training *collecting, *running, *trained;
+	struct fare fare;
 	uint32_t number;
 };
 
@@ -271,6 +296,54 @@ void dictionary_learn(struct dictionaries *d, struct dictionary *c, struct span 
 		start_training(d, c);
 }
 
+/* --- is it still as good? --- */
+
+static void begin_fare(struct fare *f)
+{
+	*f = (struct fare){.pause = MAX(f->pause, PAUSE_BYTES), .before = f->before};
+}
+
+/* The first window with another dictionary: was it worth it? */
+static void judge_training(struct fare *f, double ratio)
+{
+	if (f->before > 0)
+		f->pause = ratio > f->before * HELPED ? MIN(2 * f->pause, PAUSE_BYTES_MAX)
+						      : PAUSE_BYTES;
+	f->best = ratio;
+}
+
+/* Return: is it time to train again? */
+static bool end_window(struct fare *f)
+{
+	double ratio = (double)f->packed / (double)f->raw;
+
+	f->raw = f->packed = 0;
+	if (f->best <= 0) {
+		judge_training(f, ratio);
+		return false;
+	}
+	f->best = MIN(f->best, ratio);
+	f->worse_count = ratio > f->best * WORSE ? f->worse_count + 1 : 0;
+	f->before = ratio;
+	return f->worse_count >= WORSE_WINDOWS && f->since >= f->pause;
+}
+
+void dictionary_note(struct dictionary *c, uint64_t raw, uint64_t packed)
+{
+	struct fare *f = &c->fare;
+
+	if (!c->trained || c->rounds < ROUNDS || c->running)
+		return;
+	f->raw += raw;
+	f->packed += packed;
+	f->since += raw;
+	if (f->raw < WINDOW_BYTES || !end_window(f))
+		return;
+	f->worse_count = 0;
+	f->since = 0;
+	c->rounds = ROUNDS - 1;
+}
+
 static void take_result(struct dictionaries *d, struct dictionary *c)
 {
 	if (c->running->ready) {
@@ -278,6 +351,7 @@ static void take_result(struct dictionaries *d, struct dictionary *c)
 		training_free(c->trained);
 		c->trained = c->running;
 		c->number = 0; /* another one than that on the tape */
+		begin_fare(&c->fare);
 	} else {
 		training_free(c->running);
 	}

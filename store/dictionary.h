@@ -36,6 +36,11 @@ struct dictionary *dictionary_of(struct dictionaries *d, const struct exchange *
 void dictionary_learn(struct dictionaries *d, struct dictionary *c, struct span sample);
 /* dictionary_ready() - to compress with; NULL while it is not trained */
 const struct ZSTD_CDict_s *dictionary_ready(struct dictionaries *d, struct dictionary *c);
+/*
+ * dictionary_note() - a block of the class went from @raw to @packed bytes; where that has become
+ * worse for a while, the class is trained again
+ */
+void dictionary_note(struct dictionary *c, uint64_t raw, uint64_t packed);
 struct span dictionary_bytes(const struct dictionary *c);
 struct span dictionary_class(const struct dictionary *c); /* for people */
 uint32_t *dictionary_number(struct dictionary *c);	  /* on the tape; 0: not there */

@@ -168,6 +168,8 @@ static int close_draft(struct packing *p, size_t class, struct batch *b, struct 
 	info->at = at;
 	info->dictionary = number;
 	p->draft_bytes -= info->raw_bytes;
+	if (number)
+		dictionary_note(c, info->raw_bytes, info->bytes);
 	b->block_count++;
 	return 0;
 }
