@@ -4,8 +4,9 @@
 
 #include "lib/base.h"
 
-#define BODY_CACHE_SLOTS     4096
-#define BODY_CACHE_BODY_MAX  2048 /* longer ones are not kept: at most 8 MiB in all */
+#define BODY_CACHE_SLOTS     16384
+#define BODY_CACHE_BODY_MAX  4096	  /* longer ones are not kept */
+#define BODY_CACHE_BYTES_MAX (12u << 20) /* of all bodies */
 
 struct body_slot {
 	uint64_t key; /* 0: empty */
@@ -16,6 +17,8 @@ struct body_slot {
 /* Zero-initialised it is empty. */
 struct body_cache {
 	bool is_used;
+	size_t bytes; /* of all bodies */
+	size_t hand;  /* the slot that is given up next, for room */
 	struct body_slot slots[BODY_CACHE_SLOTS];
 };
 

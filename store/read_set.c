@@ -21,7 +21,7 @@
  * connection does not keep its log alive.
  */
 #define OPEN_MAX       32
-#define AWAKE_MAX      6
+#define AWAKE_MAX      4
 #define PROGRESS_STEPS 10000 /* of SQLite's machine between two looks at the clock */
 
 static void forget_tape(struct seen_tape *t)

@@ -65,11 +65,30 @@ static void what_comes_later_takes_the_slot_and_nothing_is_mixed_up(void **state
 	free(c);
 }
 
+static void all_bodies_together_are_bounded(void **state)
+{
+	static uint8_t bytes[BODY_CACHE_BODY_MAX];
+	struct body_cache *c = made();
+	struct span found;
+
+	(void)state;
+	for (uint64_t id = 1; id <= BODY_CACHE_SLOTS; id++) {
+		body_cache_add(c, id, false, span_of(bytes, sizeof(bytes)));
+		assert_true(c->bytes <= BODY_CACHE_BYTES_MAX);
+		assert_true(body_cache_find(c, id, false, &found));
+	}
+	assert_true(c->bytes > BODY_CACHE_BYTES_MAX - sizeof(bytes));
+	body_cache_fini(c);
+	assert_true(c->bytes == 0);
+	free(c);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_body_is_found_by_its_exchange_and_side),
 		cmocka_unit_test(a_long_body_is_not_kept),
+		cmocka_unit_test(all_bodies_together_are_bounded),
 		cmocka_unit_test(what_comes_later_takes_the_slot_and_nothing_is_mixed_up),
 	};
 
