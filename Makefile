@@ -38,7 +38,7 @@ else
 CPPFLAGS += -D_FORTIFY_SOURCE=2
 endif
 
-ROOMS   := lib schema wire store record replay http-api kube
+ROOMS   := lib schema wire store record replay http-api kube node
 LIB_SRC := $(wildcard $(addsuffix /*.c,$(ROOMS)))
 LIB_OBJ := $(LIB_SRC:%.c=$(BUILD)/%.o)
 DAEMON_OBJ := $(patsubst %.c,$(BUILD)/%.o,$(wildcard daemon/*.c))

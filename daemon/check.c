@@ -12,6 +12,7 @@
 #include "lib/log.h"
 #include "record/record.h"
 #include "record/handle.h"
+#include "record/pod_select.h"
 #include "store/filter.h"
 
 /*
@@ -72,9 +73,29 @@ static int check_queue(const struct settings *s, struct err *e)
 static int check_memory(const struct settings *s, struct err *e)
 {
 	struct memory m;
+	bool has_pods = strcmp(s->kube_pods, "true") == 0;
 	size_t count = s->interfaces.count + s->netns.count;
 
-	return memory_divide(s, MAX(count, 1U), &m, e);
+	return memory_divide(s, has_pods ? count : MAX(count, 1U), has_pods ? (size_t)s->kube_rings : 0, &m, e);
+}
+
+static int check_pods(const struct settings *s, struct err *e)
+{
+	static const char *const known[] = {"true", "false", "auto"};
+
+	for (size_t i = 0; i < COUNT_OF(known); i++)
+		if (strcmp(s->kube_pods, known[i]) == 0)
+			return 0;
+	return err_set(e, -EINVAL, "'%s': expected true, false or auto", s->kube_pods);
+}
+
+static int check_select(const struct settings *s, struct err *e)
+{
+	struct pod_select *select = NULL;
+	int failed = pod_select_new(span_str(s->kube_select), &select, e);
+
+	pod_select_free(select);
+	return failed;
 }
 
 static int check_auth(const struct settings *s, struct err *e)
@@ -104,6 +125,7 @@ static const struct {
 	{SETTING_store, check_store},	      {SETTING_queue_size, check_queue},
 	{SETTING_memory_max, check_memory},   {SETTING_api_auth, check_auth},
 	{SETTING_api_tls_cert, check_certificate},
+	{SETTING_kube_pods, check_pods},	      {SETTING_kube_select, check_select},
 };
 
 int settings_check(const struct chosen *c, struct buf *errors)

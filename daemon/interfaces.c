@@ -29,13 +29,13 @@ static const char *real_name(const char *interface)
 	return strcmp(interface, "any") == 0 ? NULL : interface;
 }
 
-int interfaces_of(const struct settings *s, struct interfaces *out, struct err *e)
+int interfaces_of(const struct settings *s, bool has_pods, struct interfaces *out, struct err *e)
 {
 	size_t count = s->interfaces.count + s->netns.count, n = 0;
 	char *at;
 
-	*out = (struct interfaces){.count = MAX(count, 1U)};
-	out->items = calloc(out->count, sizeof(*out->items));
+	*out = (struct interfaces){.count = has_pods ? count : MAX(count, 1U)};
+	out->items = calloc(out->count + 1, sizeof(*out->items));
 	out->text = at = malloc(text_bytes(&s->netns));
 	if (!out->items || !out->text) {
 		interfaces_fini(out);

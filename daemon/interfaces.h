@@ -7,11 +7,11 @@
 #include "schema/settings.h"
 
 struct interfaces {
-	struct capture_interface *items; /* at least one */
+	struct capture_interface *items;
 	size_t count;
 	char *text; /* owned: what "NAME:IFACE" was cut into */
 };
 
-/* interfaces_of() - capture.interfaces and capture.netns; with neither, all interfaces here */
-int interfaces_of(const struct settings *s, struct interfaces *out, struct err *e) MUST_USE;
+/* interfaces_of() - capture.interfaces and capture.netns; with neither, all interfaces here, or none @has_pods */
+int interfaces_of(const struct settings *s, bool has_pods, struct interfaces *out, struct err *e) MUST_USE;
 void interfaces_fini(struct interfaces *i);

@@ -8,6 +8,7 @@
  * has its share from the beginning, and what is left is the decoder's:
  *
  *	memory_max = program + store + API        fixed, measured with room to spare
+ *	           + rings of pods           kube.rings, as many pods as are busy have one
  *	           + handles * capture ring       the kernel maps a ring whole, at once
  *	           + queue                        touched whole once the ring buffer has gone round
  *	           + decoder                      touched as far as traffic needs it
@@ -21,6 +22,14 @@
 #define RING_MIN     (2 * MIB)
 #define RING_QUANTUM (256 * 1024) /* libpcap takes whole blocks */
 
+static int refuse_pods(const struct settings *s, size_t need, struct err *e)
+{
+	return err_set(e, -EINVAL, "memory_max: %zu MiB is too little: %zu MiB are the least with queue_size %zu MiB "
+		       "and kube.rings %zu MiB",
+		       (size_t)s->memory_max / MIB, (need + MIB - 1) / MIB, (size_t)s->queue_size / MIB,
+		       (size_t)s->kube_rings / MIB);
+}
+
 static int refuse(const struct settings *s, size_t handles, size_t need, struct err *e)
 {
 	return err_set(
@@ -32,19 +41,22 @@ static int refuse(const struct settings *s, size_t handles, size_t need, struct 
 		(FIXED_BYTES + WIRE_MIN) / MIB);
 }
 
-int memory_divide(const struct settings *s, size_t handles, struct memory *out, struct err *e)
+int memory_divide(const struct settings *s, size_t handles, size_t pods, struct memory *out, struct err *e)
 {
-	size_t base = FIXED_BYTES + WIRE_MIN + (size_t)s->queue_size;
-	size_t total = (size_t)s->memory_max, ring;
+	size_t base = FIXED_BYTES + WIRE_MIN + (size_t)s->queue_size + pods;
+	size_t total = (size_t)s->memory_max, ring = 0;
 
-	if (total < base || (total - base) / handles < RING_MIN)
+	if (handles == 0 && total < base)
+		return refuse_pods(s, base, e);
+	if (handles && (total < base || (total - base) / handles < RING_MIN))
 		return refuse(s, handles, base + handles * RING_MIN, e);
-	ring = (total - base) / handles / RING_QUANTUM * RING_QUANTUM;
+	if (handles)
+		ring = (total - base) / handles / RING_QUANTUM * RING_QUANTUM;
 	ring = MIN(ring, (size_t)s->buffer);
 	*out = (struct memory){
 		.ring_bytes = ring,
 		.queue_bytes = (size_t)s->queue_size,
-		.wire_bytes = total - FIXED_BYTES - (size_t)s->queue_size - handles * ring,
+		.wire_bytes = total - FIXED_BYTES - (size_t)s->queue_size - pods - handles * ring,
 		.fixed_bytes = FIXED_BYTES,
 	};
 	return 0;

@@ -14,8 +14,9 @@ struct memory {
 
 /**
  * memory_divide() - who gets how much
- * @handles: capture handles
+ * @handles: capture handles that are there from the beginning to the end
+ * @pods:    rings of pods, all together [bytes]; 0 without
  * @e:       -EINVAL: it does not fit; says what would
  */
-int memory_divide(const struct settings *s, size_t handles, struct memory *out,
+int memory_divide(const struct settings *s, size_t handles, size_t pods, struct memory *out,
 		  struct err *e) MUST_USE;

@@ -33,17 +33,35 @@ int privileges_raise(struct err *e)
 	return 0;
 }
 
-int privileges_drop(struct err *e)
+static int keep(uint64_t kept, struct err *e)
 {
 	struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
-	struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = {0};
+	struct __user_cap_data_struct caps[_LINUX_CAPABILITY_U32S_3] = {0};
 
 	for (unsigned long i = 0; i < CAPABILITIES_MAX; i++)
-		(void)prctl(PR_CAPBSET_DROP, i, 0, 0, 0); /* not ours to drop without CAP_SETPCAP */
+		if (!(kept & UINT64_C(1) << i))
+			(void)prctl(PR_CAPBSET_DROP, i, 0, 0, 0); /* not ours to drop without CAP_SETPCAP */
 	(void)prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return err_set(e, -errno, "privileges: no_new_privs: %s", strerror(errno));
-	if (syscall(SYS_capset, &head, none) < 0)
+	if (syscall(SYS_capget, &head, caps) < 0)
+		return err_set(e, -errno, "privileges: capget: %s", strerror(errno));
+	for (unsigned i = 0; i < COUNT_OF(caps); i++) {
+		caps[i].permitted &= (uint32_t)(kept >> 32 * i);
+		caps[i].effective = caps[i].permitted;
+		caps[i].inheritable = 0;
+	}
+	if (syscall(SYS_capset, &head, caps) < 0)
 		return err_set(e, -errno, "privileges: capset: %s", strerror(errno));
 	return 0;
+}
+
+int privileges_drop(struct err *e)
+{
+	return keep(0, e);
+}
+
+int privileges_keep_opener(struct err *e)
+{
+	return keep(UINT64_C(1) << CAP_SYS_ADMIN | UINT64_C(1) << CAP_NET_RAW | UINT64_C(1) << CAP_SYS_PTRACE, e);
 }

@@ -14,3 +14,6 @@ int privileges_raise(struct err *e) MUST_USE;
  * root without capabilities is an ordinary user who happens to own root's files.
  */
 int privileges_drop(struct err *e) MUST_USE;
+
+/* privileges_keep_opener() - likewise, but what it takes to make sockets in pods' namespaces stays (record/opener.h) */
+int privileges_keep_opener(struct err *e) MUST_USE;

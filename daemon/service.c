@@ -12,10 +12,12 @@
 #include "daemon/health.h"
 #include "daemon/interfaces.h"
 #include "daemon/memory.h"
+#include "daemon/pods.h"
 #include "daemon/privileges.h"
 #include "http-api/api.h"
 #include "lib/clock.h"
 #include "lib/log.h"
+#include "node/cri.h"
 #include "record/capture.h"
 #include "record/downward.h"
 #include "record/key.h"
@@ -24,7 +26,7 @@
 /*
  * Theory of operation. Everything starts in the order of its needs:
  *
- *	handles (need privileges) ─► drop privileges ─► key, store, decoder ─► API ─► capture thread
+ *	handles, opener (need privileges) ─► drop privileges ─► key, store, decoder ─► API ─► capture, pods
  *
  * and ends in the reverse order, but for the API, which is told of the last commit before it ends.
  * Threads are made after the privileges are gone, because capabilities belong to threads.
@@ -53,8 +55,9 @@ struct service {
 	struct capture *capture; /* the record's, once that has it */
 	bool capture_is_lent;
 	struct record *record;
+	struct pods *pods; /* NULL: not in node mode */
 	_Atomic(struct api *) api; /* the recorder thread tells it of commits */
-	size_t handle_count;
+	size_t handle_count; /* without those of pods */
 	_Atomic size_t handles_left;
 	uint64_t beats_seen;
 	uint64_t loss_seen, loss_said_ns;
@@ -166,6 +169,8 @@ static void give_gauges(void *ctx, struct buf *out)
 			    store_gauges[i].name, store_gauges[i].what, store_gauges[i].name,
 			    store_gauges[i].type, store_gauges[i].name,
 			    atomic_load_explicit(&s->store_gauges[i], memory_order_relaxed));
+	if (s->pods)
+		pods_gauges(s->pods, out);
 	buf_add_fmt(out,
 		    "# HELP tapeloop_store_max_bytes The quota.\n"
 		    "# TYPE tapeloop_store_max_bytes gauge\n"
@@ -173,19 +178,49 @@ static void give_gauges(void *ctx, struct buf *out)
 		    s->chosen.values.store_max);
 }
 
+static bool wants_pods(const struct settings *v)
+{
+	if (strcmp(v->kube_pods, "auto") == 0)
+		return cri_has_socket(v->kube_cri_socket);
+	return strcmp(v->kube_pods, "true") == 0;
+}
+
+static int open_pods(struct service *s, struct err *e)
+{
+	const struct settings *v = &s->chosen.values;
+	const struct pods_config config = {
+		.directories = (const char *const *)v->kube_netns_dirs.items,
+		.cri_socket = v->kube_cri_socket,
+		.select = v->kube_select,
+		.node = "",
+		.bpf = v->filter_bpf,
+		.snaplen = v->snaplen,
+		.poll_ns = v->poll,
+		.identify_ns = v->kube_identify,
+		.buffer_bytes = v->kube_buffer,
+		.ring_bytes = v->kube_ring,
+		.rings_bytes = v->kube_rings,
+	};
+
+	return wants_pods(v) ? pods_open(&config, &s->pods, e) : 0;
+}
+
 static int open_handles(struct service *s, struct err *e)
 {
 	const struct settings *v = &s->chosen.values;
 	struct interfaces which;
 	struct capture_config config;
-	int failed = interfaces_of(v, &which, e);
+	int failed = open_pods(s, e);
 
+	if (failed == 0)
+		failed = interfaces_of(v, s->pods, &which, e);
 	if (failed < 0)
 		return failed;
 	s->handle_count = which.count;
 	atomic_store(&s->handles_left, which.count);
-	failed = memory_divide(v, which.count, &s->memory, e);
+	failed = memory_divide(v, which.count, s->pods ? v->kube_rings : 0, &s->memory, e);
 	config = (struct capture_config){
+		.pods = s->pods ? pods_capture(s->pods) : (struct capture_pods){0},
 		.interfaces = which.items,
 		.count = which.count,
 		.bpf = v->filter_bpf,
@@ -342,7 +377,10 @@ static int start_all(struct service *s, struct err *e)
 	if (failed < 0)
 		return failed;
 	s->capture_is_lent = true;
-	return record_run(s->record, s->capture, e);
+	failed = record_run(s->record, s->capture, e);
+	if (failed == 0 && s->pods)
+		failed = pods_start(s->pods, s->capture, s->record, e);
+	return failed;
 }
 
 static void say_start(const struct service *s)
@@ -355,7 +393,10 @@ static void say_start(const struct service *s)
 		 "store=%s socket=%s listen=%s",
 		 s->handle_count, s->memory.ring_bytes / 1024, s->memory.queue_bytes / 1024,
 		 s->memory.wire_bytes / 1024, v->store, v->api_socket, api ? api_address(api) : "");
-	if (s->memory.ring_bytes < v->buffer)
+	if (s->pods)
+		log_info("daemon", "capturing the pods of this node, but for those that kube.select leaves out: %s",
+			 v->kube_select);
+	if (s->handle_count && s->memory.ring_bytes < v->buffer)
 		log_info("daemon",
 			 "capture.buffer is %zu KiB instead of %" PRIu64
 			 " so that %zu interfaces fit into memory_max",
@@ -366,6 +407,7 @@ static void free_service(struct service *s)
 {
 	if (!s->capture_is_lent)
 		capture_free(s->capture);
+	pods_free(s->pods);
 	health_free(s->health);
 	chosen_fini(&s->chosen);
 	free(s);
@@ -419,6 +461,7 @@ int service_stop(struct service *s, struct err *e)
 
 	if (!s)
 		return 0;
+	pods_stop(s->pods);
 	if (s->record)
 		failed = record_stop(s->record, e);
 	if (s->capture_is_lent) {
@@ -459,6 +502,8 @@ int service_change(struct service *s, struct chosen *fresh, struct err *e)
 	compare(s, fresh);
 	if (failed == 0)
 		failed = record_change(s->record, &config, who, e);
+	if (failed == 0 && s->pods)
+		failed = pods_select(s->pods, fresh->values.kube_select, e);
 	if (failed < 0)
 		return failed;
 	take_live(s, fresh);
@@ -508,6 +553,8 @@ bool service_is_alive(struct service *s)
 
 bool service_is_useless(struct service *s)
 {
+	if (s->pods)
+		return pods_has_failed(s->pods);
 	return atomic_load(&s->handles_left) == 0;
 }
 

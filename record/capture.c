@@ -10,8 +10,10 @@
 #include <unistd.h>
 
 #include "lib/clock.h"
-#include "record/internal.h"
 #include "record/handle.h"
+#include "record/internal.h"
+#include "record/packet_socket.h"
+#include "record/pod_taps.h"
 
 /*
  * Theory of operation. One thread polls all handles and feeds one decoder, so that both ends of a
@@ -19,6 +21,10 @@
  * handle costs 0.1 us a packet; one thread is enough for what a node carries.
  *
  *	poll ─► read each ready handle ─► wake the recorder ─► every TICK_NS: time goes on
+ *
+ * Namespaces that come and go are pod_taps.c's; they stand in the poll as one descriptor. They wake
+ * the thread for single packets while they are quiet, so the thread rests between its rounds when there
+ * are many (ROUNDS_AT_ONCE): a hundred rounds a second cost next to nothing and empty the rings in time.
  *
  * Handles are read in turn, READ_MOST packets at most, so that a flood on one does not starve the
  * others. Time is given to the decoder a little late: packets may still lie in a ring that are
@@ -34,6 +40,8 @@
 #define LOOK_TICKS   10		    /* between two looks at kernel counts and namespaces */
 #define BACK_LOOKS   16		    /* looks at most between two looks for an interface that went away */
 #define DRAIN_MAX_NS (2 * NS_PER_S) /* at the end; usually a few polls */
+#define ROUNDS_AT_ONCE 10	    /* within a tick, with pods; after them, a rest behind each */
+#define REST_NS	       (10 * NS_PER_MS)
 
 /* A handle and its part of the kernel's account. */
 struct tap {
@@ -49,7 +57,9 @@ struct tap {
 struct capture {
 	struct record *record; /* once it runs */
 	struct tap *taps;
-	struct pollfd *polls; /* one for each tap, then stop_fd */
+	struct pollfd *polls; /* one for each tap, then stop_fd and the pods' */
+	struct pod_taps *pods; /* NULL: none come */
+	unsigned rounds;       /* since the last tick */
 	size_t count, live_count;
 	uint64_t poll_ns;
 	struct handle_stats lost;   /* of handles that are closed */
@@ -84,7 +94,9 @@ static void count_kernel(struct capture *c, bool is_drained)
 		sum.received += st.received;
 		sum.dropped += st.dropped;
 	}
-	known = handed + sum.dropped;
+	if (c->pods)
+		pod_taps_stats(c->pods, &sum);
+	known = handed + sum.dropped + counter_get(n, COUNTER_KERNEL_UNSELECTED);
 	counter_set(n, COUNTER_KERNEL_RECEIVED, sum.received);
 	counter_set(n, COUNTER_KERNEL_DROPPED, sum.dropped);
 	counter_set(n, COUNTER_KERNEL_PENDING,
@@ -168,14 +180,17 @@ static unsigned read_ready(struct capture *c, uint64_t wait_ns)
 			     .tv_nsec = (long)(wait_ns % NS_PER_S)};
 	unsigned ready = 0;
 
-	if (ppoll(c->polls, c->count + 1, &t, NULL) <= 0)
+	if (ppoll(c->polls, c->count + 1 + !!c->pods, &t, NULL) <= 0)
 		return 0;
+	c->rounds++;
 	for (size_t i = 0; i < c->count; i++) {
 		if (c->polls[i].fd < 0 || !c->polls[i].revents)
 			continue;
 		read_tap(c, i);
 		ready++;
 	}
+	if (c->pods && c->polls[c->count + 1].revents)
+		ready += pod_taps_read(c->pods);
 	record_wake_if_much(c->record);
 	return ready;
 }
@@ -213,7 +228,10 @@ static void tick(struct capture *c, uint64_t count)
 	atomic_fetch_add_explicit(&c->record->beats, 1, memory_order_relaxed);
 	wire_tick(c->record->wire, clock_wall_ns() - TICK_NS - 2 * c->poll_ns);
 	record_apply(c->record);
+	if (c->pods)
+		pod_taps_tick(c->pods, count % LOOK_TICKS == 0);
 	record_wake(c->record);
+	c->rounds = 0;
 	if (count % LOOK_TICKS)
 		return;
 	count_kernel(c, false);
@@ -232,9 +250,22 @@ static void drain(struct capture *c)
 			handle_shut(c->taps[i].handle);
 	}
 	c->polls[c->count].fd = -1;
+	if (c->pods)
+		pod_taps_shut(c->pods);
 	while (read_ready(c, 2 * c->poll_ns) && clock_mono_ns() < until_ns)
 		;
+	if (c->pods)
+		pod_taps_finish(c->pods);
 	count_kernel(c, true);
+}
+
+/* Single packets of many quiet pods come at any time: take them together. */
+static void rest(const struct capture *c)
+{
+	const struct timespec t = {.tv_nsec = (long)MIN(REST_NS, c->poll_ns)};
+
+	if (c->pods && c->rounds > ROUNDS_AT_ONCE)
+		(void)nanosleep(&t, NULL);
 }
 
 static void *capture_loop(void *arg)
@@ -247,6 +278,7 @@ static void *capture_loop(void *arg)
 
 		if (now_ns < tick_ns) {
 			(void)read_ready(c, tick_ns - now_ns);
+			rest(c);
 			continue;
 		}
 		tick(c, count++);
@@ -309,15 +341,19 @@ int capture_open(const struct capture_config *config, struct capture **c_out, st
 	c->count = config->count;
 	c->poll_ns = config->poll_ns;
 	c->taps = calloc(c->count, sizeof(*c->taps));
-	c->polls = calloc(c->count + 1, sizeof(*c->polls));
+	c->polls = calloc(c->count + 2, sizeof(*c->polls));
 	c->stop_fd = eventfd(0, EFD_CLOEXEC);
-	if (!c->taps || !c->polls || c->stop_fd < 0)
+	if (config->pods.is_on)
+		c->pods = pod_taps_new(&config->pods, config->poll_ns);
+	if (!c->taps || !c->polls || c->stop_fd < 0 || (config->pods.is_on && !c->pods))
 		return err_set(e, -ENOMEM, "capture: out of memory or file descriptors");
 	for (size_t i = 0; i < c->count && failed == 0; i++)
 		failed = open_tap(c, i, config, e);
 	if (failed < 0)
 		return failed;
 	c->polls[c->count] = (struct pollfd){.fd = c->stop_fd, .events = POLLIN};
+	if (c->pods)
+		c->polls[c->count + 1] = (struct pollfd){.fd = pod_taps_fd(c->pods), .events = POLLIN};
 	*c_out = TAKE(c);
 	return 0;
 }
@@ -329,6 +365,8 @@ int capture_start(struct capture *c, struct record *r, struct err *e)
 	c->record = r;
 	for (size_t i = 0; i < c->count; i++)
 		c->taps[i].wire = r->wire;
+	if (c->pods)
+		pod_taps_start(c->pods, r);
 	failed = pthread_create(&c->thread, NULL, capture_loop, c);
 	if (failed)
 		return err_set(e, -failed, "capture thread: %s", strerror(failed));
@@ -356,6 +394,7 @@ void capture_free(struct capture *c)
 		handle_close(c->taps[i].handle);
 	for (size_t i = 0; i < c->seen_count; i++)
 		free((char *)(uintptr_t)c->seen[i].pod);
+	pod_taps_free(c->pods);
 	if (c->stop_fd >= 0)
 		(void)close(c->stop_fd);
 	free(c->seen);
@@ -368,4 +407,36 @@ int capture_identities(const struct capture *c, const char *path, struct identit
 		       struct err *e)
 {
 	return identities_load(path, c->seen, c->seen_count, i_out, e);
+}
+
+static int order(struct capture *c, const struct pod_order *o)
+{
+	if (c->pods)
+		return pod_taps_order(c->pods, o);
+	packet_socket_close(o->socket);
+	return -ENOTSUP;
+}
+
+int capture_pod_add(struct capture *c, uint32_t netns, uint16_t share, struct packet_socket *s, bool is_held)
+{
+	return order(c, &(struct pod_order){.kind = POD_ADD,
+					    .netns = netns,
+					    .share = share,
+					    .socket = s,
+					    .is_held = is_held});
+}
+
+int capture_pod_read(struct capture *c, uint32_t netns)
+{
+	return order(c, &(struct pod_order){.kind = POD_READ, .netns = netns});
+}
+
+int capture_pod_replace(struct capture *c, uint32_t netns, struct packet_socket *s)
+{
+	return order(c, &(struct pod_order){.kind = POD_REPLACE, .netns = netns, .socket = s});
+}
+
+int capture_pod_remove(struct capture *c, uint32_t netns)
+{
+	return order(c, &(struct pod_order){.kind = POD_REMOVE, .netns = netns});
 }

@@ -89,6 +89,11 @@ int record_change(struct record *r, const struct record_config *config,
 	return 0;
 }
 
+void record_residents(struct record *r, struct residents *all)
+{
+	residents_free(atomic_exchange(&r->residents_box, all));
+}
+
 void record_apply(struct record *r)
 {
 	struct redaction_rules *rules = atomic_exchange(&r->rules_box, NULL), *none = NULL;
@@ -106,4 +111,5 @@ void record_change_fini(struct record *r)
 {
 	free_rules(atomic_load(&r->rules_box));
 	recorder_change_free(atomic_load(&r->change_box));
+	residents_free(atomic_load(&r->residents_box));
 }

@@ -164,18 +164,13 @@ static void begin_counting(struct handle *s, uint64_t poll_ns)
 	s->stats = (struct handle_stats){0};
 }
 
-/*
- * What is captured when nothing else was asked for: TCP, and what may be TCP behind fragmentation
- * or extension headers. Behind "vlan" libpcap's offsets are shifted, so that comes last; the cooked
- * link type of "any" has no VLAN tags.
- */
-#define FILTER_USUAL "tcp or (ip[6:2] & 0x3fff != 0) or (ip6 and not udp and not icmp6)"
+/* Behind "vlan" libpcap's offsets are shifted, so that comes last; the cooked link type of "any" has no VLAN tags. */
 
 static const char *filter_of(const struct handle_config *c)
 {
 	if (*c->bpf)
 		return c->bpf;
-	return c->interface ? FILTER_USUAL " or (vlan and (" FILTER_USUAL "))" : FILTER_USUAL;
+	return c->interface ? HANDLE_FILTER_USUAL " or (vlan and (" HANDLE_FILTER_USUAL "))" : HANDLE_FILTER_USUAL;
 }
 
 /* The filter, without the second copy of what passes through loopback. */

@@ -11,6 +11,12 @@
 
 struct handle;
 
+/*
+ * What is captured when nothing else was asked for: TCP, and what may be TCP behind fragmentation
+ * or extension headers.
+ */
+#define HANDLE_FILTER_USUAL "tcp or (ip[6:2] & 0x3fff != 0) or (ip6 and not udp and not icmp6)"
+
 struct handle_config {
 	const char *interface; /* NULL: all of them ("any") */
 	const char *netns;     /* name or path; NULL: the namespace we are in */

@@ -36,6 +36,7 @@ struct record {
 	/* letter boxes: what main put in belongs to the thread that takes it out */
 	_Atomic(struct redaction_rules *) rules_box;
 	_Atomic(struct recorder_change *) change_box;
+	_Atomic(struct residents *) residents_box;
 
 	/* recorder thread */
 	struct recorder *recorder;

@@ -7,6 +7,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "lib/bell.h"
 #include "lib/clock.h"
 #include "record/file.h"
 #include "record/internal.h"
@@ -40,11 +41,7 @@
 
 void record_ring(int fd)
 {
-	uint64_t one = 1;
-
-	if (write(fd, &one, sizeof(one)) <
-	    0) /* only when it is about to overflow: it rings already */
-		return;
+	bell_ring(fd);
 }
 
 static void wait_for_bell(int fd, uint64_t ns)
@@ -179,6 +176,13 @@ static bool record_one(struct record *r, struct exchange *x, uint64_t now_ns)
 	return true;
 }
 
+/* For each exchange: who lives where is put into the box before the first packet from there is read. */
+static void take_residents(struct record *r)
+{
+	if (atomic_load_explicit(&r->residents_box, memory_order_acquire))
+		recorder_residents(r->recorder, atomic_exchange(&r->residents_box, NULL));
+}
+
 /* Take what is in the ring. Return: how long to sleep then [ns]. */
 static uint64_t record_waiting(struct record *r)
 {
@@ -196,6 +200,7 @@ static uint64_t record_waiting(struct record *r)
 			return MIN(nap_ns, NAP_MAX_NS);
 		if (wait_ns)
 			return MIN(nap_ns, wait_ns);
+		take_residents(r);
 		if (!record_one(r, x, now_ns))
 			return MIN(nap_ns, FAILING_NAP_NS);
 	}

@@ -90,6 +90,9 @@ void record_levels(const struct record *r, struct record_levels *out); /* any th
  */
 int record_change(struct record *r, const struct record_config *config,
 		  struct identities *identities, struct err *e) MUST_USE;
+/* record_residents() - who lives in which network namespace, from now on. @all moves in. Any thread. */
+struct residents; /* record/residents.h */
+void record_residents(struct record *r, struct residents *all);
 /**
  * record_stop() - end the capture, flush the decoder, drain the queue, commit, join
  *

@@ -33,6 +33,7 @@ struct recorder {
 	struct sampler *sampler;	    /* NULL keeps all */
 	struct filter_scratch *scratch;	    /* for judging by it */
 	struct identities *identities;	    /* NULL: nobody is known */
+	struct residents *residents;	    /* NULL: likewise */
 	struct store *store;		    /* NULL: decode only */
 	struct fingerprint_room error;	    /* of the exchange that is being taken */
 	struct helper *helper;		    /* trains and makes checkpoints for the store */
@@ -79,6 +80,7 @@ static void free_recorder(struct recorder *r)
 	sampler_free(r->sampler);
 	filter_scratch_free(r->scratch);
 	identities_free(r->identities);
+	residents_free(r->residents);
 	fingerprint_room_fini(&r->error);
 	free(r);
 }
@@ -136,6 +138,14 @@ void recorder_apply(struct recorder *r, struct recorder_change *c)
 	c->sampler = sampler;
 	c->identities = identities;
 	recorder_change_free(c);
+}
+
+void recorder_residents(struct recorder *r, struct residents *all)
+{
+	if (!all)
+		return;
+	residents_free(r->residents);
+	r->residents = all;
 }
 
 static enum counter counter_of_failure(int failure)
@@ -201,10 +211,22 @@ static bool add(struct recorder *r, struct exchange *x, uint64_t now_ns)
 	return true;
 }
 
+/* Is the pod that has the address by one account the one in whose namespace it was seen? */
+static bool is_same_pod(const struct identity *who, const struct identity *resident)
+{
+	return who->pod_uid.len && resident->pod_uid.len && span_eq(who->pod_uid, resident->pod_uid);
+}
+
+/* Where it was seen is sure; what else is known of the same pod says more. */
 static void name_end(const struct recorder *r, struct endpoint *at, uint64_t time_ns, uint32_t netns)
 {
 	const struct identity *who = identities_find(r->identities, at, time_ns, netns);
+	const struct identity *resident = residents_find(r->residents, netns, at, time_ns);
 
+	if (resident && !(who && is_same_pod(who, resident)))
+		who = resident;
+	if (!who)
+		who = residents_at(r->residents, at, time_ns);
 	at->who = who ? *who : (struct identity){0};
 }
 

@@ -8,6 +8,7 @@
 
 #include "record/identity.h"
 #include "record/record.h"
+#include "record/residents.h"
 #include "store/filter.h"
 
 struct recorder;
@@ -52,6 +53,8 @@ struct recorder_change {
 void recorder_change_free(struct recorder_change *c); /* accepts NULL */
 /* recorder_apply() - from now on. @c moves in; accepts NULL. */
 void recorder_apply(struct recorder *r, struct recorder_change *c);
+/* recorder_residents() - who lives in which namespace, from now on. @all moves in; NULL changes nothing. */
+void recorder_residents(struct recorder *r, struct residents *all);
 /* recorder_is_failing() - the store does not work at present */
 bool recorder_is_failing(const struct recorder *r);
 /* recorder_close() - commit what is left and close the store. Return: 0 or why it could not. */

@@ -18,6 +18,7 @@
 COUNTER(KERNEL_RECEIVED,     KERNEL,  IN,   "kernel_packets_received", "",               "packets that passed the capture filter, by the kernel's count")
 COUNTER(KERNEL_HANDED,       KERNEL,  OUT,  "kernel_packets",          "handed_over",    "packets that the kernel handed to this process")
 COUNTER(KERNEL_DROPPED,      KERNEL,  OUT,  "kernel_packets",          "kernel_drop",    "packets lost in the kernel because the ring was full: raise capture.buffer")
+COUNTER(KERNEL_UNSELECTED,   KERNEL,  OUT,  "kernel_packets",          "not_selected",   "packets of pods that turned out not to be selected by kube.select, never read")
 COUNTER(KERNEL_PENDING,      KERNEL,  HELD, "kernel_packets_pending",  "",               "packets in the ring, not yet read")
 COUNTER(INTERFACES_LOST,     KERNEL,  NOTE, "interfaces_lost",         "",               "interfaces and network namespaces that disappeared while they were captured")
 COUNTER(INTERFACES_BACK,     KERNEL,  NOTE, "interfaces_back",         "",               "interfaces that came back under their name after they had disappeared")

@@ -64,5 +64,13 @@ SETTING(webhook_settings, "webhook.settings",     TEXT,     "tapeloop",        0
 SETTING(webhook_own_namespace, "webhook.own_namespace", TEXT, "tapeloop",      0, 253,                 START, "--webhook: the namespace whose pods never get a sidecar: ours")
 SETTING(webhook_native,   "webhook.native",       BOOL,     0,                 0, 1,                   START, "--webhook: the sidecar as an init container that stays (Kubernetes 1.29): it starts before the application and lets jobs end")
 SETTING(identities,       "identities",           TEXT,     "",                0, 4096,                LIVE,  "YAML file that names addresses: service, namespace, pod")
+SETTING(kube_pods,        "kube.pods",            TEXT,     "false",           0, 8,                   START, "capture each pod of this node inside its own network namespace: true, false, or auto (where a container runtime's socket is found)")
+SETTING(kube_select,      "kube.select",          TEXT,     "pod.namespace != \"kube-system\"", 0, 4096, LIVE, "filter: which pods are captured, by pod.namespace, pod.name, pod.labels[\"...\"], pod.annotations[\"...\"]; empty: all")
+SETTING(kube_identify,    "kube.identify_wait",   DURATION, 10 * NS_PER_S,     0, 300 * NS_PER_S,      START, "so long the packets of a pod that nobody knows yet are held; then it is captured as unknown")
+SETTING(kube_cri_socket,  "kube.cri_socket",      TEXT,     "auto",            0, 107,                 START, "unix socket of the container runtime (CRI): who the pods are, without the API server; auto: the usual ones; empty: not asked")
+SETTING(kube_netns_dirs,  "kube.netns_dirs",      LIST,     "/run/netns,/var/run/netns,/run/docker/netns", 0, 8, START, "directories where runtimes give pods' network namespaces a name")
+SETTING(kube_buffer,      "kube.buffer",          BYTES,    4 << 20,           64 << 10, 64 << 20,     START, "what the kernel may hold for a quiet pod, if net.core.rmem_max lets it; takes no memory while it is empty")
+SETTING(kube_ring,        "kube.ring",            BYTES,    512 << 10,         256 << 10, 64 << 20,    START, "kernel ring of a busy pod")
+SETTING(kube_rings,       "kube.rings",           BYTES,    32 << 20,          256 << 10, INT64_C(4) << 30, START, "all rings of busy pods together; without one a pod costs more CPU")
 SETTING(log_level,        "log_level",            TEXT,     "info",            0, 8,                   LIVE,  "err, warn, info or debug")
 // clang-format on

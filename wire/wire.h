@@ -59,11 +59,14 @@ struct wire *wire_new(const struct wire_config *config, const struct wire_sink *
 void wire_free(struct wire *w);
 AUTO_DEFINE(wire, wire_free)
 
+#define WIRE_SHARES 1024
+
 /* Where a packet was captured. */
 struct wire_source {
 	int linktype;      /* DLT_ or LINKTYPE_ number as libpcap gives it */
 	uint32_t netns;    /* inode of the network namespace: tells loopback addresses apart; 0 unknown */
 	bool is_apart;     /* it tells all addresses apart: what is seen there is a view of its own */
+	uint16_t share;    /* whose share of memory its connections take, below WIRE_SHARES; 0: nobody's in particular */
 };
 
 /**
