@@ -32,6 +32,7 @@
  * Threads are made after the privileges are gone, because capabilities belong to threads.
  */
 #define API_CLIENTS_MAX 64
+#define VIEW_WAIT_NS	(500 * NS_PER_MS) /* node mode: both ends' handles were read within that, ten times over */
 #define LOSS_REPEAT_NS	(60 * NS_PER_S) /* the log speaks of losses at most so often */
 
 /* What the recorder last said of the store, in the order of on_store(). */
@@ -244,6 +245,7 @@ static struct record_config config_of(struct service *s, const struct settings *
 		.queue_bytes = s->memory.queue_bytes,
 		.commit_interval_ns = v->commit_interval,
 		.record_filter = v->record,
+		.view_wait_ns = s->pods ? VIEW_WAIT_NS : 0,
 		.on_commit = on_commit,
 		.on_state = on_state,
 		.on_warning = on_warning,
