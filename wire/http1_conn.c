@@ -2,13 +2,11 @@
 #include "wire/http1_conn.h"
 
 #include "wire/http1.h"
-#include "wire/http2.h"
+#include "wire/http1_upgrade.h"
 #include "wire/internal.h"
-#include "wire/noted.h"
 #include "wire/pair.h"
 #include "wire/part.h"
 #include "wire/redact.h"
-#include "wire/websocket.h"
 
 /*
  * Theory of operation
@@ -198,73 +196,13 @@ static void end_request_head(const struct feed *f, struct direction *d, struct d
 		end_message(f->c, d, false, REASON_PARSE_ERROR, f->ts_ns);
 }
 
-/* RFC 7540 3.2: a 101 to `Upgrade: h2c`; stream 1 answers the request that asked */
-static bool is_h2c_upgrade(const struct feed *f, const struct pair *p)
-{
-	struct message request = {0};
-
-	if (!p || !draft_has_begun(&p->request) || p->response.info.status != 101)
-		return false;
-	request.head = draft_head(&p->request, f->c->wire);
-	return noted_has_token(message_header(&request, "Upgrade"), "h2c");
-}
-
-static void become_http2(const struct feed *f)
-{
-	struct http1_conn *h = state_of(f->c);
-	struct draft request;
-
-	if (h->pairs.asking)
-		pair_end_request(&h->pairs, false, f->ts_ns);
-	pair_take_request(&h->pairs, &request);
-	conn_become(f->c, &http2_conn_protocol);
-	http2_upgraded(f->c, &request, f->ts_ns);
-}
-
-/* RFC 6455 4.2.2 */
-static bool is_websocket_upgrade(const struct feed *f, const struct pair *p)
-{
-	struct message response = {0};
-
-	if (!p || !draft_has_begun(&p->request) || p->response.info.status != 101)
-		return false;
-	response.head = draft_head(&p->response, f->c->wire);
-	return noted_has_token(message_header(&response, "Upgrade"), "websocket");
-}
-
-static void become_websocket(const struct feed *f)
-{
-	struct http1_conn *h = state_of(f->c);
-	struct pair *p;
-
-	if (h->pairs.asking)
-		pair_end_request(&h->pairs, false, f->ts_ns);
-	p = pair_take(&h->pairs);
-	conn_become(f->c, &websocket_conn_protocol);
-	if (f->c->state) {
-		websocket_opened(f->c, p, f->ts_ns);
-	} else {
-		struct pairs none;
-
-		pairs_init(&none, f->c);
-		p->owner = &none;
-		pair_leave(p, OUTCOME_INCOMPLETE, REASON_EVICTED);
-	}
-}
-
 /* the connection is a tunnel from here on: the exchange that made it so is whole */
 static void become_tunnel(const struct feed *f, struct direction *d)
 {
 	struct http1_conn *h = state_of(f->c);
 
-	if (is_h2c_upgrade(f, h->pairs.answering)) {
-		become_http2(f);
+	if (http1_upgrade(f->c, &h->pairs, f->ts_ns))
 		return;
-	}
-	if (is_websocket_upgrade(f, h->pairs.answering)) {
-		become_websocket(f);
-		return;
-	}
 	if (h->pairs.answering)
 		h->pairs.answering->anomalies |= ANOMALY_BIT(TUNNEL);
 	counter_add(f->c->wire->counters, COUNTER_TUNNELS, 1);
