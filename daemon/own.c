@@ -110,7 +110,7 @@ static int own_socket_directory(const char *socket, const struct owner *o, struc
 
 int own_directories(const struct settings *s, const char *who, struct err *e)
 {
-	struct owner o;
+	struct owner o = {0};
 	int failed = read_owner(who, &o, e);
 
 	if (failed == 0)
