@@ -137,6 +137,18 @@ void common_kind_key(struct buf *key, const struct exchange *x, uint64_t dst_pee
 	assert(key->len == bytes); /* a column more is a value more */
 }
 
+/* The error is the last column. */
+struct span common_kind_but_error(const struct buf *key, size_t error_bytes)
+{
+	return span_of(key->ptr, key->len - TEXT_BYTES(((struct span){NULL, error_bytes})));
+}
+
+void common_kind_any_error(struct buf *key, size_t error_bytes)
+{
+	key->len = common_kind_but_error(key, error_bytes).len;
+	add_text(key, SPAN_LIT("*")); /* no longer than it was */
+}
+
 #define KEY_NUMBERS 6
 
 static size_t names_bytes(const struct identity *who)

@@ -27,6 +27,10 @@ enum { COMMON_NO_HOST = 1 << 16, COMMON_NO_TYPE = 1 << 17 };
 void common_peer_key(struct buf *key, const struct endpoint *end, bool is_server);
 void common_dictionary_key(struct buf *key, struct span class_name, struct span bytes);
 void common_kind_key(struct buf *key, const struct exchange *x, uint64_t dst_peer);
+/* common_kind_any_error() - the key of common_kind_key(), with "*" for the error of @error_bytes */
+void common_kind_any_error(struct buf *key, size_t error_bytes);
+/* common_kind_but_error() - what of it is not the error */
+struct span common_kind_but_error(const struct buf *key, size_t error_bytes);
 /* @is_rough: with "*" for route and method */
 void common_rollup_key(struct buf *key, const struct exchange *x, bool is_rough);
 /* common_bind() - number and columns of a row to its INSERT; @key is borrowed until the step */

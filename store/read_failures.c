@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <xxhash.h>
 
+#include "lib/clock.h"
 #include "schema/sql.h"
 #include "store/commons.h"
 #include "store/read_list.h"
@@ -329,6 +330,27 @@ static int count_tape(struct groups *g, const struct read_plan *p, struct seen_t
 	return r;
 }
 
+/* What newer tapes hold was counted: who asks from there on gets an answer. */
+static int say_how_far(const struct reader *r, size_t at, struct err *e)
+{
+	uint64_t counted = UINT64_MAX;
+	AUTO_BUF since = {0};
+
+	for (size_t i = at + 1; i < r->count; i++)
+		if (r->tapes[i].has_summary && r->tapes[i].summary.rows &&
+		    r->tapes[i].is_failures == r->tapes[at].is_failures)
+			counted = MIN(counted, r->tapes[i].summary.first_id);
+	if (counted == UINT64_MAX)
+		return err_set(e, -ETIMEDOUT,
+			       "out of time before the failures of one tape were counted; ask less: a"
+			       " shorter time, a service, a status");
+	clock_format_utc(&since, counted);
+	return err_set(e, -ETIMEDOUT,
+		       "out of time: failures since %s were counted; ask for those, or less: a service,"
+		       " a status",
+		       buf_cstr(&since));
+}
+
 static int count_all(struct reader *r, const struct read_plan *p, struct groups *g, struct err *e)
 {
 	int failed = 0;
@@ -340,6 +362,8 @@ static int count_all(struct reader *r, const struct read_plan *p, struct groups 
 			failed = read_set_open(r, &r->tapes[i], e);
 		if (failed == 0)
 			failed = read_set_left_out(r, true, count_tape(g, p, &r->tapes[i], e), e);
+		if (failed == -ETIMEDOUT || (failed == 0 && i && read_set_is_late(r)))
+			return say_how_far(r, failed ? i : i - 1, e);
 		failed = failed == -ENOENT ? 0 : failed;
 	}
 	return failed;

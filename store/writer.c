@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <sqlite3.h>
 #include <stdlib.h>
+#include <xxhash.h>
 
 #include "schema/sql.h"
 #include "store/batch.h"
@@ -23,14 +24,27 @@
  *
  * Numbers of kinds and peers are given when an exchange is added; their rows are part of the same
  * batch. A batch that is given up takes with it everything that was learnt from it.
+ *
+ * What a failure says of itself is part of its kind, with what varies left out. Where something varies
+ * that nobody recognises, each failure would be a kind: after so many of them the error of further
+ * ones is "*".
  */
+#define ERRORS_MAX 64 /* of kinds that differ in nothing else, on a tape */
+#define ERRORS_OF  1024 /* such kinds that are counted at the same time, a power of two */
 #define PEER_ENTRIES 4096
 #define KIND_ENTRIES 8192
 #define KEY_BYTES    (1 << 20)
 #define IDS	     16384 /* slots of the set of ids; twice what a batch holds, a power of two */
 
+/* how many errors kinds have that are the same but for them */
+struct errors_of {
+	uint64_t hash; /* of what is the same */
+	uint32_t count;
+};
+
 struct writer {
 	struct intern *peers, *kinds;
+	struct errors_of errors_of[ERRORS_OF];
 	struct packing *packing;
 	struct chunk_end end; /* of what is committed */
 	struct rollup_writer *rollup;
@@ -110,6 +124,7 @@ static int forget(struct writer *w, struct err *e)
 	int r = 0;
 
 	w->end = (struct chunk_end){0};
+	memset(w->errors_of, 0, sizeof(w->errors_of));
 	if (w->tape)
 		r = highest(w->tape, "peer", &peer, e);
 	if (w->tape && r == 0)
@@ -198,6 +213,29 @@ static uint64_t common_number(struct writer *w, enum common_table table)
 	return number;
 }
 
+/* Is there room for one more? The kind of w->key is new, then it is counted. */
+static bool has_room_for_error(struct writer *w, size_t error_bytes)
+{
+	struct span same = common_kind_but_error(&w->key, error_bytes);
+	uint64_t hash = XXH3_64bits(same.ptr, same.len);
+	struct errors_of *of = &w->errors_of[hash % ERRORS_OF];
+
+	if (of->hash != hash)
+		*of = (struct errors_of){.hash = hash};
+	return of->count < ERRORS_MAX && ++of->count;
+}
+
+static uint64_t kind_number(struct writer *w, const struct exchange *x, uint64_t dst)
+{
+	size_t n = x->error.len;
+
+	common_kind_key(&w->key, x, dst);
+	if (n && !w->key.is_failed && !intern_find(w->kinds, buf_span(&w->key)) &&
+	    !has_room_for_error(w, n))
+		common_kind_any_error(&w->key, n);
+	return common_number(w, COMMON_KIND);
+}
+
 static bool fill_commons(struct writer *w, const struct exchange *x, struct row *row)
 {
 	uint64_t dst;
@@ -206,8 +244,7 @@ static bool fill_commons(struct writer *w, const struct exchange *x, struct row 
 	row->src = common_number(w, COMMON_PEER);
 	common_peer_key(&w->key, &x->dst, true);
 	dst = common_number(w, COMMON_PEER);
-	common_kind_key(&w->key, x, dst);
-	row->kind = common_number(w, COMMON_KIND);
+	row->kind = kind_number(w, x, dst);
 	if (!row->src || !dst || !row->kind)
 		return false;
 	row->weight = MAX(x->weight, 1);

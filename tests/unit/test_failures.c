@@ -281,12 +281,77 @@ static void routes_keep_their_names_over_restarts_and_tapes(void **state)
 	close_store(s);
 }
 
+static uint64_t clock_ticks(void)
+{
+	static uint64_t now;
+
+	return now += NS_PER_S;
+}
+
+static void a_count_that_runs_out_of_time_says_how_far_it_came(void **state)
+{
+	struct store_config config = store_config_default();
+	uint64_t seed = 5;
+	struct store *s;
+	struct reader *r;
+	struct list l = {0};
+	struct err e = {0};
+
+	config.tape_rows = 200;
+	s = open_store(*state, &config);
+	add_failures(s, &seed, 2000);
+	close_store(s);
+	r = open_reader(*state);
+	reader_limit_ns(r, 2 * NS_PER_S, clock_ticks);
+	assert_int_equal(reader_failures(r, &(struct query){0}, 0, keep_failure, &l, &e), -ETIMEDOUT);
+	assert_non_null(strstr(e.why, "were counted; ask"));
+	assert_int_equal(l.count, 0);
+	reader_close(r);
+}
+
+static void errors_that_never_repeat_make_few_kinds(void **state)
+{
+	struct store_config config = store_config_default();
+	struct store *s;
+	struct reader *r;
+	struct list *l;
+	struct err e = {0};
+	char error[32];
+
+	s = open_store(*state, &config);
+	for (uint64_t i = 0; i < 3000; i++) {
+		struct exchange x = {.start_ns = START + i,
+				     .status = 500,
+				     .outcome = OUTCOME_SERVER_ERROR,
+				     .protocol = PROTOCOL_HTTP1,
+				     .method = SPAN_LIT("GET"),
+				     .route = i % 3 ? SPAN_LIT("/pay") : SPAN_LIT("/cart"),
+				     .dst.who.service = SPAN_LIT("shop")};
+
+		(void)snprintf(error, sizeof(error), "unlucky %c%c%c", (char)('a' + i % 26),
+			       (char)('a' + i / 26 % 26), (char)('a' + i / 676));
+		x.error = i % 3 == 2 ? SPAN_LIT("always the same") : span_str(error);
+		if (store_add(s, &x, &e) < 0 || (i % 500 == 0 && store_commit(s, &e) < 0))
+			fail_msg("%s", e.why);
+	}
+	commit(s);
+	r = open_reader(*state);
+	l = ask(r, "", 0, 0, 0);
+	assert_true(l->total == 3000);
+	assert_int_equal(l->count, 2 * (64 + 1)); /* of two routes, and "*" of each */
+	list_fini(l);
+	reader_close(r);
+	close_store(s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(all_ways_to_count_agree),
 		TEST(new_kinds_are_those_not_seen_before),
 		TEST(clients_without_names_make_one_kind),
+		TEST(a_count_that_runs_out_of_time_says_how_far_it_came),
+		TEST(errors_that_never_repeat_make_few_kinds),
 		TEST(routes_keep_their_names_over_restarts_and_tapes),
 	};
 
