@@ -277,6 +277,16 @@ static void print(struct stats *s)
 	(void)cli_print(&s->out);
 }
 
+static void note_losses(const struct stats_losses *l)
+{
+	unsigned long long exchanges = l->queue_full + l->memory + l->store_full + l->store_error;
+
+	if (l->packets || exchanges)
+		cli_note("The recorder has lost %llu packets and %llu exchanges since it began: `tapeloop"
+			 " doctor` says why.",
+			 (unsigned long long)l->packets, exchanges);
+}
+
 /* What the figures leave out, and with --explain where they come from. */
 static void notes(const struct stats *s, const struct stats_args *a)
 {
@@ -299,6 +309,7 @@ static void notes(const struct stats *s, const struct stats_args *a)
 		when_local(&when, n->failures_only_until_ns, s->cli->now_ns);
 		cli_note("Before %s only failures are still there.", buf_cstr(&when));
 	}
+	note_losses(&n->lost);
 	if (n->has_others)
 		cli_note("There are more than %d groups: the others are counted as \"*\".",
 			 STATS_GROUPS_MAX);

@@ -372,6 +372,25 @@ static int write_stats(void *ctx, const struct stats_row *row)
 	return p->q->body.is_failed ? -ENOMEM : 0;
 }
 
+/* Of all namespaces together, so for those only who may see all. */
+static void note_losses(const struct request *q, struct stats_losses *l)
+{
+	const struct api_config *c = &q->server->config;
+	struct counters n = {0};
+
+	if (!c->counters || !request_is_trusted(q))
+		return;
+	c->counters(c->ctx, &n);
+	*l = (struct stats_losses){
+		.is_known = true,
+		.packets = counter_get(&n, COUNTER_KERNEL_DROPPED),
+		.queue_full = counter_get(&n, COUNTER_REQUESTS_QUEUE_FULL),
+		.memory = counter_get(&n, COUNTER_REQUESTS_EVICTED),
+		.store_full = counter_get(&n, COUNTER_EXCHANGES_STORE_FULL),
+		.store_error = counter_get(&n, COUNTER_EXCHANGES_STORE_ERROR),
+	};
+}
+
 void get_stats(struct request *q)
 {
 	struct page p = {.q = q};
@@ -393,6 +412,7 @@ void get_stats(struct request *q)
 		return;
 	}
 	json_array_end(&p.json);
+	note_losses(q, &answer.lost);
 	stats_answer_to_json(&p.json, &answer);
 	json_object_end(&p.json);
 }

@@ -36,6 +36,14 @@ struct stats_row {
 	size_t point_count;
 };
 
+/* What the recorder lost since it began, and why: no tape knows of it. */
+struct stats_losses {
+	bool is_known; /* false: whoever answers is not the recorder */
+	uint64_t packets;		  /* in the kernel */
+	uint64_t queue_full, memory;	  /* exchanges before they came to the store */
+	uint64_t store_full, store_error; /* exchanges that it did not take */
+};
+
 #define STATS_WHY_MAX 160
 struct stats_answer {
 	/*
@@ -55,6 +63,7 @@ struct stats_answer {
 	/* what did not fail is no longer there from before this time (docs/retention.md); 0: it is
 	 */
 	uint64_t failures_only_until_ns;
+	struct stats_losses lost; /* filled in by the daemon's API */
 };
 
 /* stats_row_fn - @row is borrowed for the call. Return as reader_exchange_fn. */

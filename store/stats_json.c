@@ -68,6 +68,31 @@ void stats_row_to_json(struct json *j, const struct stats_query *q, const struct
 	json_object_end(j);
 }
 
+static const struct {
+	const char *name;
+	size_t at; /* in struct stats_losses */
+} losses[] = {
+	{"packets", offsetof(struct stats_losses, packets)},
+	{"queue_full", offsetof(struct stats_losses, queue_full)},
+	{"memory", offsetof(struct stats_losses, memory)},
+	{"store_full", offsetof(struct stats_losses, store_full)},
+	{"store_error", offsetof(struct stats_losses, store_error)},
+};
+
+static void put_losses(struct json *j, const struct stats_losses *l)
+{
+	if (!l->is_known) {
+		json_key_str(j, "lost", NULL);
+		return;
+	}
+	json_key(j, "lost");
+	json_object_begin(j);
+	for (size_t i = 0; i < COUNT_OF(losses); i++)
+		json_key_u64(j, losses[i].name,
+			     *(const uint64_t *)(const void *)((const char *)l + losses[i].at));
+	json_object_end(j);
+}
+
 void stats_answer_to_json(struct json *j, const struct stats_answer *a)
 {
 	json_key(j, "since");
@@ -84,9 +109,20 @@ void stats_answer_to_json(struct json *j, const struct stats_answer *a)
 	json_key_u64(j, "removed", a->removed);
 	json_key(j, "failures_only_until");
 	json_time(j, a->failures_only_until_ns);
+	put_losses(j, &a->lost);
 }
 
 /* --- reading --- */
+
+static struct stats_losses read_losses(const json_t *lost)
+{
+	struct stats_losses l = {.is_known = json_is_object(lost)};
+
+	for (size_t i = 0; i < COUNT_OF(losses) && l.is_known; i++)
+		*(uint64_t *)(void *)((char *)&l + losses[i].at) =
+			json_field_u64(lost, losses[i].name);
+	return l;
+}
 
 static void read_answer(const json_t *root, struct stats_answer *a)
 {
@@ -104,6 +140,7 @@ static void read_answer(const json_t *root, struct stats_answer *a)
 		.is_sampled = json_is_true(json_object_get(root, "sampled")),
 		.removed = json_field_u64(root, "removed"),
 		.failures_only_until_ns = json_field_time(root, "failures_only_until"),
+		.lost = read_losses(json_object_get(root, "lost")),
 	};
 	(void)snprintf(a->why, sizeof(a->why), "%s", why ? why : "");
 }

@@ -223,7 +223,7 @@ static uint64_t wire_key(const struct pair *p, const struct exchange *x)
 		number += is_asked ? p->request.offset : p->response.offset;
 	else if (c->is_midstream)
 		number = XXH3_64bits(x->src.address, sizeof(x->src.address));
-	return ((number & UINT32_MAX) << 32 | (uint64_t)x->src.port << 16 | is_asked << 1 | 1) ^
+	return ((number & UINT32_MAX) << 32 | (uint64_t)x->src.port << 16 | (uint64_t)is_asked << 1 | 1) ^
 	       p->stream * UINT64_C(0x9e3779b97f4a7c15);
 }
 

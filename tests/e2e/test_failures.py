@@ -78,6 +78,7 @@ def test_errors_of_one_shape_are_one_kind_and_counts_agree(world):
     assert counted["source"] == "counts" and counted["why"] is None and counted["count"] == len(ERRORS) * COUNT + 160
     assert {r["by"]["status"]: (r["count"], r["failed"]) for r in counted["stats"]} == {
         404: (140, 0), 200: (20, 0), 503: (14, 14), 500: (7, 7), 502: (7, 7), 0: (7, 7)}
+    assert counted["lost"] == dict.fromkeys(("packets", "queue_full", "memory", "store_full", "store_error"), 0)
     listed = get(d, "stats", by="status", filter='path != "x"')
     assert listed["source"] == "exchanges" and "filter" in listed["why"] and listed["stats"] == counted["stats"]
     assert all(r["latency_ns"]["p50"] <= r["latency_ns"]["p99"] <= r["latency_ns"]["max"] for r in counted["stats"])
