@@ -116,6 +116,16 @@ static int check_certificate(const struct settings *s, struct err *e)
 	return 0;
 }
 
+static int check_kube(const struct settings *s, struct err *e)
+{
+	static const char *const words[] = {"auto", "true", "false"};
+
+	for (size_t i = 0; i < COUNT_OF(words); i++)
+		if (strcmp(s->kube_enabled, words[i]) == 0)
+			return 0;
+	return err_set(e, -EINVAL, "'%s': expected true, false or auto", s->kube_enabled);
+}
+
 static const struct {
 	enum setting which;
 	int (*check)(const struct settings *s, struct err *e);
@@ -124,7 +134,7 @@ static const struct {
 	{SETTING_log_level, check_log_level}, {SETTING_identities, check_identities},
 	{SETTING_store, check_store},	      {SETTING_queue_size, check_queue},
 	{SETTING_memory_max, check_memory},   {SETTING_api_auth, check_auth},
-	{SETTING_api_tls_cert, check_certificate},
+	{SETTING_api_tls_cert, check_certificate}, {SETTING_kube_enabled, check_kube},
 	{SETTING_kube_pods, check_pods},	      {SETTING_kube_select, check_select},
 };
 

@@ -12,6 +12,7 @@
 #include "daemon/health.h"
 #include "daemon/interfaces.h"
 #include "daemon/memory.h"
+#include "daemon/names.h"
 #include "daemon/pods.h"
 #include "daemon/privileges.h"
 #include "http-api/api.h"
@@ -57,6 +58,7 @@ struct service {
 	bool capture_is_lent;
 	struct record *record;
 	struct pods *pods; /* NULL: not in node mode */
+	struct names *names; /* NULL: no API server is asked */
 	_Atomic(struct api *) api; /* the recorder thread tells it of commits */
 	size_t handle_count; /* without those of pods */
 	_Atomic size_t handles_left;
@@ -177,6 +179,8 @@ static void give_gauges(void *ctx, struct buf *out)
 		    "# TYPE tapeloop_store_max_bytes gauge\n"
 		    "tapeloop_store_max_bytes %" PRIu64 "\n",
 		    s->chosen.values.store_max);
+	if (s->names)
+		names_gauges(s->names, out);
 }
 
 static bool wants_pods(const struct settings *v)
@@ -374,6 +378,8 @@ static int start_all(struct service *s, struct err *e)
 		failed = privileges_drop(e);
 	if (failed == 0)
 		failed = start_record(s, e);
+	if (failed == 0 && names_are_wanted(&s->chosen.values))
+		failed = names_start(&s->chosen.values, s->record, &s->names, e);
 	if (failed == 0)
 		failed = start_api(s, e);
 	if (failed < 0)
@@ -471,6 +477,7 @@ int service_stop(struct service *s, struct err *e)
 		say_end(&sum);
 	}
 	api_stop(atomic_exchange(&s->api, NULL));
+	names_stop(s->names);
 	record_free(s->record);
 	free_service(s);
 	return failed;

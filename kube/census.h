@@ -32,11 +32,12 @@ const struct identity *census_find(const struct census *c, const struct endpoint
 const struct identity *census_find_uid(const struct census *c, struct span uid);
 /* census_pod_of() - the pod that has this UID; borrowed from @c */
 const struct kube_pod *census_pod_of(const struct census *c, struct span uid);
-/* census_find_container() - the pod and the container that have this id, without its scheme */
+/* census_find_container() - the pod that has a container of this id, without its scheme */
 const struct identity *census_find_container(const struct census *c, struct span id);
 
 /* Walk the pods that were not gone: start with index 0; NULL at the end. */
 const struct kube_pod *census_next(const struct census *c, size_t *index);
 
+bool census_is_lost(const struct census *c); /* the API server was away when it was made */
 uint64_t census_said_ns(const struct census *c); /* when the API server last said anything [wall ns] */
 size_t census_count(const struct census *c);	  /* pods that are not gone */

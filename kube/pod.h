@@ -54,9 +54,8 @@ struct kube_pod {
 	size_t port_count;
 };
 
-/* Which annotations are kept: keys, "example.com/*" for all that begin so. */
 struct kube_pod_choice {
-	const char *annotations; /* keys with commas between; NULL or "": none */
+	const char *annotations; /* keys with commas between, * at the end for all that begin so; NULL or "": none */
 };
 
 /**
@@ -67,5 +66,7 @@ struct kube_pod_choice {
  */
 int kube_pod_parse(const json_t *object, const struct kube_pod_choice *choice,
 		   const struct kube_pod **pod_out, struct err *e) MUST_USE;
+/* kube_address() - as struct endpoint has it. Return: false when it is none; @out is then anything. */
+bool kube_address(struct span text, uint8_t out[16]);
 const struct kube_pod *kube_pod_ref(const struct kube_pod *p);
 void kube_pod_unref(const struct kube_pod *p); /* accepts NULL */

@@ -336,6 +336,13 @@ const struct identity *identities_find(const struct identities *i, const struct 
 	return NULL;
 }
 
+bool identities_is_exact(const struct identities *i, const struct identity *found)
+{
+	size_t at = (size_t)((const uint8_t *)found - (const uint8_t *)i->rows) / sizeof(*i->rows);
+
+	return i->rows[at].bits == 128;
+}
+
 size_t identities_count(const struct identities *i)
 {
 	return i ? i->count : 0;

@@ -52,4 +52,6 @@ AUTO_DEFINE(identities, identities_free)
  */
 const struct identity *identities_find(const struct identities *i, const struct endpoint *at,
 				       uint64_t time_ns, uint64_t netns_inode);
+/* identities_is_exact() - it was found under its address, not under a network's */
+bool identities_is_exact(const struct identities *i, const struct identity *found);
 size_t identities_count(const struct identities *i);

@@ -37,6 +37,7 @@ struct record {
 	_Atomic(struct redaction_rules *) rules_box;
 	_Atomic(struct recorder_change *) change_box;
 	_Atomic(struct residents *) residents_box;
+	_Atomic(const struct census *) census_box; /* what the thread of names put in */
 
 	/* recorder thread */
 	struct recorder *recorder;

@@ -214,6 +214,7 @@ static void *record_loop(void *arg)
 		bool is_last = atomic_load(&r->is_stopping);
 
 		recorder_apply(r->recorder, atomic_exchange(&r->change_box, NULL));
+		recorder_census(r->recorder, atomic_exchange(&r->census_box, NULL));
 		uint64_t nap_ns = record_waiting(r);
 
 		if (is_last && ring_count(r->ring) == 0)

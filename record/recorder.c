@@ -34,6 +34,7 @@ struct recorder {
 	struct filter_scratch *scratch;	    /* for judging by it */
 	struct identities *identities;	    /* NULL: nobody is known */
 	struct residents *residents;	    /* NULL: likewise */
+	const struct census *census;	    /* a reference; NULL: no API server is asked */
 	struct store *store;		    /* NULL: decode only */
 	struct fingerprint_room error;	    /* of the exchange that is being taken */
 	struct helper *helper;		    /* trains and makes checkpoints for the store */
@@ -81,6 +82,7 @@ static void free_recorder(struct recorder *r)
 	filter_scratch_free(r->scratch);
 	identities_free(r->identities);
 	residents_free(r->residents);
+	census_unref(r->census);
 	fingerprint_room_fini(&r->error);
 	free(r);
 }
@@ -118,6 +120,14 @@ void recorder_change_free(struct recorder_change *c)
 	sampler_free(c->sampler);
 	identities_free(c->identities);
 	free(c);
+}
+
+void recorder_census(struct recorder *r, const struct census *c)
+{
+	if (!c)
+		return;
+	census_unref(r->census);
+	r->census = c;
 }
 
 void recorder_apply(struct recorder *r, struct recorder_change *c)
@@ -220,11 +230,18 @@ static bool is_same_pod(const struct identity *who, const struct identity *resid
 /* Where it was seen is sure; what else is known of the same pod says more. */
 static void name_end(const struct recorder *r, struct endpoint *at, uint64_t time_ns, uint32_t netns)
 {
-	const struct identity *who = identities_find(r->identities, at, time_ns, netns);
-	const struct identity *resident = residents_find(r->residents, netns, at, time_ns);
+	const struct identity *said = identities_find(r->identities, at, time_ns, netns);
+	const struct identity *resident = residents_find(r->residents, netns, at, time_ns), *same;
+	const struct identity *who = census_find(r->census, at, time_ns);
 
-	if (resident && !(who && is_same_pod(who, resident)))
-		who = resident;
+	/* a file that names this very address knows better than the API server; networks, and namespaces' names, less */
+	if (said && (!who || (said->source == IDENTITY_FILE && identities_is_exact(r->identities, said))))
+		who = said;
+
+	if (resident && !(who && is_same_pod(who, resident))) {
+		same = census_find_uid(r->census, resident->pod_uid);
+		who = same ? same : resident;
+	}
 	if (!who)
 		who = residents_at(r->residents, at, time_ns);
 	at->who = who ? *who : (struct identity){0};
@@ -248,6 +265,17 @@ static void name_ends(const struct recorder *r, struct exchange *x)
 	name_end(r, &x->src, x->start_ns, x->netns);
 	name_end(r, &x->dst, x->start_ns, x->server_netns ? x->server_netns : x->netns);
 	name_asked(r, x);
+}
+
+/* Where an API server is asked, everybody inside of the cluster should have a name. */
+static void count_names(struct recorder *r, const struct exchange *x)
+{
+	if (!r->census)
+		return;
+	if (!x->src.who.source || !x->dst.who.source)
+		counter_add(r->counters, COUNTER_EXCHANGES_UNNAMED, 1);
+	if (census_is_lost(r->census))
+		counter_add(r->counters, COUNTER_NAMES_STALE, 1);
 }
 
 /* One counter for an exchange that goes nowhere further. */
@@ -286,6 +314,7 @@ bool recorder_take(struct recorder *r, struct exchange *x, uint64_t now_ns)
 	if (!r->store && !(r->config->store.keeps_ids && x->id))
 		x->id = r->last_id = MAX(x->start_ns, r->last_id + (x->start_ns == r->last_id));
 	name_ends(r, x);
+	count_names(r, x);
 	if (is_asked_for(r))
 		x->error = fingerprint_of(x, &r->error);
 	if (r->store)

@@ -86,5 +86,7 @@ COUNTER(EXCHANGES_STORE_FULL, EXCHANGES, OUT, "exchanges",       "store_full",  
 COUNTER(EXCHANGES_STORE_ERROR, EXCHANGES, OUT, "exchanges",      "store_error", "exchanges dropped because the store failed")
 COUNTER(EXCHANGES_DECODED,   EXCHANGES, OUT,  "exchanges",       "decoded",     "exchanges decoded only, as asked")
 COUNTER(FILTER_LIMITS,       EXCHANGES, NOTE, "record_filter_gave_up", "",     "conditions of the record filter that reached a limit and counted as false: a regular expression's steps, a body's size")
+COUNTER(EXCHANGES_UNNAMED,   EXCHANGES, NOTE, "exchanges_unnamed", "",        "exchanges with an end that the API server does not know: outside of the cluster, or too new")
+COUNTER(NAMES_STALE,         EXCHANGES, NOTE, "exchanges_named_while_away", "", "exchanges named while the API server was away: by what was known before")
 COUNTER(EXCHANGES_HELD,      EXCHANGES, HELD, "exchanges_held",  "",            "exchanges in the queue or in a batch not yet committed")
 // clang-format on

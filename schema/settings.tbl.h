@@ -72,5 +72,9 @@ SETTING(kube_netns_dirs,  "kube.netns_dirs",      LIST,     "/run/netns,/var/run
 SETTING(kube_buffer,      "kube.buffer",          BYTES,    4 << 20,           64 << 10, 64 << 20,     START, "what the kernel may hold for a quiet pod, if net.core.rmem_max lets it; takes no memory while it is empty")
 SETTING(kube_ring,        "kube.ring",            BYTES,    512 << 10,         256 << 10, 64 << 20,    START, "kernel ring of a busy pod")
 SETTING(kube_rings,       "kube.rings",           BYTES,    32 << 20,          256 << 10, INT64_C(4) << 30, START, "all rings of busy pods together; without one a pod costs more CPU")
+SETTING(kube_enabled,     "kube.enabled",         TEXT,     "auto",            0, 8,                   START, "ask the API server of Kubernetes who is who: true, false, or auto (inside of a pod)")
+SETTING(kube_config,      "kube.config",          TEXT,     "",                0, 4096,                START, "kubeconfig to ask it with; empty: the service account of our pod, else as kubectl finds one")
+SETTING(kube_annotations, "kube.annotations",     LIST,     "",                0, 64,                  START, "annotations of pods that exchanges keep: keys, or a beginning and *")
+SETTING(kube_remember,    "kube.remember",        DURATION, 3600 * NS_PER_S,   NS_PER_S, 86400 * NS_PER_S, START, "for so long a pod that is gone is known by its address")
 SETTING(log_level,        "log_level",            TEXT,     "info",            0, 8,                   LIVE,  "err, warn, info or debug")
 // clang-format on

@@ -464,8 +464,12 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def _tell(self, kind, namespace, what, thing, before):
         if what == "BOOKMARK":
             if self.query.get("allowWatchBookmarks") in ("1", "true"):
+                version = self.api.version
                 self._event("BOOKMARK", {"kind": kind.kind, "apiVersion": kind.group_version,
-                                         "metadata": {"resourceVersion": str(self.api.version)}})
+                                         "metadata": {"resourceVersion": str(version)}})
+                with self.api.changed:
+                    self.record["bookmark"] = version
+                    self.api.changed.notify_all()
             return
         is_ours = lambda o: bool(o) and (namespace in (None, o["metadata"].get("namespace"))) and _selected(o, self.query)
         now, was = is_ours(thing) and what != "DELETED", is_ours(before)

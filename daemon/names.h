@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+/* names.h - the thread that asks the API server who is who, and tells the recorder */
+#pragma once
+
+#include "daemon/settings.h"
+#include "lib/buf.h"
+#include "lib/err.h"
+
+struct census;
+struct names;
+struct record;
+
+/* names_are_wanted() - by kube.enabled: auto is inside of a pod */
+bool names_are_wanted(const struct settings *s);
+/* names_start() - @record: borrowed until names_stop(). An API server that is away is no failure. */
+int names_start(const struct settings *s, struct record *record, struct names **out,
+		struct err *e) MUST_USE;
+void names_stop(struct names *n); /* ends the thread and frees; accepts NULL */
+/* names_census() - the newest; the caller's reference; NULL: nothing was heard yet. Any thread; @n may be NULL. */
+const struct census *names_census(struct names *n);
+void names_gauges(struct names *n, struct buf *out); /* lines for /metrics; any thread */

@@ -1,0 +1,459 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kube/census.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#include "kube/census_make.h"
+#include "lib/array.h"
+
+/*
+ * Theory of operation. A row says whose an address (and a port) was in a time. Rows are sorted by
+ * address, port and time, and searched by halving; those of one address and port are a run, in which
+ * there is one row in most cases, and several where an address was used again.
+ *
+ * An address with a port is asked first: a service's, a pod's where the port says more than the pod
+ * alone (which container, which service), or that of a pod in the host's network, which shares its
+ * address with the node. Then the address alone.
+ *
+ * Of several rows that may be meant, the one that is certain of that moment is it. If none or several
+ * are, the answer is what they have in common. Each identity stands there in three forms, so that the
+ * answer is always a pointer: as it is; inferred, for a time at which the API server was away; and
+ * what all rows of the run have in common.
+ *
+ * Pods lend their texts; what is ours (names of services and owners) is kept in a list of strings.
+ */
+struct row {
+	uint8_t address[16];
+	uint16_t port; /* 0: any */
+	struct tenure tenure;
+	struct identity who, inferred, common;
+};
+
+struct person {
+	const struct kube_pod *pod; /* a reference */
+	struct identity who;
+	bool is_gone;
+};
+
+struct census {
+	_Atomic uint32_t references;
+	uint64_t said_ns, lost_ns;
+	struct row *rows;
+	size_t row_count, row_room;
+	struct person *people;
+	size_t person_count, person_room, here_count;
+	struct kube_service **services; /* owned */
+	size_t service_count, service_room;
+	char **texts; /* owned */
+	size_t text_count, text_room;
+};
+
+struct census *census_new(uint64_t said_ns, uint64_t lost_ns)
+{
+	struct census *c = calloc(1, sizeof(*c));
+
+	if (c) {
+		atomic_init(&c->references, 1);
+		c->said_ns = said_ns;
+		c->lost_ns = lost_ns;
+	}
+	return c;
+}
+
+static void free_census(struct census *c)
+{
+	for (size_t i = 0; i < c->person_count; i++)
+		kube_pod_unref(c->people[i].pod);
+	for (size_t i = 0; i < c->service_count; i++)
+		kube_service_free(c->services[i]);
+	for (size_t i = 0; i < c->text_count; i++)
+		free(c->texts[i]);
+	free(c->rows);
+	free(c->people);
+	free(c->services);
+	free(c->texts);
+	free(c);
+}
+
+const struct census *census_ref(const struct census *c)
+{
+	struct census *mutable = (struct census *)(uintptr_t)c;
+
+	(void)atomic_fetch_add_explicit(&mutable->references, 1, memory_order_relaxed);
+	return c;
+}
+
+void census_unref(const struct census *c)
+{
+	struct census *mutable = (struct census *)(uintptr_t)c;
+
+	if (c && atomic_fetch_sub_explicit(&mutable->references, 1, memory_order_acq_rel) == 1)
+		free_census(mutable);
+}
+
+/* ---- making ---- */
+
+static bool keep_text(struct census *c, struct span from, struct span *out)
+{
+	char *text;
+
+	*out = (struct span){0};
+	if (!from.len)
+		return true;
+	if (!array_room((void **)&c->texts, &c->text_room, c->text_count, sizeof(*c->texts)))
+		return false;
+	text = strndup((const char *)from.ptr, from.len);
+	if (!text)
+		return false;
+	c->texts[c->text_count++] = text;
+	*out = span_of(text, from.len);
+	return true;
+}
+
+static bool add_row(struct census *c, const uint8_t address[16], uint16_t port,
+		    const struct tenure *t, const struct identity *who)
+{
+	struct row *row;
+
+	if (!array_room((void **)&c->rows, &c->row_room, c->row_count, sizeof(*c->rows)))
+		return false;
+	row = &c->rows[c->row_count++];
+	*row = (struct row){.port = port, .tenure = *t, .who = *who};
+	memcpy(row->address, address, sizeof(row->address));
+	return true;
+}
+
+/* ---- services ---- */
+
+static struct kube_service *copy_service(const struct kube_service *from, struct census *c)
+{
+	struct kube_service *s = malloc(sizeof(*s));
+
+	if (!s)
+		return NULL;
+	*s = *from;
+	if (!keep_text(c, from->name, &s->name) || !keep_text(c, from->name_space, &s->name_space) ||
+	    !keep_text(c, from->selector, &s->selector)) {
+		free(s);
+		return NULL;
+	}
+	for (size_t i = 0; i < s->port_count; i++)
+		if (!keep_text(c, from->ports[i].target_name, &s->ports[i].target_name)) {
+			free(s);
+			return NULL;
+		}
+	return s;
+}
+
+bool census_add_service(struct census *c, const struct kube_service *from)
+{
+	struct kube_service *s;
+	struct tenure always = {from->created_ns, from->created_ns, UINT64_MAX, UINT64_MAX};
+	struct identity who = {.source = IDENTITY_API, .certainty = CERTAINTY_CERTAIN};
+	bool is_good = true;
+
+	if (!array_room((void **)&c->services, &c->service_room, c->service_count,
+		       sizeof(struct kube_service *)) ||
+	    !(s = copy_service(from, c)))
+		return false;
+	c->services[c->service_count++] = s;
+	who.service = s->name;
+	who.name_space = s->name_space;
+	for (size_t i = 0; i < s->address_count && is_good; i++)
+		is_good = add_row(c, s->addresses[i], 0, &always, &who);
+	return is_good;
+}
+
+/* ---- pods ---- */
+
+/* The service whose name is the workload's says most; else the first by name. */
+static bool is_better(const struct kube_service *s, const struct kube_service *than,
+		      const struct identity *who)
+{
+	int sign;
+
+	if (!than || span_eq(s->name, who->workload))
+		return true;
+	sign = memcmp(s->name.ptr, than->name.ptr, MIN(s->name.len, than->name.len));
+	return !span_eq(than->name, who->workload) &&
+	       (sign ? sign < 0 : s->name.len < than->name.len);
+}
+
+/* What answers under a port of a pod; port 0: any. */
+static struct span service_of(const struct census *c, const struct kube_pod *pod,
+			      const struct identity *who, uint16_t port)
+{
+	const struct kube_service *best = NULL;
+
+	for (size_t i = 0; i < c->service_count; i++) {
+		const struct kube_service *s = c->services[i];
+		bool has_port = port == 0;
+
+		if (!kube_service_selects(s, pod))
+			continue;
+		for (size_t k = 0; k < s->port_count && !has_port; k++)
+			has_port = kube_service_target(&s->ports[k], pod) == port;
+		if (has_port && is_better(s, best, who))
+			best = s;
+	}
+	return best ? best->name : (struct span){0};
+}
+
+static struct span only_container(const struct kube_pod *pod)
+{
+	struct span name = {0};
+
+	for (size_t i = 0; i < pod->container_count; i++) {
+		if (pod->containers[i].is_init)
+			continue;
+		if (name.len)
+			return (struct span){0};
+		name = pod->containers[i].name;
+	}
+	return name;
+}
+
+static bool add_port_rows(struct census *c, const struct census_pod *p, const struct identity *who)
+{
+	const struct kube_pod *pod = p->pod;
+	bool is_good = true;
+
+	for (size_t i = 0; i < pod->port_count && is_good; i++) {
+		const struct kube_container_port *q = &pod->ports[i];
+		struct span service = service_of(c, pod, who, q->port);
+		struct identity at = *who;
+
+		at.container = q->container;
+		at.service = service.len ? service : who->service;
+		for (size_t k = 0; k < pod->address_count && is_good && !pod->is_host_network; k++)
+			if (!span_eq(at.container, who->container) || !span_eq(at.service, who->service))
+				is_good = add_row(c, pod->addresses[k], q->port, &p->tenure, &at);
+		if (!pod->has_host_address || !(pod->is_host_network || q->host_port))
+			continue;
+		at.certainty = CERTAINTY_INFERRED; /* something else may listen there */
+		is_good = is_good && add_row(c, pod->host_address,
+					     pod->is_host_network ? q->port : q->host_port, &p->tenure, &at);
+	}
+	return is_good;
+}
+
+/* The node's own address, once. */
+static bool add_node(struct census *c, const struct kube_pod *pod)
+{
+	const struct tenure always = {0, 0, UINT64_MAX, UINT64_MAX};
+	struct identity who = {.node = pod->who.node,
+			       .source = IDENTITY_API,
+			       .certainty = CERTAINTY_CERTAIN};
+
+	if (!pod->has_host_address || !pod->who.node.len)
+		return true;
+	for (size_t i = 0; i < c->row_count; i++)
+		if (c->rows[i].port == 0 && !c->rows[i].who.pod.len && c->rows[i].who.node.len &&
+		    memcmp(c->rows[i].address, pod->host_address, 16) == 0)
+			return true;
+	return add_row(c, pod->host_address, 0, &always, &who);
+}
+
+bool census_add_pod(struct census *c, const struct census_pod *p)
+{
+	const struct kube_pod *pod = p->pod;
+	struct person *person;
+	bool is_good = true;
+
+	if (!array_room((void **)&c->people, &c->person_room, c->person_count, sizeof(*c->people)))
+		return false;
+	person = &c->people[c->person_count++];
+	*person = (struct person){.pod = kube_pod_ref(pod), .who = pod->who, .is_gone = p->is_gone};
+	c->here_count += !p->is_gone;
+	if (p->workload.len)
+		is_good = keep_text(c, p->workload, &person->who.workload) &&
+			  keep_text(c, p->workload_kind, &person->who.workload_kind);
+	person->who.container = only_container(pod);
+	person->who.service = service_of(c, pod, &person->who, 0);
+	for (size_t i = 0; i < pod->address_count && is_good && !pod->is_host_network; i++)
+		is_good = add_row(c, pod->addresses[i], 0, &p->tenure, &person->who);
+	return is_good && add_port_rows(c, p, &person->who) && add_node(c, pod);
+}
+
+/* ---- the end of making ---- */
+
+static int compare_place(const struct row *a, const uint8_t address[16], uint16_t port)
+{
+	int sign = memcmp(a->address, address, 16);
+
+	return sign ? sign : (a->port > port) - (a->port < port);
+}
+
+static int compare_rows(const void *a, const void *b)
+{
+	const struct row *x = a, *y = b;
+	int sign = compare_place(x, y->address, y->port);
+
+	if (sign)
+		return sign;
+	return (x->tenure.since_ns > y->tenure.since_ns) - (x->tenure.since_ns < y->tenure.since_ns);
+}
+
+static void keep_common(struct span *to, struct span other)
+{
+	if (!span_eq(*to, other))
+		*to = (struct span){0};
+}
+
+static void narrow(struct identity *to, const struct identity *other)
+{
+	keep_common(&to->service, other->service);
+	keep_common(&to->name_space, other->name_space);
+	keep_common(&to->pod, other->pod);
+	keep_common(&to->workload, other->workload);
+	keep_common(&to->node, other->node);
+	keep_common(&to->workload_kind, other->workload_kind);
+	keep_common(&to->container, other->container);
+	keep_common(&to->pod_uid, other->pod_uid);
+	keep_common(&to->labels, other->labels);
+	keep_common(&to->annotations, other->annotations);
+}
+
+static void finish_run(struct row *rows, size_t count)
+{
+	struct identity common = rows[0].who;
+
+	for (size_t i = 1; i < count; i++)
+		narrow(&common, &rows[i].who);
+	common.certainty = CERTAINTY_AMBIGUOUS;
+	for (size_t i = 0; i < count; i++) {
+		rows[i].common = common;
+		rows[i].inferred = rows[i].who;
+		rows[i].inferred.certainty = CERTAINTY_INFERRED;
+	}
+}
+
+bool census_finish(struct census *c)
+{
+	size_t end;
+
+	if (c->row_count)
+		qsort(c->rows, c->row_count, sizeof(*c->rows), compare_rows);
+	for (size_t i = 0; i < c->row_count; i = end) {
+		for (end = i + 1; end < c->row_count; end++)
+			if (compare_place(&c->rows[end], c->rows[i].address, c->rows[i].port) != 0)
+				break;
+		finish_run(&c->rows[i], end - i);
+	}
+	return true;
+}
+
+/* ---- asking ---- */
+
+static size_t run_begin(const struct census *c, const uint8_t address[16], uint16_t port)
+{
+	size_t low = 0, high = c->row_count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (compare_place(&c->rows[middle], address, port) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+static const struct identity *find_in_run(const struct census *c, const uint8_t address[16],
+					  uint16_t port, uint64_t time_ns)
+{
+	const struct row *sure = NULL, *some = NULL;
+	size_t sure_count = 0, some_count = 0;
+
+	for (size_t i = run_begin(c, address, port);
+	     i < c->row_count && compare_place(&c->rows[i], address, port) == 0; i++) {
+		const struct row *row = &c->rows[i];
+		const struct tenure *t = &row->tenure;
+
+		if (time_ns < t->since_ns || time_ns >= t->until_ns)
+			continue;
+		some = row;
+		some_count++;
+		if (time_ns < t->sure_since_ns || time_ns >= t->sure_until_ns)
+			continue;
+		sure = row;
+		sure_count++;
+	}
+	if (some_count == 0)
+		return NULL;
+	if (some_count > 1 && sure_count != 1)
+		return &some->common;
+	some = sure ? sure : some;
+	return c->lost_ns && time_ns > c->lost_ns ? &some->inferred : &some->who;
+}
+
+const struct identity *census_find(const struct census *c, const struct endpoint *at,
+				   uint64_t time_ns)
+{
+	const struct identity *who = NULL;
+
+	if (!c)
+		return NULL;
+	if (at->port)
+		who = find_in_run(c, at->address, at->port, time_ns);
+	return who ? who : find_in_run(c, at->address, 0, time_ns);
+}
+
+static const struct person *find_person(const struct census *c, struct span uid)
+{
+	for (size_t i = 0; c && uid.len && i < c->person_count; i++)
+		if (span_eq(c->people[i].who.pod_uid, uid))
+			return &c->people[i];
+	return NULL;
+}
+
+const struct identity *census_find_uid(const struct census *c, struct span uid)
+{
+	const struct person *p = find_person(c, uid);
+
+	return p ? &p->who : NULL;
+}
+
+const struct kube_pod *census_pod_of(const struct census *c, struct span uid)
+{
+	const struct person *p = find_person(c, uid);
+
+	return p ? p->pod : NULL;
+}
+
+const struct identity *census_find_container(const struct census *c, struct span id)
+{
+	for (size_t i = 0; c && id.len && i < c->person_count; i++)
+		for (size_t k = 0; k < c->people[i].pod->container_count; k++)
+			if (span_eq(c->people[i].pod->containers[k].id, id))
+				return &c->people[i].who;
+	return NULL;
+}
+
+const struct kube_pod *census_next(const struct census *c, size_t *index)
+{
+	while (c && *index < c->person_count) {
+		const struct person *p = &c->people[(*index)++];
+
+		if (!p->is_gone)
+			return p->pod;
+	}
+	return NULL;
+}
+
+uint64_t census_said_ns(const struct census *c)
+{
+	return c ? c->said_ns : 0;
+}
+
+bool census_is_lost(const struct census *c)
+{
+	return c && c->lost_ns;
+}
+
+size_t census_count(const struct census *c)
+{
+	return c ? c->here_count : 0;
+}
