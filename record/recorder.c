@@ -237,7 +237,6 @@ static void name_end(const struct recorder *r, struct endpoint *at, uint64_t tim
 	/* a file that names this very address knows better than the API server; networks, and namespaces' names, less */
 	if (said && (!who || (said->source == IDENTITY_FILE && identities_is_exact(r->identities, said))))
 		who = said;
-
 	if (resident && !(who && is_same_pod(who, resident))) {
 		same = census_find_uid(r->census, resident->pod_uid);
 		who = same ? same : resident;
