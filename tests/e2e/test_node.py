@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from pods import wait_for
+from pods import Namespace, ip, wait_for
 from runtime import Runtime
 
 pytestmark = pytest.mark.root
@@ -179,3 +179,76 @@ def test_a_runtime_that_is_away_stops_nothing(namespaces, daemon, directory):
     namespaces.tell("ask", "/", 1)
     d.wait_stored(1)
     assert "the container runtime does not answer" in d.log
+
+
+SERVER = """
+import http.server, time
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    def do_GET(self):
+        body = self.path.encode()
+        self.send_response(500 if "fail" in self.path else 200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+    def log_message(self, *_):
+        pass
+http.server.ThreadingHTTPServer(("0.0.0.0", 8080), Handler).serve_forever()
+"""
+
+
+@pytest.fixture
+def routed(directory):
+    """A client and a server, a veth each to a node between them, where the service 10.96.0.10:80 is the server's 8080."""
+    made = [Namespace(name) for name in ("node", "client", "server")]
+    node = made[0]
+    try:
+        for number, pod in enumerate(made[1:], 1):
+            ip("-n", node.name, "link", "add", f"v{number}", "type", "veth", "peer", "name", "eth0", "netns", pod.name)
+            ip("-n", node.name, "addr", "add", f"10.88.{number}.1/24", "dev", f"v{number}")
+            ip("-n", node.name, "link", "set", f"v{number}", "up")
+            ip("-n", pod.name, "addr", "add", f"10.88.{number}.2/24", "dev", "eth0")
+            ip("-n", pod.name, "link", "set", "eth0", "up")
+            ip("-n", pod.name, "route", "add", "default", "via", f"10.88.{number}.1")
+        node.run("sh", "-c", "echo 1 >/proc/sys/net/ipv4/ip_forward", check=True)
+        translated = node.run("iptables", "-t", "nat", "-A", "PREROUTING", "-d", "10.96.0.10", "-p", "tcp", "--dport", "80",
+                              "-j", "DNAT", "--to-destination", "10.88.2.2:8080")
+        if translated.returncode != 0:
+            pytest.skip(f"no address translation here: {translated.stderr.strip()}")
+        made[2].popen(sys.executable, "-c", SERVER)
+        made[2].wait_port(8080, "10.88.2.2")
+        (directory / "ns").mkdir()
+        for pod, name in zip(made[1:], ("client", "server")):
+            (directory / "ns" / name).touch()
+            subprocess.run(["mount", "--bind", pod.path, directory / "ns" / name], check=True)
+        yield made[1], directory / "ns"
+    finally:
+        for name in ("client", "server"):
+            subprocess.run(["umount", directory / "ns" / name], capture_output=True)
+        for one in reversed(made):
+            one.close()
+
+
+def test_what_both_ends_saw_is_recorded_once_with_the_times_of_both(routed, daemon, directory, cli):
+    client, names = routed
+    who = directory / "identities.yaml"
+    who.write_text("identities:\n"
+                   "- {address: 10.96.0.10, port: 80, service: cart, namespace: shop}\n")
+    d = daemon(settings={"kube.pods": "true", "kube.cri_socket": "", "kube.netns_dirs": [str(names)], "identities": str(who)})
+    wait_pods(d, 2)
+    urls = [f"http://10.96.0.10/{'fail' if n % 10 == 0 else 'ok'}/{n}" for n in range(50)]
+    client.run("curl", "-s", *urls, check=True)  # one connection
+    client.run("curl", "-s", "http://10.88.2.2:8080/direct", check=True)
+    d.wait_stored(51)
+    found = exchanges(cli, d)
+    assert sorted(x["path"] for x in found) == sorted([u[len("http://10.96.0.10"):] for u in urls] + ["/direct"]), "each once"
+    assert d.counters()["exchanges{merged}"] == 51 and balanced(d)
+    for x in found:
+        assert (x["src"]["pod"], x["dst"]["pod"], x["dst"]["ip"], x["dst"]["port"]) == ("client", "server", "10.88.2.2", 8080)
+        assert x["dst"]["service"] == ("" if x["path"] == "/direct" else "cart"), "the service that was asked"
+        assert 0 < x["dst"]["latency_ns"] < x["latency_ns"], "the server's side lies inside the client's"
+        assert x["status"] == (500 if "fail" in x["path"] else 200)
+    one = json.loads(cli("show", "--store", d.store, found[0]["id"], "--as", "json").stdout)
+    assert one["request"]["first"] < one["request"]["server_first"] <= one["response"]["server_last"] < one["response"]["last"]
+    listed = cli("ls", "--store", d.store, "-n", "100", "-o", "jsonl", "dst.latency > duration(\"1ns\") && latency >= dst.latency").stdout
+    assert len(listed.splitlines()) == 51
