@@ -70,6 +70,9 @@ void replay_view_plan(const struct replay_view *v, struct buf *out, const struct
 		buf_add_str(out, " left out");
 	}
 	buf_add_char(out, '\n');
+	if (p->rules.shards > 1)
+		buf_add_fmt(out, "  shard %u of %u (from 0 on): %llu exchanges are of other shards\n",
+			    p->rules.shard, p->rules.shards, (unsigned long long)p->elsewhere_count);
 	for (uint16_t i = 0; i < t->count; i++)
 		buf_add_fmt(out, "  to %s%s%s%s\n", t->list[i].shown,
 			    t->list[i].is_unverified ? " (NOT verified)" : "",

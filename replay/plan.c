@@ -246,6 +246,22 @@ static int place(struct plan *p, const struct exchange *x, struct plan_entry *to
 	return 0;
 }
 
+bool plan_is_ours(const struct plan_rules *rules, const struct exchange *x)
+{
+	uint64_t h = (x->connection ? x->connection : x->id) * UINT64_C(0x9E3779B97F4A7C15);
+
+	return rules->shards < 2 || (h >> 32) % rules->shards == rules->shard;
+}
+
+/* What another shard sends takes its time here, too: silences and rates are those of the whole. */
+static int pass_over(struct plan *p, const struct exchange *x)
+{
+	if (plan_judge(&p->rules, x, false) == SKIP_NONE && target_of(p->targets, x) != TARGET_NONE)
+		(void)schedule_next(&p->schedule, x->start_ns);
+	p->elsewhere_count++;
+	return 0;
+}
+
 int plan_add(struct plan *p, const struct exchange *x, struct err *e)
 {
 	void *entries = p->entries;
@@ -255,6 +271,8 @@ int plan_add(struct plan *p, const struct exchange *x, struct err *e)
 		return err_set(e, -E2BIG, "a replay takes at most %u exchanges", UINT32_MAX);
 	if (p->count > 0 && p->entries[p->count - 1].id >= x->id)
 		return err_set(e, -EINVAL, "the source gave its exchanges out of order");
+	if (!plan_is_ours(&p->rules, x))
+		return pass_over(p, x);
 	if (!array_room(&entries, &p->entries_cap, p->count, sizeof(*p->entries)))
 		return err_set(e, -ENOMEM, "out of memory at exchange %zu of the plan", p->count);
 	p->entries = entries;

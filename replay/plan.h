@@ -38,6 +38,11 @@ struct plan_link {
 struct plan_rules {
 	bool allows_unsafe;
 	bool allows_replayed; /* selected by id: by no accident */
+	/*
+	 * One of several replays of the same selection, which together send all of it: each takes whole
+	 * connections, so order on a connection holds, and keeps the times of the whole. 0 shards: all.
+	 */
+	uint32_t shard, shards;
 };
 
 struct plan {
@@ -48,6 +53,7 @@ struct plan {
 	struct schedule schedule;
 	uint64_t skipped[SKIP_COUNT];
 	uint64_t send_count;
+	uint64_t elsewhere_count; /* selected, but of other shards */
 	uint64_t at_recorded_count; /* whose target is where they were recorded */
 	uint64_t first_ns, last_ns; /* recorded times of the ones to send */
 
@@ -66,7 +72,7 @@ void plan_fini(struct plan *p);
 /**
  * plan_add() - the next exchange of the selection, oldest first; messages are not looked at
  *
- * Return: 0, with the new entry at p->entries[p->count - 1]; -EINVAL when it is older than the one
+ * Return: 0, with the new entry at p->entries[p->count - 1] unless it is of another shard; -EINVAL when it is older than the one
  * before; -E2BIG over 2^32 exchanges; -ENOMEM.
  */
 int plan_add(struct plan *p, const struct exchange *x, struct err *e) MUST_USE;
@@ -76,5 +82,7 @@ int plan_add(struct plan *p, const struct exchange *x, struct err *e) MUST_USE;
  * @has_messages: x->request's flags and spans are filled in, not only the fields
  */
 enum skip plan_judge(const struct plan_rules *rules, const struct exchange *x, bool has_messages);
+/* plan_is_ours() - is it of the shard that the rules name? */
+bool plan_is_ours(const struct plan_rules *rules, const struct exchange *x);
 /* plan_is_safe() - RFC 9110 9.2.1 */
 bool plan_is_safe(struct span method);

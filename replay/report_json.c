@@ -81,6 +81,8 @@ void report_plan_json(struct json *j, const struct plan *p)
 	json_object_begin(j);
 	json_key_u64(j, "selected", p->count);
 	json_key_u64(j, "to_send", p->send_count);
+	if (p->rules.shards > 1)
+		json_key_u64(j, "elsewhere", p->elsewhere_count);
 	json_key_u64(j, "connections", p->link_count);
 	add_counts(j, "skipped", p->skipped, SKIP_COUNT, skip_name, false);
 	key_ms(j, "duration_ms", (uint64_t)p->schedule.at);

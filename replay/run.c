@@ -90,9 +90,10 @@ static bool is_stopped(const struct replay_config *config)
 static int plan_one(void *ctx, const struct exchange *x)
 {
 	struct planning *p = ctx;
+	size_t before = p->plan->count;
 	int r = plan_add(p->plan, x, p->e);
 
-	if (r == 0 && p->fn)
+	if (r == 0 && p->fn && p->plan->count > before)
 		p->fn(p->ctx, p->plan, &p->plan->entries[p->plan->count - 1], x);
 	if (r == 0 && is_stopped(p->config))
 		r = err_set(p->e, -ECANCELED, "interrupted while planning");

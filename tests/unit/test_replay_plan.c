@@ -262,6 +262,44 @@ static void thousands_of_connections_are_told_apart(void **state)
 	plan_fini(&p);
 }
 
+static void shards_share_connections_and_keep_the_times_of_the_whole(void **state)
+{
+	enum { SHARDS = 3, COUNT = 3000 };
+	static uint64_t due[COUNT], whole[COUNT];
+	struct targets t = {0};
+	struct schedule_config speed = {.speed = 1, .max_gap_ns = 10};
+	unsigned seen = 0;
+
+	(void)state;
+	assert_int_equal(target_add(&t, NULL, "http://127.0.0.1:1", NULL), 0);
+	for (uint32_t shard = 0; shard <= SHARDS; shard++) { /* the last one: all of it */
+		struct plan_rules rules = {.shard = shard, .shards = shard == SHARDS ? 0 : SHARDS};
+		struct plan p;
+
+		plan_init(&p, &speed, &rules, &t);
+		for (uint64_t i = 0; i < COUNT; i++) {
+			struct exchange x = a_get(i + 1, i % 7 ? 1 + i % 40 : 0);
+
+			x.start_ns = i * i;
+			assert_int_equal(plan_add(&p, &x, NULL), 0);
+		}
+		assert_int_equal(p.count + p.elsewhere_count, COUNT);
+		assert_true(shard == SHARDS || p.count > COUNT / 10);
+		for (size_t i = 0; i < p.count; i++)
+			(shard == SHARDS ? whole : due)[p.entries[i].id - 1] = p.entries[i].at_ns + 1;
+		for (size_t i = 0; i < p.link_count; i++) { /* all of a connection is in one shard */
+			struct exchange x = a_get(1, p.links[i].connection);
+
+			assert_true(p.links[i].connection == 0 || plan_is_ours(&rules, &x));
+		}
+		seen += (unsigned)p.count;
+		assert_int_equal(schedule_period_ns(&p.schedule) > 0, true);
+		plan_fini(&p);
+	}
+	assert_int_equal(seen, 2 * COUNT);
+	assert_memory_equal(due, whole, sizeof(due));
+}
+
 static void exchanges_without_a_connection_have_one_each(void **state)
 {
 	struct targets t = {0};
@@ -408,6 +446,7 @@ int main(void)
 		cmocka_unit_test(where_it_was_recorded_is_recognised),
 		cmocka_unit_test(what_cannot_be_sent_as_recorded_is_not_sent),
 		cmocka_unit_test(thousands_of_connections_are_told_apart),
+		cmocka_unit_test(shards_share_connections_and_keep_the_times_of_the_whole),
 		cmocka_unit_test(exchanges_without_a_connection_have_one_each),
 		cmocka_unit_test(without_a_target_it_is_skipped_with_that_reason),
 		cmocka_unit_test(a_request_changes_where_asked_and_nowhere_else),
