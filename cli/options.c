@@ -274,6 +274,81 @@ void options_fini(struct options *o, const struct command *c)
 	*o = (struct options){0};
 }
 
+/* ---- written again ---- */
+
+static void write_one(const struct option_row *row, const char *value, options_write_fn *fn,
+		      void *ctx)
+{
+	AUTO_BUF text = {0};
+
+	buf_add_fmt(&text, "--%s%s%s", row->name, row->kind == OPTION_FLAG ? "" : "=",
+		    row->kind == OPTION_FLAG ? "" : value);
+	fn(ctx, row->name, buf_cstr(&text));
+}
+
+static void write_choice(const struct option_row *row, unsigned n, options_write_fn *fn, void *ctx)
+{
+	const char *word = row->choices;
+	char text[64];
+
+	for (; n; n--)
+		word += strcspn(word, " ") + 1;
+	(void)snprintf(text, sizeof(text), "%.*s", (int)strcspn(word, " "), word);
+	write_one(row, text, fn, ctx);
+}
+
+static bool is_as_otherwise(const struct option_row *row, const void *value, const void *otherwise)
+{
+	static const size_t sizes[] = {
+		[OPTION_FLAG] = sizeof(bool),	   [OPTION_TEXT] = sizeof(char *),
+		[OPTION_TEXTS] = 0,		   [OPTION_COUNT] = sizeof(uint64_t),
+		[OPTION_REAL] = sizeof(double),	   [OPTION_DURATION] = sizeof(uint64_t),
+		[OPTION_TIME] = sizeof(uint64_t), [OPTION_CHOICE] = sizeof(unsigned),
+	};
+
+	if (row->kind == OPTION_TEXTS)
+		return ((const struct texts *)value)->count == 0;
+	return memcmp(value, otherwise, sizes[row->kind]) == 0; /* texts: the very fallback */
+}
+
+static void write_value(const struct option_row *row, const void *value, options_write_fn *fn,
+			void *ctx)
+{
+	const struct texts *texts = value;
+	AUTO_BUF text = {0};
+
+	switch ((enum option_kind)row->kind) {
+	case OPTION_FLAG: break;
+	case OPTION_TEXT: write_one(row, *(const char *const *)value, fn, ctx); return;
+	case OPTION_TEXTS:
+		for (size_t i = 0; i < texts->count; i++)
+			write_one(row, texts->items[i], fn, ctx);
+		return;
+	case OPTION_CHOICE: write_choice(row, *(const unsigned *)value, fn, ctx); return;
+	case OPTION_REAL: buf_add_fmt(&text, "%.17g", *(const double *)value); break;
+	case OPTION_COUNT: buf_add_u64(&text, *(const uint64_t *)value); break;
+	case OPTION_DURATION: buf_add_fmt(&text, "%lluns", (unsigned long long)*(const uint64_t *)value); break;
+	case OPTION_TIME: clock_format_utc(&text, *(const uint64_t *)value); break;
+	}
+	write_one(row, buf_cstr(&text), fn, ctx);
+}
+
+void options_write(const struct command *c, const void *args, options_write_fn *fn, void *ctx)
+{
+	struct options otherwise = {.args = calloc(1, c->args_bytes + 1)};
+	struct parser p = {.command = c, .out = &otherwise};
+
+	for (const struct option_row *row = c->options; otherwise.args && !is_end(row); row++) {
+		const void *value = (const char *)args + row->offset;
+
+		if (row->fallback)
+			(void)read_value(&p, row, row->fallback);
+		if (!is_as_otherwise(row, value, place(&p, row)))
+			write_value(row, value, fn, ctx);
+	}
+	options_fini(&otherwise, c);
+}
+
 void options_left(const struct option_row *row, struct buf *out)
 {
 	if (row->letter)

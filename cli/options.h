@@ -20,6 +20,10 @@ struct options {
  */
 int options_parse(const struct command *c, int argc, const char *const *argv, uint64_t now_ns,
 		  struct options *out, struct err *e) MUST_USE;
+/* options_write_fn - one option as it would be typed: "--limit=5"; @name without -- */
+typedef void options_write_fn(void *ctx, const char *name, const char *text);
+/* options_write() - what was given, or differs from what holds otherwise, in the order of the table */
+void options_write(const struct command *c, const void *args, options_write_fn *fn, void *ctx);
 void options_fini(struct options *o, const struct command *c);
 /* options_help() - the help of one command */
 void options_help(const struct command *c, struct buf *out);

@@ -6,9 +6,9 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "cli/job.h"
+#include "cli/replay_config.h"
 #include "cli/replay_view.h"
-#include "cli/source.h"
-#include "lib/id.h"
 #include "lib/protobuf.h"
 #include "replay/report.h"
 
@@ -17,94 +17,9 @@
  * one of four outputs. Everything else is in replay/.
  */
 
-enum form { FORM_TABLE, FORM_JSON, FORM_JSONL, FORM_JUNIT };
-#define FORM_CHOICES "table json jsonl junit"
-
 #define PROGRESS_NS  (200 * NS_PER_MS)
 #define FILES_WANTED 8192
 #define PRINT_BYTES  (64 * 1024)
-
-struct replay_args {
-	struct source_args source;
-	struct query_args query;
-	const char *to;
-	struct texts maps, set_headers, del_headers, rewrite_paths, ignores;
-	const char *speed;
-	double rate;
-	uint64_t concurrency, loops, details;
-	uint64_t duration_ns, max_gap_ns, timeout_ns;
-	const char *proto, *ca, *cert, *key, *server_name;
-	bool is_insecure, has_target_host, has_no_defaults, allows_unsafe, is_dry, is_sure, spins;
-	unsigned form;
-};
-
-static const struct option_row replay_options[] = {
-	{.name = "to", .kind = OPTION_TEXT, OPTION_AT(struct replay_args, to), .value = "URL",
-	 .what = "where requests go: http://HOST:PORT, or https:// for TLS"},
-	{.name = "map", .kind = OPTION_TEXTS, OPTION_AT(struct replay_args, maps), .value = "SERVICE=URL",
-	 .what = "where requests to this service, pod or host go; may be given again"},
-	{.name = "ca", .kind = OPTION_TEXT, OPTION_AT(struct replay_args, ca), .value = "FILE",
-	 .what = "certificates (PEM) that are trusted in the place of the system's"},
-	{.name = "cert", .kind = OPTION_TEXT, OPTION_AT(struct replay_args, cert), .value = "FILE",
-	 .what = "our certificate (PEM), for targets that ask for one"},
-	{.name = "key", .kind = OPTION_TEXT, OPTION_AT(struct replay_args, key), .value = "FILE",
-	 .what = "its key (PEM), when it is not in the same file"},
-	{.name = "tls-server-name", .kind = OPTION_TEXT, OPTION_AT(struct replay_args, server_name),
-	 .value = "NAME", .what = "expect this name in the target's certificate, and ask for it (SNI)"},
-	{.name = "insecure", .kind = OPTION_FLAG, OPTION_AT(struct replay_args, is_insecure),
-	 .what = "do not verify the target's certificate"},
-	SINCE_OPTIONS(struct replay_args, query),
-	{.name = "limit", .letter = 'n', .kind = OPTION_COUNT,
-	 OPTION_AT(struct replay_args, query.limit), .value = "COUNT", .fallback = "0",
-	 .what = "the first so many of the selection; 0 for all"},
-	{.name = "speed", .kind = OPTION_TEXT, OPTION_AT(struct replay_args, speed), .value = "SPEED",
-	 .fallback = "1x", .what = "1x: at the recorded times, 4x: four times as fast, max: flat out"},
-	{.name = "rate", .kind = OPTION_REAL, OPTION_AT(struct replay_args, rate), .value = "PER_SECOND",
-	 .fallback = "0", .what = "so many a second, evenly, instead of the recorded times"},
-	{.name = "max-gap", .kind = OPTION_DURATION, OPTION_AT(struct replay_args, max_gap_ns),
-	 .value = "DURATION", .fallback = "1s",
-	 .what = "shorten longer silences of the recording to this; 0s: keep them"},
-	{.name = "concurrency", .kind = OPTION_COUNT, OPTION_AT(struct replay_args, concurrency),
-	 .value = "COUNT", .fallback = "256", .what = "requests in flight at most"},
-	{.name = "loops", .kind = OPTION_COUNT, OPTION_AT(struct replay_args, loops), .value = "COUNT",
-	 .fallback = "1", .what = "play the selection so many times"},
-	{.name = "duration", .kind = OPTION_DURATION, OPTION_AT(struct replay_args, duration_ns),
-	 .value = "DURATION", .fallback = "0s", .what = "send nothing new after this; 0s: no limit"},
-	{.name = "timeout", .kind = OPTION_DURATION, OPTION_AT(struct replay_args, timeout_ns),
-	 .value = "DURATION", .fallback = "30s",
-	 .what = "for one request, from connecting to its answer's last byte"},
-	{.name = "spin", .kind = OPTION_FLAG, OPTION_AT(struct replay_args, spins),
-	 .what = "wait out the last 100 us before each send awake: on time to the microsecond, for a core"},
-	{.name = "set-header", .kind = OPTION_TEXTS, OPTION_AT(struct replay_args, set_headers),
-	 .value = "'NAME: VALUE'", .what = "set a header of each request; may be given again"},
-	{.name = "del-header", .kind = OPTION_TEXTS, OPTION_AT(struct replay_args, del_headers),
-	 .value = "NAME", .what = "leave a header out; may be given again"},
-	{.name = "rewrite-path", .kind = OPTION_TEXTS, OPTION_AT(struct replay_args, rewrite_paths),
-	 .value = "/FROM=/TO", .what = "paths that begin with FROM begin with TO; may be given again"},
-	{.name = "rewrite-host", .kind = OPTION_FLAG, OPTION_AT(struct replay_args, has_target_host),
-	 .what = "Host becomes that of the target; without it the recorded one is sent"},
-	{.name = "ignore", .kind = OPTION_TEXTS, OPTION_AT(struct replay_args, ignores),
-	 .value = "PLACE",
-	 .what = "no difference: header:NAME, headers, body, status, event-id, or a JSON path like $.items[*].id"},
-	{.name = "proto", .kind = OPTION_TEXT, OPTION_AT(struct replay_args, proto), .value = "FILE",
-	 .what = "compare gRPC messages by the names of their fields: a descriptor set of protoc"},
-	{.name = "no-default-ignores", .kind = OPTION_FLAG,
-	 OPTION_AT(struct replay_args, has_no_defaults),
-	 .what = "compare Date, trace ids, cookie values and their like, too"},
-	{.name = "allow-unsafe", .kind = OPTION_FLAG, OPTION_AT(struct replay_args, allows_unsafe),
-	 .what = "send methods that may change something (POST, PUT, DELETE, ...), too"},
-	{.name = "yes", .letter = 'y', .kind = OPTION_FLAG, OPTION_AT(struct replay_args, is_sure),
-	 .what = "do not ask when the target is where it was recorded"},
-	{.name = "dry-run", .kind = OPTION_FLAG, OPTION_AT(struct replay_args, is_dry),
-	 .what = "print the plan, send nothing"},
-	{.name = "output", .letter = 'o', .kind = OPTION_CHOICE, OPTION_AT(struct replay_args, form),
-	 .value = "FORM", .fallback = "table", .choices = FORM_CHOICES, .what = "how it is reported"},
-	{.name = "details", .kind = OPTION_COUNT, OPTION_AT(struct replay_args, details),
-	 .value = "COUNT", .fallback = "20",
-	 .what = "exchanges that a table shows of each verdict; the others are counted"},
-	SOURCE_OPTIONS(struct replay_args, source),
-	{0},
-};
 
 struct session {
 	struct cli *cli;
@@ -125,116 +40,6 @@ struct session {
 	uint64_t results, shown_ns;
 	int print_error;
 };
-
-/* ---- options ---- */
-
-static int read_speed(const char *text, double *speed_out, struct err *e)
-{
-	char *end;
-	double v;
-
-	if (strcmp(text, "max") == 0) {
-		*speed_out = 0;
-		return 0;
-	}
-	v = strtod(text, &end);
-	if (end == text || (*end && strcmp(end, "x") != 0) || !(v >= 0.001 && v <= 1e6))
-		return err_set(e, -EINVAL, "speed %s: expected 1x, 0.5x, 4x or max", text);
-	*speed_out = v;
-	return 0;
-}
-
-static int each(const struct texts *texts, struct session *s,
-		int (*fn)(struct session *s, const char *text, struct err *e), struct err *e)
-{
-	int r = 0;
-
-	for (size_t i = 0; i < texts->count && r == 0; i++)
-		r = fn(s, texts->items[i], e);
-	return r;
-}
-
-static int take_map(struct session *s, const char *text, struct err *e)
-{
-	return target_add_map(&s->config.targets, text, e);
-}
-
-static int take_set_header(struct session *s, const char *text, struct err *e)
-{
-	return request_set_header(&s->config.edits, text, e);
-}
-
-static int take_del_header(struct session *s, const char *text, struct err *e)
-{
-	return request_del_header(&s->config.edits, text, e);
-}
-
-static int take_path(struct session *s, const char *text, struct err *e)
-{
-	return request_rewrite_path(&s->config.edits, text, e);
-}
-
-static int read_ignores(struct session *s, struct ignore **rules_out, struct err *e)
-{
-	AUTO(ignore) rules = ignore_new(!s->args->has_no_defaults);
-	int r = rules ? 0 : err_set(e, -ENOMEM, "out of memory");
-
-	for (size_t i = 0; i < s->args->ignores.count && r == 0; i++)
-		r = ignore_add(rules, s->args->ignores.items[i], e);
-	if (r == 0)
-		*rules_out = TAKE(rules);
-	return r;
-}
-
-static int check_numbers(const struct replay_args *a, struct err *e)
-{
-	if (a->concurrency == 0 || a->concurrency > 65536)
-		return err_set(e, -EINVAL, "concurrency: expected 1 to 65536");
-	if (a->loops == 0 || a->loops > UINT32_MAX)
-		return err_set(e, -EINVAL, "loops: expected 1 to %u", UINT32_MAX);
-	if (a->timeout_ns < NS_PER_MS)
-		return err_set(e, -EINVAL, "timeout: expected 1ms or more");
-	if (a->rate > 0 && (a->rate < 1e-6 || a->rate > 1e7))
-		return err_set(e, -EINVAL, "rate: expected 0.000001 to 10000000 a second");
-	return 0;
-}
-
-static int read_config(struct session *s, struct err *e)
-{
-	const struct replay_args *a = s->args;
-	struct replay_config *c = &s->config;
-	int r = check_numbers(a, e);
-
-	replay_config_default(c);
-	c->run = id_format(s->cli->now_ns, s->run);
-	c->concurrency = (uint32_t)MIN(a->concurrency, UINT32_MAX);
-	c->loops = (uint32_t)MIN(a->loops, UINT32_MAX);
-	c->duration_ns = a->duration_ns;
-	c->timeout_ns = a->timeout_ns;
-	c->schedule.rate_per_s = a->rate;
-	c->schedule.max_gap_ns = a->max_gap_ns;
-	c->rules.allows_unsafe = a->allows_unsafe;
-	c->edits.has_target_host = a->has_target_host;
-	c->spins = a->spins;
-	c->tls = (struct tls_config){.ca_file = a->ca, .cert_file = a->cert, .key_file = a->key,
-				     .server_name = a->server_name, .is_insecure = a->is_insecure};
-	c->is_stopped = cli_is_interrupted;
-	if (r == 0)
-		r = read_speed(a->speed, &c->schedule.speed, e);
-	if (r == 0)
-		r = each(&a->set_headers, s, take_set_header, e);
-	if (r == 0)
-		r = each(&a->del_headers, s, take_del_header, e);
-	if (r == 0)
-		r = each(&a->rewrite_paths, s, take_path, e);
-	if (r == 0 && a->to)
-		r = target_add(&c->targets, NULL, a->to, e);
-	if (r == 0)
-		r = each(&a->maps, s, take_map, e);
-	for (uint16_t i = 0; i < c->targets.count; i++)
-		c->targets.list[i].is_unverified = a->is_insecure && c->targets.list[i].is_tls;
-	return r;
-}
 
 /* ---- the selection ---- */
 
@@ -368,7 +173,7 @@ static void on_result(void *ctx, const struct replay_result *result)
 	s->results++;
 	if (result->diff && result->verdict != VERDICT_FIXED)
 		noise_add(&s->noise, result->diff);
-	switch ((enum form)s->args->form) {
+	switch ((enum replay_form)s->args->form) {
 	case FORM_TABLE: replay_view_result(&s->view, &s->out, result); break;
 	case FORM_JSON:
 		buf_add_str(&s->out, s->has_results ? ",\n" : "");
@@ -407,7 +212,7 @@ static void print_end(struct session *s)
 	struct json j = json_to(&s->out);
 
 	noise_sort(&s->noise);
-	switch ((enum form)s->args->form) {
+	switch ((enum replay_form)s->args->form) {
 	case FORM_TABLE:
 		replay_view_summary(&s->view, &s->out, s->run, &s->summary, &s->noise);
 		break;
@@ -521,7 +326,7 @@ static int wet_run(struct session *s, const struct replay_source *source, struct
 			      strerror(-s->print_error));
 		return cli_fail(s->cli, e);
 	}
-	return cli_finish(replay_fails(&s->summary) ? CLI_DIFFERS : CLI_OK);
+	return cli_finish(replay_fails(&s->summary) && !s->args->exits_zero ? CLI_DIFFERS : CLI_OK);
 }
 
 static int replay_session(struct session *s)
@@ -531,10 +336,10 @@ static int replay_session(struct session *s)
 	AUTO(proto_set) protos = NULL;
 	AUTO(source) source = NULL;
 	struct err e = {0};
-	int r = read_config(s, &e);
+	int r = replay_config_read(s->args, s->cli->now_ns, s->run, &s->config, &e);
 
 	if (r == 0)
-		r = read_ignores(s, &rules, &e);
+		r = replay_config_ignores(s->args, &rules, &e);
 	if (r == 0 && s->args->proto)
 		r = proto_set_load(s->args->proto, &protos, &e);
 	if (r < 0)
@@ -553,6 +358,25 @@ static int replay_session(struct session *s)
 	return s->args->is_dry ? dry_run(s, &from, &e) : wet_run(s, &from, &e);
 }
 
+static int print_job(struct session *s)
+{
+	const struct job job = {.image = s->args->job_image,
+				.account = s->args->job_account,
+				.claim = s->args->job_claim,
+				.shards = s->args->job_shards,
+				.source = &s->args->source,
+				.query = &s->args->query};
+	struct err e = {0};
+	int r = s->args->to || s->args->maps.count
+			? job_write(&job, s->cli, &s->out, &e)
+			: err_set(&e, -EINVAL, "where to? --to svc/NAME.NAMESPACE or --map SERVICE=svc/NAME.NAMESPACE");
+
+	if (r < 0)
+		return cli_fail(s->cli, &e);
+	print(s, 0);
+	return cli_finish(CLI_OK);
+}
+
 static int run_replay(struct cli *cli)
 {
 	struct session *s = calloc(1, sizeof(*s)); /* histograms: too much for the stack */
@@ -563,7 +387,7 @@ static int run_replay(struct cli *cli)
 	s->cli = cli;
 	s->args = cli->args;
 	s->view = (struct replay_view){.screen = screen_of_stdout(), .details_max = s->args->details};
-	status = replay_session(s);
+	status = s->args->is_job ? print_job(s) : replay_session(s);
 	junit_close(s->junit);
 	plan_fini(&s->plan);
 	buf_fini(&s->out);
@@ -593,7 +417,9 @@ const struct command command_replay = {
 		    "do the failures of the last hour still fail?\n"
 		    "tapeloop replay 01K2Z --to http://localhost:8080 -o json\tone exchange, as JSON\n"
 		    "tapeloop replay --since 10m --to http://staging:80 --rate 500 --duration 1m\t"
-		    "recorded traffic as a load",
+		    "recorded traffic as a load\n"
+		    "tapeloop --kube -n shop replay --since 1h --to svc/cart.staging --as-job --job-shards 4 | kubectl apply -f -\t"
+		    "inside the cluster, by four pods",
 	.options = replay_options,
 	.args_bytes = sizeof(struct replay_args),
 	.run = run_replay,

@@ -15,9 +15,17 @@
 
 struct source;
 
+/* The daemons of a cluster, through its API server (cli/source_kube.c). */
+struct kube_args {
+	bool is_on;
+	const char *kubeconfig, *context; /* NULL: as kubectl finds them */
+};
+
 struct source_args {
-	const char *api;   /* "unix:PATH", "http://127.0.0.1:7700" */
-	const char *store; /* directory of tapes, or one tape */
+	const char *api;	/* "unix:PATH", "http://127.0.0.1:7700" */
+	const char *store;	/* directory of tapes, or one tape */
+	const char *name_space; /* only exchanges with an end in it; NULL: all */
+	struct kube_args kube;
 };
 
 /* rows for a command's table of options: SOURCE_OPTIONS(struct ls_args, source) */
@@ -27,6 +35,25 @@ struct source_args {
 	 .offset = offsetof(args, member.api),                                                     \
 	 .value = "URL",                                                                           \
 	 .what = "ask the daemon there: unix:PATH or http://127.0.0.1:PORT"},                      \
+	{.name = "kube",                                                                           \
+	 .kind = OPTION_FLAG,                                                                      \
+	 .offset = offsetof(args, member.kube.is_on),                                              \
+	 .what = "ask all daemons of a Kubernetes cluster, with your own rights there"},           \
+	{.name = "namespace",                                                                      \
+	 .kind = OPTION_TEXT,                                                                      \
+	 .offset = offsetof(args, member.name_space),                                              \
+	 .value = "NAME",                                                                          \
+	 .what = "only exchanges with an end in this namespace; before the command also -n"},      \
+	{.name = "context",                                                                        \
+	 .kind = OPTION_TEXT,                                                                      \
+	 .offset = offsetof(args, member.kube.context),                                            \
+	 .value = "NAME",                                                                          \
+	 .what = "for --kube: this context of the kubeconfig"},                                    \
+	{.name = "kubeconfig",                                                                     \
+	 .kind = OPTION_TEXT,                                                                      \
+	 .offset = offsetof(args, member.kube.kubeconfig),                                         \
+	 .value = "FILE",                                                                          \
+	 .what = "for --kube: this kubeconfig"},                                                   \
 	{                                                                                          \
 		.name = "store", .kind = OPTION_TEXT, .offset = offsetof(args, member.store),      \
 		.value = "PATH",                                                                   \
