@@ -16,6 +16,7 @@
 #include "daemon/pods.h"
 #include "daemon/privileges.h"
 #include "http-api/api.h"
+#include "kube/review.h"
 #include "lib/clock.h"
 #include "lib/log.h"
 #include "node/cri.h"
@@ -59,6 +60,8 @@ struct service {
 	struct record *record;
 	struct pods *pods; /* NULL: not in node mode */
 	struct names *names; /* NULL: no API server is asked */
+	struct kube_reviews *reviews; /* of the API's threads; NULL: api.auth is not kubernetes */
+	struct reviewer reviewer;
 	_Atomic(struct api *) api; /* the recorder thread tells it of commits */
 	size_t handle_count; /* without those of pods */
 	_Atomic size_t handles_left;
@@ -335,10 +338,25 @@ static void make_directory_of(const char *path)
 			  strerror(errno)); /* the API will say why */
 }
 
+/* Whom the cluster knows is asked of its API server. */
+static int start_reviews(struct service *s, struct err *e)
+{
+	int r;
+
+	if (api_auth_parse(s->chosen.values.api_auth) != API_AUTH_KUBERNETES)
+		return 0;
+	r = kube_reviews_new(NULL, NULL, &s->reviews, e);
+	if (r < 0)
+		return err_wrap(e, "api.auth kubernetes");
+	s->reviewer = kube_reviews_reviewer(s->reviews);
+	return 0;
+}
+
 static int start_api(struct service *s, struct err *e)
 {
 	const struct settings *v = &s->chosen.values;
 	const struct api_config config = {
+		.reviewer = &s->reviewer,
 		.store_dir = v->store,
 		.socket_path = v->api_socket,
 		.listen = v->api_listen,
@@ -362,6 +380,9 @@ static int start_api(struct service *s, struct err *e)
 		return 0;
 	if (*v->api_socket)
 		make_directory_of(v->api_socket);
+	failed = start_reviews(s, e);
+	if (failed < 0)
+		return failed;
 	failed = api_start(&config, &api, e);
 	if (failed == 0)
 		atomic_store(&s->api, api);
@@ -478,6 +499,8 @@ int service_stop(struct service *s, struct err *e)
 	}
 	api_stop(atomic_exchange(&s->api, NULL));
 	names_stop(s->names);
+	kube_reviews_free(s->reviews);
+	s->reviews = NULL;
 	record_free(s->record);
 	free_service(s);
 	return failed;

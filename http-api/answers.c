@@ -26,22 +26,6 @@ struct answers {
 	struct place places[];
 };
 
-struct review_user *review_user_ref(struct review_user *u)
-{
-	if (u)
-		(void)atomic_fetch_add_explicit(&u->refs, 1, memory_order_relaxed);
-	return u;
-}
-
-void review_user_unref(struct review_user *u)
-{
-	if (!u || atomic_fetch_sub_explicit(&u->refs, 1, memory_order_acq_rel) != 1)
-		return;
-	free(u->name);
-	free(u->spec);
-	free(u);
-}
-
 struct answers *answers_new(size_t max)
 {
 	size_t buckets = MAX(max / PLACES, (size_t)1);

@@ -2,7 +2,7 @@
 /* answers.h - what an API server answered, kept for a while. Any thread. */
 #pragma once
 
-#include "http-api/reviewer.h"
+#include "kube/review.h"
 
 #define ANSWER_KEY_BYTES 32
 

@@ -7,7 +7,7 @@
 #pragma once
 
 #include "http-api/grant.h"
-#include "http-api/reviewer.h"
+#include "kube/review.h"
 
 struct kube_access;
 struct namespaces;

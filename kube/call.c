@@ -113,6 +113,8 @@ static size_t on_header(char *ptr, size_t size, size_t count, void *ctx)
 
 	if (span_istarts(line, SPAN_LIT("HTTP/")))
 		call->answer.status = 0; /* of this answer: there may have been a proxy's, or 100 */
+	if (call->header)
+		call->header(call->ctx, line);
 	if (span_istarts(line, name)) {
 		struct span v = span_trim(span_from(line, name.len));
 		uint64_t s = 0;
@@ -305,6 +307,7 @@ struct kube_call *kube_call_new(struct kube_client *c, const struct kube_request
 	if (call) {
 		call->client = c;
 		call->data = data;
+		call->header = q->header;
 		list_init(&call->link);
 		call->curl = c->lib.curl_easy_init();
 	}

@@ -26,6 +26,7 @@ struct kube_call {
 	char *method, *path, *url, *body;
 	size_t answer_max;
 	kube_data_fn *data;
+	void (*header)(void *ctx, struct span line);
 	kube_done_fn *done;
 	void *ctx;
 	struct kube_answer answer;

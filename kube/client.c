@@ -62,6 +62,14 @@ const struct kube_config *kube_client_config(const struct kube_client *c)
 	return c->config;
 }
 
+int kube_client_token(struct kube_client *c, const char **out, struct err *e)
+{
+	int r = kube_credential_refresh(c->credential, clock_wall_ns(), e);
+
+	*out = r < 0 ? NULL : kube_credential_token(c->credential);
+	return r;
+}
+
 uint64_t kube_client_token_reads(const struct kube_client *c)
 {
 	return kube_credential_reads(c->credential);
@@ -140,6 +148,11 @@ static void finish(struct kube_call *call, CURLcode code)
 	if (code == CURLE_OK && try_again(call))
 		return;
 	r = kube_call_result(call, code, &why);
+	if (call->problem.len) {
+		buf_fini(&call->answer.body);
+		call->answer.body = call->problem;
+		call->problem = (struct buf){0};
+	}
 	list_remove(&call->link);
 	call->done(call->ctx, r, &call->answer, &why);
 	kube_call_free(call);

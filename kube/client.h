@@ -28,6 +28,11 @@ int kube_client_new(struct kube_config *config_taken, struct kube_client **out,
 void kube_client_free(struct kube_client *c); /* calls that go on end without a callback; accepts NULL */
 AUTO_DEFINE(kube_client, kube_client_free)
 const struct kube_config *kube_client_config(const struct kube_client *c);
+/*
+ * kube_client_token() - the token that we show, refreshed; NULL when it is a certificate or a password
+ * that says who we are. Lives until the next request.
+ */
+int kube_client_token(struct kube_client *c, const char **out, struct err *e) MUST_USE;
 uint64_t kube_client_token_reads(const struct kube_client *c); /* how often credentials were read */
 
 /* ---- waiting for an answer ---- */
@@ -36,7 +41,7 @@ uint64_t kube_client_token_reads(const struct kube_client *c); /* how often cred
 struct kube_answer {
 	long status;		/* HTTP; 0: there was no answer */
 	uint64_t retry_after_ms; /* it asked to be left alone for so long; 0: it did not */
-	struct buf body;
+	struct buf body; /* of what is no 2xx: its beginning */
 };
 void kube_answer_fini(struct kube_answer *a);
 
@@ -47,6 +52,7 @@ struct kube_request {
 	const char *accept;	   /* NULL: application/json */
 	const char *const *headers; /* further lines, up to NULL; may be NULL */
 	struct span body;
+	void (*header)(void *ctx, struct span line); /* of the answer, each line; NULL: not wanted */
 	size_t answer_max;   /* octets; 0: KUBE_ANSWER_MAX */
 	uint64_t timeout_ms; /* for all of it; 0: 30 s, none for streams */
 };

@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-/* reviewer.h - who answers what TokenReview and SubjectAccessReview ask; tests have one of their own */
+/*
+ * review.h - whose a token is (TokenReview), and what they may (SubjectAccessReview)
+ *
+ * Asked through a table of functions, so that tests can answer themselves.
+ */
 #pragma once
 
 #include "lib/err.h"
@@ -30,3 +34,20 @@ struct reviewer {
 		      struct err *e);
 	void *ctx;
 };
+
+/* ---- an API server as reviewer ---- */
+
+struct kube_reviews;
+
+#define KUBE_REVIEW_MS 5000 /* an answer that takes longer is none */
+
+/**
+ * kube_reviews_new() - as kube_config_find() finds the API server, each time that a client of it is made
+ * @kubeconfig, @context: copied; may be NULL
+ * @e: as kube_config_find()
+ */
+int kube_reviews_new(const char *kubeconfig, const char *context, struct kube_reviews **out,
+		     struct err *e) MUST_USE;
+void kube_reviews_free(struct kube_reviews *k); /* accepts NULL */
+/* kube_reviews_reviewer() - its functions; @k is its ctx */
+struct reviewer kube_reviews_reviewer(struct kube_reviews *k);
