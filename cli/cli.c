@@ -44,10 +44,22 @@ bool cli_is_interrupted(void)
 	return was_interrupted != 0;
 }
 
+static const char *program = "tapeloop";
+
+void cli_called(const char *name)
+{
+	program = name;
+}
+
+const char *cli_program(void)
+{
+	return program;
+}
+
 int cli_fail(const struct cli *cli, const struct err *e)
 {
 	cli_progress_end();
-	(void)fprintf(stderr, "tapeloop %s: %s\n", cli->command->name, e->why);
+	(void)fprintf(stderr, "%s %s: %s\n", cli_program(), cli->command->name, e->why);
 	switch (e->code) {
 	case -EINVAL: return CLI_USAGE;
 	case -ENOENT:
@@ -60,11 +72,11 @@ int cli_usage(const struct cli *cli, const char *fmt, ...)
 {
 	va_list ap;
 
-	(void)fprintf(stderr, "tapeloop %s: ", cli->command->name);
+	(void)fprintf(stderr, "%s %s: ", cli_program(), cli->command->name);
 	va_start(ap, fmt);
 	(void)vfprintf(stderr, fmt, ap);
 	va_end(ap);
-	(void)fprintf(stderr, "\nSee `tapeloop %s --help`.\n", cli->command->name);
+	(void)fprintf(stderr, "\nSee `%s %s --help`.\n", cli_program(), cli->command->name);
 	return CLI_USAGE;
 }
 

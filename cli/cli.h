@@ -75,6 +75,10 @@ struct command {
 extern const struct command *const commands[]; /* in the order of --help; ends with NULL */
 extern const char *const command_names[];      /* the same */
 
+/* cli_called() - what we are called as a plugin: "kubectl tapeloop"; @name is kept. Once, at start. */
+void cli_called(const char *name);
+const char *cli_program(void); /* "tapeloop", or that */
+
 /* cli_fail() - "tapeloop ls: why" on stderr. Return: CLI_USAGE for -EINVAL, CLI_DIFFERS for -ENOENT
    and -ENOTUNIQ, else CLI_FAILED. */
 int cli_fail(const struct cli *cli, const struct err *e);

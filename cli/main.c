@@ -6,13 +6,16 @@
  * arguments, run it. What is not a command is answered with the nearest one.
  */
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "cli/filter_help.h"
+#include "cli/leading.h"
 #include "cli/options.h"
 
 static void overall_help(struct buf *out)
 {
-	buf_add_str(out, "Usage: tapeloop COMMAND [OPTIONS] [ARGUMENTS]\n\n"
+	buf_add_fmt(out, "Usage: %s ", cli_program());
+	buf_add_str(out, "COMMAND [OPTIONS] [ARGUMENTS]\n\n"
 			 "Ask a tapeloop recorder what it saw, and play traffic back.\n\n"
 			 "Commands:\n");
 	for (const struct command *const *c = commands; *c; c++)
@@ -23,7 +26,9 @@ static void overall_help(struct buf *out)
 		    "`tapeloop COMMAND --help` explains one, `tapeloop help filter` what FILTER "
 		    "is. The daemon's socket is asked "
 		    "unless --api URL or\n"
-		    "--store PATH (or $TAPELOOP_API, $TAPELOOP_STORE) name another place.\n"
+		    "--store PATH (or $TAPELOOP_API, $TAPELOOP_STORE) name another place, or --kube "
+		    "all of a cluster's:\n"
+		    "`tapeloop --kube [-n NAMESPACE] [--context NAME] COMMAND`, or `kubectl tapeloop COMMAND`.\n"
 		    "\n"
 		    "Exit status: 0 done, nothing wrong; 1 differs, fails or nothing matched; "
 		    "2 used wrongly;\n"
@@ -83,14 +88,14 @@ static int print_help(void (*write)(struct buf *out))
 	return cli_finish(CLI_OK);
 }
 
-int main(int argc, char **argv)
+static int run_words(int argc, const char *const *argv)
 {
 	const char *word = argc > 1 ? argv[1] : "";
 	const struct command *c = find(word);
 
 	cli_catch_signals();
 	if (c)
-		return run(c, argc - 2, (const char *const *)argv + 2);
+		return run(c, argc - 2, argv + 2);
 	if (strcmp(word, "--version") == 0) {
 		(void)puts("tapeloop " TAPELOOP_VERSION);
 		return CLI_OK;
@@ -106,4 +111,21 @@ int main(int argc, char **argv)
 		return CLI_USAGE;
 	}
 	return unknown(word);
+}
+
+int main(int argc, char **argv)
+{
+	bool is_plugin = argc > 0 && leading_is_plugin(argv[0]);
+	int count = 0, status;
+	const char **words = leading_move(argc, (const char *const *)argv, is_plugin, &count);
+
+	if (!words) {
+		(void)fputs("tapeloop: out of memory\n", stderr);
+		return CLI_FAILED;
+	}
+	if (is_plugin)
+		cli_called("kubectl tapeloop");
+	status = run_words(count, words);
+	free(words);
+	return status;
 }

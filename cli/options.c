@@ -431,7 +431,7 @@ void options_help(const struct command *c, struct buf *out)
 {
 	static const struct option_row help = {.name = "help", .letter = 'h', .what = "this text"};
 
-	buf_add_fmt(out, "Usage: tapeloop %s [OPTIONS]%s%s\n\n", c->name, c->operands[0] ? " " : "",
+	buf_add_fmt(out, "Usage: %s %s [OPTIONS]%s%s\n\n", cli_program(), c->name, c->operands[0] ? " " : "",
 		    c->operands);
 	wrap(out, c->summary, 0, 0);
 	if (c->details) {

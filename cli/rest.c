@@ -6,6 +6,9 @@
  * decides, before the first byte of the body, where that goes: to the caller (2xx) or, as far as
  * PROBLEM_MAX, into a buffer that is read as problem+json (RFC 9457) once the answer is whole. A
  * progress callback ends a transfer when the reader presses ^C.
+ *
+ * Behind an API server the same questions go through its proxy (kube/client.h). What is refused there
+ * comes as a Status object, what the daemon refuses as its problem: each is told as who said it.
  */
 #include "cli/rest.h"
 
@@ -15,6 +18,7 @@
 #include <stdlib.h>
 
 #include "cli/cli.h"
+#include "kube/client.h"
 #include "lib/libcurl.h"
 
 #define PROBLEM_MAX    65536
@@ -23,6 +27,9 @@
 #define CURSOR_HEADER  "Tapeloop-Next-Cursor:"
 #define GAVE_UP_HEADER "Tapeloop-Gave-Up:"
 #define DAMAGE_HEADER  "Tapeloop-Damage:"
+#define SPACES_HEADER  "Tapeloop-Namespaces:"
+#define KUBE_WAIT_MS   200 /* between two looks whether ^C came */
+#define KUBE_ANSWER_MS 300000
 
 struct rest {
 	struct libcurl lib;
@@ -35,6 +42,9 @@ struct rest {
 	long status;
 	char cursor[32];
 	uint64_t gave_up;
+	long namespaces;
+	struct kube_client *kube; /* borrowed; NULL: libcurl asks by itself */
+	const char *token;	  /* borrowed: of the environment, or for a daemon in a cluster */
 	char damage[ERR_WHY_MAX];
 	char why[CURL_ERROR_SIZE];
 };
@@ -46,9 +56,11 @@ static bool set_address(struct rest *c, const char *url)
 		return c->base && c->lib.curl_easy_setopt(c->curl, CURLOPT_UNIX_SOCKET_PATH,
 							  url + 5) == CURLE_OK;
 	}
-	if (strncmp(url, "http://", 7) == 0 && url[7]) {
+	if ((strncmp(url, "http://", 7) == 0 && url[7]) ||
+	    (strncmp(url, "https://", 8) == 0 && url[8])) {
 		size_t len = strlen(url);
 
+		c->token = getenv("TAPELOOP_TOKEN");
 		c->base = strndup(url, url[len - 1] == '/' ? len - 1 : len);
 		return c->base != NULL;
 	}
@@ -74,9 +86,25 @@ int rest_open(const char *url, struct rest **c_out, struct err *e)
 	if (!set_address(c, url)) {
 		rest_close(c);
 		return err_set(e, -EINVAL,
-			       "\"%s\" is no address of an API: unix:PATH or http://127.0.0.1:PORT",
+			       "\"%s\" is no address of an API: unix:PATH, http://127.0.0.1:PORT or "
+			       "https://HOST:PORT",
 			       url);
 	}
+	*c_out = c;
+	return 0;
+}
+
+int rest_open_kube(struct kube_client *client, const char *base, const char *token,
+		   const char *name, struct rest **c_out, struct err *e)
+{
+	struct rest *c = calloc(1, sizeof(*c));
+
+	if (!c || !(c->base = strdup(base)) || !(c->name = strdup(name))) {
+		rest_close(c);
+		return err_set(e, -ENOMEM, "out of memory");
+	}
+	c->kube = client;
+	c->token = token;
 	*c_out = c;
 	return 0;
 }
@@ -85,7 +113,8 @@ void rest_close(struct rest *c)
 {
 	if (!c)
 		return;
-	c->lib.curl_easy_cleanup(c->curl);
+	if (c->curl)
+		c->lib.curl_easy_cleanup(c->curl);
 	buf_fini(&c->problem);
 	free(c->base);
 	free(c->name);
@@ -123,19 +152,26 @@ static void keep_value(struct span line, size_t name_len, char *to, size_t to_by
 	(void)snprintf(to, to_bytes, "%.*s", (int)v.len, (const char *)v.ptr);
 }
 
-static size_t on_header(char *ptr, size_t size, size_t count, void *ctx)
+static void read_header(struct rest *c, struct span line)
 {
-	struct rest *c = ctx;
-	struct span line = span_of(ptr, size * count);
-
-	(void)c->lib.curl_easy_getinfo(c->curl, CURLINFO_RESPONSE_CODE, &c->status);
 	if (span_istarts(line, SPAN_LIT(CURSOR_HEADER)))
 		keep_value(line, strlen(CURSOR_HEADER), c->cursor, sizeof(c->cursor));
 	if (span_istarts(line, SPAN_LIT(DAMAGE_HEADER)))
 		keep_value(line, strlen(DAMAGE_HEADER), c->damage, sizeof(c->damage));
 	if (span_istarts(line, SPAN_LIT(GAVE_UP_HEADER)))
 		c->gave_up = number_of(span_trim(span_from(line, strlen(GAVE_UP_HEADER))));
-	return line.len;
+	if (span_istarts(line, SPAN_LIT(SPACES_HEADER)))
+		c->namespaces = (long)MIN(
+			number_of(span_trim(span_from(line, strlen(SPACES_HEADER)))), 1000000U);
+}
+
+static size_t on_header(char *ptr, size_t size, size_t count, void *ctx)
+{
+	struct rest *c = ctx;
+
+	(void)c->lib.curl_easy_getinfo(c->curl, CURLINFO_RESPONSE_CODE, &c->status);
+	read_header(c, span_of(ptr, size * count));
+	return size * count;
 }
 
 static int on_progress(void *ctx, curl_off_t a, curl_off_t b, curl_off_t d, curl_off_t f)
@@ -150,7 +186,7 @@ struct status_row {
 };
 
 static const struct status_row statuses[] = {
-	{400, -EINVAL}, {404, -ENOENT}, {409, -ENOTUNIQ}, {503, -EAGAIN}, {504, -ETIMEDOUT},
+	{400, -EINVAL}, {401, -EACCES}, {403, -EPERM}, {404, -ENOENT}, {409, -ENOTUNIQ}, {503, -EAGAIN}, {504, -ETIMEDOUT},
 };
 
 static int code_of(long status)
@@ -206,11 +242,15 @@ static int transport_failed(const struct rest *c, CURLcode code, struct err *e)
 static struct curl_slist *headers_of(const struct rest *c, const struct rest_get *get)
 {
 	struct curl_slist *list;
+	AUTO_BUF token = {0};
 	char line[128];
 
 	(void)snprintf(line, sizeof(line), "Accept: %s",
 		       get->accept ? get->accept : "application/json");
 	list = c->lib.curl_slist_append(NULL, line);
+	buf_add_fmt(&token, "Authorization: Bearer %s", c->token ? c->token : "");
+	if (c->token)
+		list = c->lib.curl_slist_append(list, buf_cstr(&token));
 	if (get->last_event && get->last_event[0]) {
 		(void)snprintf(line, sizeof(line), "Last-Event-ID: %s", get->last_event);
 		list = c->lib.curl_slist_append(list, line);
@@ -225,6 +265,8 @@ static void set_options(struct rest *c, const char *url, struct curl_slist *head
 	(void)c->lib.curl_easy_setopt(h, CURLOPT_URL, url);
 	(void)c->lib.curl_easy_setopt(h, CURLOPT_HTTPHEADER, headers);
 	(void)c->lib.curl_easy_setopt(h, CURLOPT_PROXY, "");
+	if (getenv("TAPELOOP_CA"))
+		(void)c->lib.curl_easy_setopt(h, CURLOPT_CAINFO, getenv("TAPELOOP_CA"));
 	(void)c->lib.curl_easy_setopt(h, CURLOPT_NOSIGNAL, 1L);
 	(void)c->lib.curl_easy_setopt(h, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_MS);
 	(void)c->lib.curl_easy_setopt(h, CURLOPT_LOW_SPEED_LIMIT, c->get->is_stream ? 0L : 1L);
@@ -239,9 +281,98 @@ static void set_options(struct rest *c, const char *url, struct curl_slist *head
 	(void)c->lib.curl_easy_setopt(h, CURLOPT_ERRORBUFFER, c->why);
 }
 
+/* ---- through an API server ---- */
+
+struct kube_get {
+	struct rest *rest;
+	struct err *e;
+	int result;
+	bool is_done;
+};
+
+static void on_kube_header(void *ctx, struct span line)
+{
+	read_header(((struct kube_get *)ctx)->rest, line);
+}
+
+static int on_kube_data(void *ctx, struct span bytes)
+{
+	struct rest *c = ((struct kube_get *)ctx)->rest;
+
+	c->fn_result = c->get->fn(c->get->ctx, bytes);
+	return c->fn_result;
+}
+
+/* What the API server refuses is no answer of the daemon's: not found there is not "no such exchange". */
+static int refused_on_the_way(struct rest *c, const char *message, struct err *e)
+{
+	int code = c->status == 403 ? -EPERM : c->status == 401 ? -EACCES : -ECONNREFUSED;
+
+	return err_set(e, code, "%s: the API server says: %s", c->name, message);
+}
+
+static void on_kube_done(void *ctx, int result, struct kube_answer *a, const struct err *e)
+{
+	struct kube_get *g = ctx;
+	struct rest *c = g->rest;
+	json_t *root = NULL;
+	const char *kind, *message;
+
+	g->is_done = true;
+	c->status = a->status;
+	if (result == 0 || c->fn_result) {
+		g->result = c->fn_result;
+		return;
+	}
+	if (a->status >= 300)
+		root = json_loadb((const char *)a->body.ptr, a->body.len, 0, NULL);
+	kind = json_string_value(json_object_get(root, "kind"));
+	message = json_string_value(json_object_get(root, "message"));
+	if (kind && strcmp(kind, "Status") == 0)
+		g->result = refused_on_the_way(c, message ? message : "no reason", g->e);
+	else if (a->status >= 300) {
+		buf_add_span(&c->problem, buf_span(&a->body));
+		g->result = read_problem(c, g->e);
+	} else {
+		g->result = err_set(g->e, a->status ? -EIO : result, "%s: %s", c->name, e->why);
+	}
+	json_decref(root);
+}
+
+static int get_by_kube(struct rest *c, struct err *e)
+{
+	const struct rest_get *get = c->get;
+	struct kube_get g = {.rest = c, .e = e};
+	struct kube_call *call;
+	AUTO_BUF path = {0}, token = {0}, last = {0};
+	const char *headers[3] = {NULL};
+	struct kube_request q = {
+		.accept = get->accept,
+		.headers = headers,
+		.header = on_kube_header,
+		.timeout_ms = get->is_stream ? 0 : KUBE_ANSWER_MS,
+	};
+	int r;
+
+	buf_add_fmt(&path, "%s%s", c->base, get->path);
+	buf_add_fmt(&token, "X-Tapeloop-Token: %s", c->token);
+	buf_add_fmt(&last, "Last-Event-ID: %s", get->last_event ? get->last_event : "");
+	q.path = buf_cstr(&path);
+	headers[0] = buf_cstr(&token);
+	headers[1] = get->last_event && get->last_event[0] ? buf_cstr(&last) : NULL;
+	r = kube_call(c->kube, &q, on_kube_data, on_kube_done, &g, &call, e);
+	while (r == 0 && !g.is_done && !cli_is_interrupted())
+		r = kube_client_run(c->kube, KUBE_WAIT_MS);
+	if (g.is_done)
+		return g.result;
+	if (r == 0 || r == -ECANCELED)
+		kube_call_cancel(call);
+	return r < 0 ? r : err_set(e, -ECANCELED, "interrupted");
+}
+
 int rest_get(struct rest *c, const struct rest_get *get, struct err *e)
 {
-	struct curl_slist *headers = headers_of(c, get);
+	struct curl_slist *headers;
 	AUTO_BUF url = {0};
 	CURLcode code;
 
@@ -250,7 +381,11 @@ int rest_get(struct rest *c, const struct rest_get *get, struct err *e)
 	c->status = 0;
 	c->cursor[0] = c->damage[0] = c->why[0] = '\0';
 	c->gave_up = 0;
+	c->namespaces = -1;
 	buf_clear(&c->problem);
+	if (c->kube)
+		return get_by_kube(c, e);
+	headers = headers_of(c, get);
 	buf_add_fmt(&url, "%s%s", c->base, get->path);
 	set_options(c, buf_cstr(&url), headers);
 	code = c->lib.curl_easy_perform(c->curl);
@@ -262,6 +397,11 @@ int rest_get(struct rest *c, const struct rest_get *get, struct err *e)
 	if (c->status < 200 || c->status > 299)
 		return read_problem(c, e);
 	return 0;
+}
+
+long rest_namespaces(const struct rest *c)
+{
+	return c->namespaces;
 }
 
 const char *rest_damage(const struct rest *c)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* rest.h - GET from the REST API over a unix socket or TCP */
+/* rest.h - GET from the REST API over a unix socket, TCP, or the proxy of a Kubernetes API server */
 #pragma once
 
 #include "lib/buf.h"
@@ -7,9 +7,23 @@
 
 struct rest;
 
-/* rest_open() - @url: "unix:PATH" or "http://HOST:PORT". Return: 0; -EINVAL another form; -EIO no
- * libcurl; -ENOMEM. */
+/*
+ * rest_open() - @url: "unix:PATH", "http://HOST:PORT" or "https://HOST:PORT"; over TCP with the token in
+ * $TAPELOOP_TOKEN, if there is one, and https with the authorities in the file $TAPELOOP_CA
+ *
+ * Return: 0; -EINVAL another form; -EIO no libcurl; -ENOMEM.
+ */
 int rest_open(const char *url, struct rest **c_out, struct err *e) MUST_USE;
+struct kube_client;
+/**
+ * rest_open_kube() - a daemon behind an API server
+ * @client: borrowed; other rests may have it, too
+ * @base:   of the proxy: "/api/v1/namespaces/NS/pods/https:NAME:7700/proxy"
+ * @token:  borrowed: who we are, for the daemon; the API server keeps what is for itself
+ * @name:   for messages: "node-1"
+ */
+int rest_open_kube(struct kube_client *client, const char *base, const char *token,
+		   const char *name, struct rest **c_out, struct err *e) MUST_USE;
 void rest_close(struct rest *c); /* accepts NULL */
 
 /* rest_data_fn - the next bytes of an answer, borrowed. Return: 0 to go on, else the get ends with
@@ -29,7 +43,7 @@ struct rest_get {
  * rest_get() - ask, and hand the answer on as it comes
  * @e: a problem+json answer's detail; or what kept the daemon from answering
  *
- * Return: 0; what @fn returned (positive too); 400 -EINVAL, 404 -ENOENT, 409 -ENOTUNIQ, 503
+ * Return: 0; what @fn returned (positive too); 400 -EINVAL, 401 -EACCES, 403 -EPERM, 404 -ENOENT, 409 -ENOTUNIQ, 503
  * -EAGAIN, 504 -ETIMEDOUT, other statuses -EPROTO; -ECONNREFUSED nobody answers there; -ECANCELED
  * interrupted; -EIO the answer broke off.
  */
@@ -41,6 +55,8 @@ const char *rest_next_cursor(const struct rest *c);
 const char *rest_damage(const struct rest *c);
 /* rest_gave_up() - Tapeloop-Gave-Up of the last answer; 0 without one */
 uint64_t rest_gave_up(const struct rest *c);
+/* rest_namespaces() - Tapeloop-Namespaces of the last answer: of how many it tells; -1: of all */
+long rest_namespaces(const struct rest *c);
 /* rest_status() - HTTP status of the last answer; 0 when there was none */
 long rest_status(const struct rest *c);
 /* rest_add_param() - "?key=value" or "&key=value", percent-encoded, to the path in @out */

@@ -47,10 +47,14 @@ static const char *env(const char *name)
 	return v && v[0] ? v : NULL;
 }
 
-int source_open(const struct source_args *a, struct source **s_out, struct err *e)
+static int open_source(const struct source_args *a, struct source **s_out, struct err *e)
 {
-	if (a->api && a->store)
-		return err_set(e, -EINVAL, "--api and --store: one of them");
+	if ((a->api != NULL) + (a->store != NULL) + a->kube.is_on > 1)
+		return err_set(e, -EINVAL, "--api, --store and --kube: one of them");
+	if (!a->kube.is_on && (a->kube.context || a->kube.kubeconfig))
+		return err_set(e, -EINVAL, "--context and --kubeconfig go with --kube");
+	if (a->kube.is_on)
+		return source_kube_open(a, s_out, e);
 	if (a->api)
 		return source_api_open(a->api, s_out, e);
 	if (a->store)
@@ -60,6 +64,19 @@ int source_open(const struct source_args *a, struct source **s_out, struct err *
 	if (env("TAPELOOP_STORE"))
 		return source_store_open(env("TAPELOOP_STORE"), s_out, e);
 	return open_default(s_out, e);
+}
+
+int source_open(const struct source_args *a, struct source **s_out, struct err *e)
+{
+	const char *only = a->name_space ? a->name_space : "";
+	int r;
+
+	if (strlen(only) >= sizeof((*s_out)->name_space))
+		return err_set(e, -EINVAL, "--namespace: no namespace has so long a name");
+	r = open_source(a, s_out, e);
+	if (r == 0)
+		(void)snprintf((*s_out)->name_space, sizeof((*s_out)->name_space), "%s", only);
+	return r;
 }
 
 void source_close(struct source *s)

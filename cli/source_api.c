@@ -124,22 +124,29 @@ static void add_time(struct buf *path, const char *key, uint64_t ns)
 	rest_add_param(path, key, buf_cstr(&text));
 }
 
-static void add_query(struct buf *path, const struct source_query *q)
+static void add_namespace(struct buf *path, const struct source *s)
 {
+	if (s->name_space[0])
+		rest_add_param(path, "namespace", s->name_space);
+}
+
+static void add_query(struct buf *path, const struct source *s, const struct source_query *q)
+{
+	add_namespace(path, s);
 	if (q->filter && q->filter[0])
 		rest_add_param(path, "filter", q->filter);
 	add_time(path, "since", q->since_ns);
 	add_time(path, "until", q->until_ns);
 }
 
-static void page_path(struct buf *path, const struct source_query *q, uint64_t left,
+static void page_path(struct buf *path, const struct source *s, const struct source_query *q, uint64_t left,
 		      const char *cursor)
 {
 	char limit[24];
 
 	buf_clear(path);
 	buf_add_str(path, "/api/v1/exchanges");
-	add_query(path, q);
+	add_query(path, s, q);
 	(void)snprintf(limit, sizeof(limit), "%u",
 		       (unsigned)(left && left < PAGE_MAX ? left : PAGE_MAX));
 	rest_add_param(path, "limit", limit);
@@ -187,7 +194,7 @@ static int api_list(struct source *s, const struct source_query *q, reader_excha
 		(void)id_format(q->cursor, cursor);
 	do {
 		(void)snprintf(before, sizeof(before), "%s", cursor);
-		page_path(&path, q, q->limit ? q->limit - rc.count : 0, cursor);
+		page_path(&path, s, q, q->limit ? q->limit - rc.count : 0, cursor);
 		r = rest_get(rest_of(s),
 			     &(struct rest_get){.path = buf_cstr(&path),
 						.accept = "application/x-ndjson",
@@ -236,11 +243,12 @@ static int get_exchange(struct source *s, const char *id, const char *part, read
 {
 	struct receiver rc = {.fn = fn, .ctx = ctx, .e = e};
 	AUTO_BUF answer = {0};
-	char path[96];
+	AUTO_BUF path = {0};
 	int r;
 
-	(void)snprintf(path, sizeof(path), "/api/v1/exchanges/%s?part=%s", id, part);
-	r = get_whole(s, path, &answer, e);
+	buf_add_fmt(&path, "/api/v1/exchanges/%s?part=%s", id, part);
+	add_namespace(&path, s);
+	r = get_whole(s, buf_cstr(&path), &answer, e);
 	if (r == 0)
 		r = receive(&rc, buf_span(&answer));
 	return r < 0 ? r : 0;
@@ -281,7 +289,7 @@ static int api_failures(struct source *s, const struct source_query *q, uint64_t
 	int r;
 
 	buf_add_str(&path, "/api/v1/failures");
-	add_query(&path, q);
+	add_query(&path, s, q);
 	add_time(&path, "new_since", new_ns);
 	add_limit(&path, q->limit);
 	r = get_whole(s, buf_cstr(&path), &answer, e);
@@ -301,6 +309,8 @@ static void add_by(struct buf *path, const struct stats_query *by)
 	buf_add_fmt(&text, "%lluns", (unsigned long long)by->every_ns);
 	if (by->every_ns)
 		rest_add_param(path, "every", buf_cstr(&text));
+	if (by->wants_sketches)
+		rest_add_param(path, "sketches", "true");
 }
 
 static int api_stats(struct source *s, const struct source_query *q, const struct stats_query *by,
@@ -311,7 +321,7 @@ static int api_stats(struct source *s, const struct source_query *q, const struc
 	int r;
 
 	buf_add_str(&path, "/api/v1/stats");
-	add_query(&path, q);
+	add_query(&path, s, q);
 	add_by(&path, by);
 	add_limit(&path, q->limit);
 	r = get_whole(s, buf_cstr(&path), &text, e);
@@ -376,7 +386,7 @@ static int api_explain(struct source *s, const struct source_query *q, struct bu
 	char limit[24], cursor[ID_TEXT_LEN + 1];
 
 	buf_add_str(&path, "/api/v1/explain");
-	add_query(&path, q);
+	add_query(&path, s, q);
 	(void)snprintf(limit, sizeof(limit), "%u",
 		       (unsigned)(q->limit && q->limit < PAGE_MAX ? q->limit : PAGE_MAX));
 	rest_add_param(&path, "limit", limit);
@@ -471,6 +481,7 @@ static int api_stream(struct source *s, const char *filter, reader_exchange_fn *
 	int r;
 
 	buf_add_str(&path, "/api/v1/stream");
+	add_namespace(&path, s);
 	if (filter && filter[0])
 		rest_add_param(&path, "filter", filter);
 	for (;;) {
@@ -570,20 +581,30 @@ static const struct source_ops api_ops = {
 	.health = api_health,
 };
 
-int source_api_open(const char *url, struct source **s_out, struct err *e)
+int source_api_over(struct rest *rest, const char *name, struct source **s_out, struct err *e)
 {
 	struct api_source *a = calloc(1, sizeof(*a));
-	int r;
 
-	if (!a)
+	if (!a) {
+		rest_close(rest);
 		return err_set(e, -ENOMEM, "out of memory");
-	a->base.ops = &api_ops;
-	(void)snprintf(a->base.name, sizeof(a->base.name), "daemon at %s", url);
-	r = rest_open(url, &a->rest, e);
-	if (r < 0) {
-		free(a);
-		return r;
 	}
+	a->base.ops = &api_ops;
+	(void)snprintf(a->base.name, sizeof(a->base.name), "daemon at %s", name);
+	a->rest = rest;
 	*s_out = &a->base;
 	return 0;
+}
+
+int source_api_open(const char *url, struct source **s_out, struct err *e)
+{
+	struct rest *rest;
+	int r = rest_open(url, &rest, e);
+
+	return r < 0 ? r : source_api_over(rest, url, s_out, e);
+}
+
+long source_api_namespaces(struct source *s)
+{
+	return rest_namespaces(rest_of(s));
 }

@@ -12,6 +12,7 @@ void source_say_limits(uint64_t gave_up);
 struct source {
 	const struct source_ops *ops;
 	char name[512];
+	char name_space[256]; /* only exchanges with an end in it; "" for all */
 };
 
 /* source.h says what each promises */
@@ -36,4 +37,11 @@ struct source_ops {
 };
 
 int source_api_open(const char *url, struct source **s_out, struct err *e) MUST_USE;
+struct rest;
+/* source_api_over() - of a daemon that @rest reaches: taken, in any case */
+int source_api_over(struct rest *rest, const char *name, struct source **s_out,
+		    struct err *e) MUST_USE;
+/* source_api_namespaces() - of how many the last answer told: rest_namespaces() */
+long source_api_namespaces(struct source *s);
+int source_kube_open(const struct source_args *a, struct source **s_out, struct err *e) MUST_USE;
 int source_store_open(const char *path, struct source **s_out, struct err *e) MUST_USE;

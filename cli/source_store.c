@@ -41,12 +41,23 @@ static void store_source_close(struct source *s)
 	free(st);
 }
 
-static int make_query(const struct source_query *q, struct filter **f_out, struct query *out,
-		      struct err *e)
+static int make_filter(const struct source *s, const char *text, struct filter **f_out,
+		       struct err *e)
 {
-	int r = q->filter && q->filter[0]
-			? filter_parse_at(span_str(q->filter), clock_wall_ns(), f_out, e)
-			: 0;
+	struct span only = span_str(s->name_space);
+	int r = 0;
+
+	if ((text && text[0]) || only.len)
+		r = filter_parse_at(span_str(text ? text : ""), clock_wall_ns(), f_out, e);
+	if (r == 0 && only.len && filter_restrict(*f_out, &only, 1) < 0)
+		r = err_set(e, -ENOMEM, "out of memory");
+	return r;
+}
+
+static int make_query(const struct source *s, const struct source_query *q, struct filter **f_out,
+		      struct query *out, struct err *e)
+{
+	int r = make_filter(s, q->filter, f_out, e);
 
 	*out = (struct query){
 		.filter = *f_out,
@@ -101,7 +112,7 @@ static int store_list(struct source *s, const struct source_query *q, reader_exc
 	struct guard g = {fn, ctx, 0};
 	AUTO(filter) f = NULL;
 	struct query query;
-	int r = make_query(q, &f, &query, e);
+	int r = make_query(s, q, &f, &query, e);
 
 	if (r < 0)
 		return r;
@@ -146,7 +157,7 @@ static int store_failures(struct source *s, const struct source_query *q, uint64
 {
 	AUTO(filter) f = NULL;
 	struct query query;
-	int r = make_query(q, &f, &query, e);
+	int r = make_query(s, q, &f, &query, e);
 
 	if (r == 0)
 		r = reader_failures(store_of(s)->reader, &query, new_ns, fn, ctx, e);
@@ -159,7 +170,7 @@ static int store_stats(struct source *s, const struct source_query *q, const str
 	AUTO(filter) f = NULL;
 	struct query query;
 	struct stats_query asked = *by;
-	int r = make_query(q, &f, &query, e);
+	int r = make_query(s, q, &f, &query, e);
 
 	asked.select = &query;
 	if (r == 0)
@@ -179,7 +190,7 @@ static int store_explain(struct source *s, const struct source_query *q, struct 
 	AUTO(filter) f = NULL;
 	struct explanation x = {0};
 	struct query query;
-	int r = make_query(q, &f, &query, e);
+	int r = make_query(s, q, &f, &query, e);
 
 	if (r == 0)
 		r = reader_explain(store_of(s)->reader, &query, &x, e);

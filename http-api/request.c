@@ -342,6 +342,15 @@ static bool read_part(struct request *q, struct span v)
 	return choice >= 0;
 }
 
+static bool read_sketches(struct request *q, struct span v)
+{
+	static const char *const words[] = {"false", "true"};
+	int choice = read_choice(q, PARAM_INDEX_SKETCHES, v, words, COUNT_OF(words));
+
+	q->stats.wants_sketches = choice == 1;
+	return choice >= 0;
+}
+
 static bool read_format(struct request *q, struct span v)
 {
 	AUTO_BUF names = {0};
@@ -382,6 +391,7 @@ static bool read_param(struct request *q, enum param which, struct span v, uint6
 	case PARAM_INDEX_NEW_SINCE: return read_time(q, which, v, now_ns, &q->new_since_ns);
 	case PARAM_INDEX_BY: return read_by(q, v);
 	case PARAM_INDEX_EVERY: return read_every(q, v);
+	case PARAM_INDEX_SKETCHES: return read_sketches(q, v);
 	case PARAM_INDEX_LIMIT: return read_limit(q, v);
 	case PARAM_INDEX_CURSOR: return read_cursor(q, v);
 	case PARAM_INDEX_ORDER: return read_order(q, v);

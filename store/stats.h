@@ -21,6 +21,7 @@ struct stats_query {
 	enum field by[STATS_BY_MAX];
 	size_t by_count;   /* 0: all as one */
 	uint64_t every_ns; /* a row for each such interval; 0: one for the whole time */
+	bool wants_sketches; /* rows have them, so that they can be merged with others' */
 };
 
 struct stats_row {
@@ -32,6 +33,7 @@ struct stats_row {
 	uint64_t latency_count;			 /* that have a latency: were answered */
 	uint64_t p50_ns, p90_ns, p95_ns, p99_ns; /* off by 1.6 % at most; 0 without any */
 	uint64_t max_ns;			 /* exact */
+	struct span sketch; /* of the latencies, as sketch_write(); empty unless wanted */
 	const uint64_t *points;			 /* counts over time; NULL with every_ns */
 	size_t point_count;
 };

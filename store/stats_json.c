@@ -5,6 +5,7 @@
 #include <jansson.h>
 #include <stdio.h>
 
+#include "lib/base64.h"
 #include "lib/json_field.h"
 
 /* A number is one in JSON too; "*" of the groups for which there was no room is text. */
@@ -47,6 +48,10 @@ static void put_latency(struct json *j, const struct stats_row *row)
 	json_key_u64(j, "p95", row->p95_ns);
 	json_key_u64(j, "p99", row->p99_ns);
 	json_key_u64(j, "max", row->max_ns);
+	if (row->sketch.len) {
+		json_key(j, "sketch");
+		json_base64(j, row->sketch);
+	}
 	json_object_end(j);
 }
 
@@ -146,6 +151,7 @@ static void read_answer(const json_t *root, struct stats_answer *a)
 }
 
 struct row_room {
+	struct buf sketch;
 	struct span by[STATS_BY_MAX];
 	char numbers[STATS_BY_MAX][24];
 	uint64_t points[STATS_POINTS];
@@ -169,6 +175,22 @@ static bool read_by(const json_t *by, const struct stats_query *q, struct row_ro
 	return true;
 }
 
+static bool read_sketch(const json_t *v, struct row_room *room)
+{
+	struct span text = {0};
+	size_t n = 0;
+
+	buf_clear(&room->sketch);
+	if (!v)
+		return true;
+	text = span_of(json_string_value(v), json_string_length(v));
+	if (!text.ptr || !buf_reserve(&room->sketch, base64_decoded_max(text.len) + 1) ||
+	    !base64_decode(text, room->sketch.ptr, &n))
+		return false;
+	room->sketch.len = n;
+	return true;
+}
+
 static bool read_row(const json_t *v, const struct stats_query *q, struct row_room *room,
 		     struct stats_row *row)
 {
@@ -177,7 +199,8 @@ static bool read_row(const json_t *v, const struct stats_query *q, struct row_ro
 	size_t n = json_array_size(counts);
 
 	if (!json_is_integer(json_object_get(v, "count")) || !json_is_object(latency) ||
-	    n > STATS_POINTS || !read_by(json_object_get(v, "by"), q, room))
+	    n > STATS_POINTS || !read_by(json_object_get(v, "by"), q, room) ||
+	    !read_sketch(json_object_get(latency, "sketch"), room))
 		return false;
 	for (size_t i = 0; i < n; i++)
 		room->points[i] =
@@ -195,6 +218,7 @@ static bool read_row(const json_t *v, const struct stats_query *q, struct row_ro
 		.p95_ns = json_field_u64(latency, "p95"),
 		.p99_ns = json_field_u64(latency, "p99"),
 		.max_ns = json_field_u64(latency, "max"),
+		.sketch = buf_span(&room->sketch),
 		.points = counts ? room->points : NULL,
 		.point_count = n,
 	};
@@ -207,7 +231,7 @@ int stats_from_json(struct span text, const struct stats_query *q, stats_row_fn 
 	json_error_t why;
 	json_t *root = json_loadb((const char *)text.ptr, text.len, JSON_ALLOW_NUL, &why);
 	const json_t *list = json_object_get(root, "stats"), *v;
-	struct row_room room;
+	struct row_room room = {0};
 	struct stats_row row;
 	size_t i;
 	int r = 0;
@@ -226,6 +250,7 @@ int stats_from_json(struct span text, const struct stats_query *q, stats_row_fn 
 		if (r)
 			break;
 	}
+	buf_fini(&room.sketch);
 	json_decref(root);
 	return r < 0 ? r : 0;
 }

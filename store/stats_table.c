@@ -222,13 +222,18 @@ static size_t point_count(const struct stats_table *t)
 	return (size_t)((a->until_ns - a->points_ns + a->step_ns - 1) / a->step_ns);
 }
 
-static int hand_out_cell(const struct stats_table *t, const struct group *g, size_t interval,
+static int hand_out_cell(struct stats_table *t, const struct group *g, size_t interval,
 			 stats_row_fn *fn, void *ctx)
 {
 	const struct stats_cell *c = &t->cells[g->cells[interval] - 1];
 	const struct sketch *s = &c->latency;
 	bool has_points = t->q->every_ns == 0;
 
+	buf_clear(&t->key);
+	if (t->q->wants_sketches)
+		sketch_write(s, &t->key);
+	if (t->key.is_failed)
+		return -ENOMEM;
 	return fn(ctx, &(struct stats_row){
 			       .by = g->by,
 			       .at_ns = t->answer->since_ns + interval * t->q->every_ns,
@@ -242,6 +247,7 @@ static int hand_out_cell(const struct stats_table *t, const struct group *g, siz
 			       .p95_ns = sketch_percentile(s, 95),
 			       .p99_ns = sketch_percentile(s, 99),
 			       .max_ns = s->max,
+			       .sketch = buf_span(&t->key),
 			       .points = has_points ? g->points : NULL,
 			       .point_count = has_points ? point_count(t) : 0,
 		       });
