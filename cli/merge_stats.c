@@ -208,10 +208,10 @@ static int join(struct stats_merge *m)
 
 	qsort(m->all, m->count, sizeof(*m->all), by_group);
 	for (size_t i = 0; i < m->count; i++) {
-		if (kept && by_group(&m->all[kept - 1], &m->all[i]) == 0)
-			r = MIN(r, add_up(&m->all[kept - 1], &m->all[i]));
-		else
+		if (!kept || by_group(&m->all[kept - 1], &m->all[i]) != 0)
 			m->all[kept++] = m->all[i];
+		else if (add_up(&m->all[kept - 1], &m->all[i]) < 0)
+			r = -ENOMEM;
 	}
 	m->count = kept;
 	return r;

@@ -285,7 +285,7 @@ static int store_stream(struct source *s, const char *filter, reader_exchange_fn
 	struct poll p = {.fn = fn, .ctx = ctx, .is_quiet = true};
 	AUTO(filter) f = NULL;
 	struct query q;
-	int r = make_query(&sq, &f, &q, e);
+	int r = make_query(s, &sq, &f, &q, e);
 
 	for (unsigned turn = 0; r == 0 && !p.is_stopped && !cli_is_interrupted(); turn++) {
 		uint64_t now = clock_wall_ns();
