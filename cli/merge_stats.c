@@ -99,22 +99,38 @@ int stats_merge_add(void *merge, const struct stats_row *row)
 	return r;
 }
 
+static void add_losses(struct stats_losses *to, const struct stats_losses *from)
+{
+	to->is_known = to->is_known || from->is_known;
+	to->packets += from->packets;
+	to->queue_full += from->queue_full;
+	to->memory += from->memory;
+	to->store_full += from->store_full;
+	to->store_error += from->store_error;
+}
+
 void stats_merge_answer(struct stats_merge *m, const struct stats_answer *a)
 {
 	struct stats_answer *to = &m->answer;
 
 	for (; m->answered < m->count; m->answered++) {
-		m->all[m->answered].since_ns = a->since_ns;
+		m->all[m->answered].since_ns = a->points_ns ? a->points_ns : a->since_ns;
 		m->all[m->answered].step_ns = a->step_ns;
 	}
+	add_losses(&to->lost, &a->lost);
 	if (!a->until_ns)
 		return; /* it has nothing */
 	if (!m->has_answer) {
+		struct stats_losses lost = to->lost;
+
 		*to = *a;
+		to->lost = lost;
+		to->points_ns = a->points_ns ? a->points_ns : a->since_ns;
 		m->has_answer = true;
 		return;
 	}
 	to->since_ns = MIN(to->since_ns, a->since_ns);
+	to->points_ns = MIN(to->points_ns, a->points_ns ? a->points_ns : a->since_ns);
 	to->until_ns = MAX(to->until_ns, a->until_ns);
 	to->step_ns = MAX(to->step_ns, a->step_ns);
 	to->count += a->count;
@@ -170,7 +186,7 @@ static void put_on_axis(const struct stats_merge *m, struct row *r)
 	uint64_t points[STATS_POINTS] = {0};
 
 	for (size_t i = 0; i < r->sum.point_count; i++) {
-		uint64_t at = (r->since_ns + i * r->step_ns - m->answer.since_ns) / m->answer.step_ns;
+		uint64_t at = (r->since_ns + i * r->step_ns - m->answer.points_ns) / m->answer.step_ns;
 
 		points[MIN(at, STATS_POINTS - 1)] += r->points[i];
 	}
@@ -193,7 +209,7 @@ static int add_up(struct row *to, struct row *from)
 static void choose_axis(struct stats_merge *m)
 {
 	struct stats_answer *a = &m->answer;
-	uint64_t most = (a->until_ns - a->since_ns + STATS_POINTS - 1) / STATS_POINTS;
+	uint64_t most = (a->until_ns - a->points_ns + STATS_POINTS - 1) / STATS_POINTS;
 
 	a->step_ns = MAX(a->step_ns, 1);
 	a->step_ns = MAX((most + a->step_ns - 1) / a->step_ns, 1) * a->step_ns;
@@ -259,7 +275,7 @@ static int hand_out(const struct stats_merge *m, const struct row *r, stats_row_
 	row.sketch = (struct span){0};
 	row.points = m->by->every_ns ? NULL : r->points;
 	row.point_count = m->by->every_ns ? 0
-					  : (size_t)MIN((a->until_ns - a->since_ns + a->step_ns - 1) /
+					  : (size_t)MIN((a->until_ns - a->points_ns + a->step_ns - 1) /
 								a->step_ns,
 							(uint64_t)STATS_POINTS);
 	return fn(ctx, &row);
