@@ -15,6 +15,7 @@ LOSS(PACKETS_NO_FLOW,       LOST, "flows_max",        "more connections at once 
 LOSS(PACKETS_SNAPLEN,       LOST, "capture.snaplen",  "packets were cut short: raise it (for a file: record it again with tcpdump -s 0)")
 LOSS(BYTES_DROPPED,         LOST, "memory_max",       "segments waited too long for an earlier one: raise it")
 LOSS(CONNECTIONS_EVICTED,   LOST, "memory_max",       "connections were given up: raise it, and flows_max with it")
+LOSS(REQUESTS_SHARE,        LOST, "queue_size",       "a pod made more exchanges than its share of the queue while the recorder could not keep up: raise it, or sample that pod's service")
 LOSS(REQUESTS_QUEUE_FULL,   LOST, "queue_size",       "the recorder could not keep up: raise it; if that does not last, lower store.compression or set record")
 LOSS(REQUESTS_EVICTED,      LOST, "memory_max",       "requests were given up while they waited for their response: raise it, or lower exchange_timeout")
 LOSS(EXCHANGES_STORE_FULL,  LOST, "store.max",        "no room on the disk or in the quota: free the disk, or lower it")

@@ -540,7 +540,7 @@ int service_change(struct service *s, struct chosen *fresh, struct err *e)
 		return failed;
 	take_live(s, fresh);
 	if (log_level_parse(s->chosen.values.log_level, &level) == 0)
-		log_level = level;
+		__atomic_store_n(&log_level, level, __ATOMIC_RELAXED);
 	return 0;
 }
 
@@ -550,6 +550,7 @@ static const struct {
 	const char *what;
 } losses[] = {
 	{COUNTER_KERNEL_DROPPED, "packets that the kernel had no room for (capture.buffer)"},
+	{COUNTER_REQUESTS_SHARE, "exchanges of pods that took more than their share of the queue (queue_size)"},
 	{COUNTER_REQUESTS_QUEUE_FULL, "exchanges that the queue had no room for (queue_size)"},
 	{COUNTER_REQUESTS_EVICTED, "requests given up to keep memory_max"},
 	{COUNTER_EXCHANGES_STORE_FULL, "exchanges that the disk had no room for (store.max)"},

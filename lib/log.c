@@ -18,7 +18,7 @@ void log_line(enum log_level level, const char *area, const char *fmt, ...)
 	size_t n = 0;
 	va_list ap;
 
-	if (level > log_level)
+	if (level > __atomic_load_n(&log_level, __ATOMIC_RELAXED))
 		return;
 	va_start(ap, fmt);
 	(void)vsnprintf(text, sizeof(text), fmt, ap);

@@ -9,6 +9,7 @@
 #include "lib/ring.h"
 #include "record/capture.h"
 #include "record/recorder.h"
+#include "record/shares.h"
 
 /* New redaction rules on their way to the capture thread. */
 struct redaction_rules {
@@ -27,6 +28,8 @@ struct record {
 	_Atomic uint64_t beats;	 /* of the capture thread: it lives */
 
 	/* between the two */
+	struct shares *shares;	     /* of the ring; live captures of pods */
+	size_t reserved_bytes;	     /* of the exchange that is being made; capture thread */
 	struct ring *ring;	     /* NULL: decode only, there is no recorder thread */
 	int work_fd, room_fd;	     /* eventfds: something to record; room in the ring again */
 	_Atomic bool recorder_waits; /* on work_fd */

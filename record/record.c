@@ -115,6 +115,7 @@ static void *reserve_in_ring(void *ctx, size_t bytes)
 {
 	struct record *r = ctx;
 
+	r->reserved_bytes = bytes;
 	return r->config.waits_for_room ? reserve_patiently(r, bytes)
 					: ring_reserve(r->ring, bytes);
 }
@@ -123,14 +124,22 @@ static void commit_to_ring(void *ctx, struct exchange *x)
 {
 	struct record *r = ctx;
 
-	(void)x; /* is the reserved record */
+	shares_took(r->shares, x->share, r->reserved_bytes);
 	counter_add(&r->capture_counters, COUNTER_EXCHANGES_IN, 1);
 	counter_add(&r->capture_counters, COUNTER_EXCHANGES_HELD, 1);
 	ring_commit(r->ring);
 }
 
-static void release(struct record *r)
+static bool may_take(void *ctx, uint16_t share, size_t bytes)
 {
+	struct record *r = ctx;
+
+	return r->config.waits_for_room || shares_may_take(r->shares, share, bytes, ring_used_bytes(r->ring));
+}
+
+static void release(struct record *r, uint16_t share, size_t bytes)
+{
+	shares_release(r->shares, share, bytes);
 	ring_release(r->ring);
 	atomic_thread_fence(memory_order_seq_cst);
 	if (atomic_load_explicit(&r->capture_waits, memory_order_relaxed) &&
@@ -161,8 +170,10 @@ static uint64_t look_ahead(struct record *r, uint64_t now_ns)
 }
 
 /* The oldest goes its way. Return: false when it stays where it is for now. */
-static bool record_one(struct record *r, struct exchange *x, uint64_t now_ns)
+static bool record_one(struct record *r, struct exchange *x, size_t bytes, uint64_t now_ns)
 {
+	uint16_t share = x->share;
+
 	if (r->views && views_is_told(r->views)) {
 		recorder_merge(r->recorder);
 	} else if (!recorder_take(r->recorder, x, now_ns)) {
@@ -172,7 +183,7 @@ static bool record_one(struct record *r, struct exchange *x, uint64_t now_ns)
 	}
 	if (r->views)
 		views_release(r->views);
-	release(r);
+	release(r, share, bytes);
 	return true;
 }
 
@@ -201,7 +212,7 @@ static uint64_t record_waiting(struct record *r)
 		if (wait_ns)
 			return MIN(nap_ns, wait_ns);
 		take_residents(r);
-		if (!record_one(r, x, now_ns))
+		if (!record_one(r, x, bytes, now_ns))
 			return MIN(nap_ns, FAILING_NAP_NS);
 	}
 }
@@ -251,10 +262,11 @@ static int start_thread(struct record *r, struct err *e)
 	int failed;
 
 	r->ring = ring_new(r->config.queue_bytes);
+	r->shares = shares_new(r->config.queue_bytes);
 	r->views = r->config.view_wait_ns ? views_new(r->config.view_wait_ns) : NULL;
 	r->work_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	r->room_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (!r->ring || (r->config.view_wait_ns && !r->views) || r->work_fd < 0 || r->room_fd < 0)
+	if (!r->ring || !r->shares || (r->config.view_wait_ns && !r->views) || r->work_fd < 0 || r->room_fd < 0)
 		return err_set(e, -ENOMEM, "queue: out of memory or file descriptors");
 	failed = pthread_create(&r->thread, NULL, record_loop, r);
 	if (failed)
@@ -266,7 +278,7 @@ static int start_thread(struct record *r, struct err *e)
 
 static int start_wire(struct record *r, struct err *e)
 {
-	const struct wire_sink to_ring = {r, reserve_in_ring, commit_to_ring};
+	const struct wire_sink to_ring = {r, reserve_in_ring, commit_to_ring, may_take};
 	const struct wire_sink direct = {r, reserve_direct, commit_direct};
 
 	r->wire = wire_new(&r->config.wire, r->config.store_dir ? &to_ring : &direct,
@@ -281,6 +293,7 @@ void record_free(struct record *r)
 	capture_free(r->capture);
 	wire_free(r->wire);
 	ring_free(r->ring);
+	shares_free(r->shares);
 	views_free(r->views);
 	buf_fini(&r->direct);
 	if (r->work_fd >= 0)

@@ -9,7 +9,7 @@
  * Theory of operation. Rows sorted by namespace and time, a list of their addresses sorted likewise, all
  * texts and addresses behind them in one piece. The kernel gives a namespace's number away again as soon as it is
  * free, so a row has a time; it is stretched by SLACK_NS to both sides, since a packet's time and ours are
- * not taken at the same place. A namespace whose number comes back within that time has the later row.
+ * not taken at the same place: where the number came back within that time, the row that is nearest counts.
  */
 #define SLACK_NS (2 * NS_PER_S)
 
@@ -143,9 +143,26 @@ static bool is_loopback(const struct endpoint *at)
 	return at->is_ipv4 ? at->address[12] == 127 : memcmp(at->address, one, 16) == 0;
 }
 
-static bool was_there(const struct resident *row, uint64_t time_ns)
+/* How far a moment is from the time in which the row holds; 0 within it. */
+static uint64_t distance(const struct resident *row, uint64_t time_ns)
 {
-	return time_ns + SLACK_NS >= row->from_ns && (row->until_ns == 0 || time_ns <= row->until_ns + SLACK_NS);
+	if (time_ns < row->from_ns)
+		return row->from_ns - time_ns;
+	return row->until_ns && time_ns > row->until_ns ? time_ns - row->until_ns : 0;
+}
+
+/* The nearest so far; of two that are equally near, the later. */
+struct nearest {
+	const struct identity *who;
+	uint64_t distance;
+};
+
+static void consider(struct nearest *n, const struct resident *row, uint64_t time_ns)
+{
+	uint64_t far = distance(row, time_ns);
+
+	if (far <= SLACK_NS && (!n->who || far <= n->distance))
+		*n = (struct nearest){&row->who, far};
 }
 
 static bool has_address(const struct resident *row, const struct endpoint *at)
@@ -177,17 +194,17 @@ static size_t first_of(const struct residents *r, uint32_t netns)
 const struct identity *residents_find(const struct residents *r, uint32_t netns, const struct endpoint *at,
 				      uint64_t time_ns)
 {
-	const struct identity *found = NULL;
+	struct nearest found = {0};
 
 	if (!r || netns == 0)
 		return NULL;
 	for (size_t i = first_of(r, netns); i < r->count && r->rows[i].netns == netns; i++) {
 		const struct resident *row = &r->rows[i];
 
-		if (was_there(row, time_ns) && has_address(row, at))
-			found = &row->who;
+		if (has_address(row, at))
+			consider(&found, row, time_ns);
 	}
-	return found;
+	return found.who;
 }
 
 /* Return: how many homes stand before those of that address */
@@ -208,7 +225,7 @@ static size_t first_home(const struct residents *r, const uint8_t address[16])
 
 const struct identity *residents_at(const struct residents *r, const struct endpoint *at, uint64_t time_ns)
 {
-	const struct identity *found = NULL;
+	struct nearest found = {0};
 
 	if (!r || is_loopback(at))
 		return NULL;
@@ -217,8 +234,7 @@ const struct identity *residents_at(const struct residents *r, const struct endp
 
 		if (memcmp(h->address, at->address, 16) != 0)
 			break;
-		if (was_there(h->row, time_ns))
-			found = &h->row->who;
+		consider(&found, h->row, time_ns);
 	}
-	return found;
+	return found.who;
 }

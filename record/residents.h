@@ -21,7 +21,7 @@ struct resident {
 	struct identity who;
 };
 
-/* residents_new() - a copy of everything. Later rows win over earlier ones. NULL: out of memory. */
+/* residents_new() - a copy of everything. NULL: out of memory. */
 struct residents *residents_new(const struct resident *rows, size_t count) MUST_USE;
 void residents_free(struct residents *r); /* accepts NULL */
 

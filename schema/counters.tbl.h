@@ -66,6 +66,7 @@ COUNTER(RESPONSES_ALONE,     REQUESTS, IN,   "responses_alone", "",           "r
 COUNTER(PARTS,               REQUESTS, IN,   "parts",          "",            "exchanges recorded of conversations and responses that were under way")
 COUNTER(REQUESTS_EXCHANGED,  REQUESTS, OUT,  "requests",       "exchanged",   "requests that became an exchange, answered or with the reason why not")
 COUNTER(REQUESTS_QUEUE_FULL, REQUESTS, OUT,  "requests",       "queue_full",  "exchanges dropped because the recorder could not keep up: raise queue_size")
+COUNTER(REQUESTS_SHARE,      REQUESTS, OUT,  "requests",       "pod_share",   "exchanges of a pod that took more than its share of the queue while that was short of room: raise queue_size")
 COUNTER(REQUESTS_EVICTED,    REQUESTS, OUT,  "requests",       "memory",      "requests given up to keep memory_max")
 COUNTER(REQUESTS_OPEN,       REQUESTS, HELD, "requests_open",  "",            "requests waiting for their response")
 COUNTER(RESPONSES_LATE,      REQUESTS, NOTE, "responses_late", "",            "responses that came after their request had been recorded as a timeout")

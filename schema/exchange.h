@@ -130,6 +130,7 @@ struct exchange {
 	uint64_t start_ns;      /* request's first byte; response's where no request was seen */
 	uint64_t connection;    /* equal for all exchanges of one TCP connection, unique in a store */
 	uint32_t sequence;      /* position of the request in its connection, from 0 */
+	uint16_t share;         /* whose share of memory and queue it takes; 0 nobody's; not on the tape */
 	uint32_t netns;         /* inode of the network namespace where it was captured; 0 unknown; not on the tape */
 	uint32_t server_netns;  /* both ends were captured: netns is the client's, this the server's; else 0; not on the tape */
 	struct asked asked;     /* likewise; not on the tape: a service's name is dst.who.service then */

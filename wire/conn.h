@@ -37,6 +37,7 @@ struct conn {
 	struct wire *wire;
 	uint64_t id;               /* exchange.connection */
 	uint32_t netns;            /* exchange.netns: where it was seen first */
+	uint16_t share;            /* exchange.share */
 	struct conn_address ends[2]; /* ends[d] sends direction d */
 	uint32_t first_seq[2];     /* sequence number of offset 0 of each direction, as far as it is known */
 	int8_t client;             /* which direction is the client's: 0, 1, or -1 while unknown */

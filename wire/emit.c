@@ -236,6 +236,7 @@ static void fill_exchange(struct exchange *x, const struct pair *p, const struct
 	x->start_ns = is_asked ? p->request.first_ns : p->response.first_ns;
 	x->connection = c->id;
 	x->netns = c->netns;
+	x->share = c->share;
 	x->sequence = p->sequence;
 	x->protocol = p->protocol;
 	x->anomalies = anomalies_of(p);
@@ -288,15 +289,19 @@ void emit_pair(const struct pair *p, enum outcome outcome, enum reason reason)
 	struct exchange *x;
 	struct request_route route;
 	struct room room;
+	size_t bytes;
 
 	make_plan(&request, w, is_certain);
 	make_plan(&response, w, is_certain);
 	make_route(&route, w, p);
 	if (!draft_has_begun(&p->request))
 		counter_add(w->counters, COUNTER_RESPONSES_ALONE, 1);
-	x = w->sink.reserve(w->sink.ctx,
-			    sizeof(*x) + plan_bytes(&request) + plan_bytes(&response) + route.len +
-				    p->children.row.len);
+	bytes = sizeof(*x) + plan_bytes(&request) + plan_bytes(&response) + route.len + p->children.row.len;
+	if (w->sink.may_take && !w->sink.may_take(w->sink.ctx, p->owner->c->share, bytes)) {
+		counter_add(w->counters, COUNTER_REQUESTS_SHARE, 1);
+		return;
+	}
+	x = w->sink.reserve(w->sink.ctx, bytes);
 	if (!x) {
 		counter_add(w->counters, COUNTER_REQUESTS_QUEUE_FULL, 1);
 		return;

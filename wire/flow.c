@@ -33,6 +33,7 @@
 #define TOUCH_NS         (100 * NS_PER_MS)
 #define CLOSED_LINGER_NS (30 * NS_PER_S)
 #define ROOM_SEARCH_MAX  1024 /* connections looked at for one that holds blocks */
+#define OVER_SEARCH_MAX  64   /* at each end, for one of a pod that has more than its part */
 
 static struct flow *flow_of_stream(struct stream *s)
 {
@@ -406,6 +407,8 @@ void flow_packet(struct flow_table *t, const struct packet *p, const struct wire
 	struct flow *f = flow_find(t, &key, &hash);
 
 	count(t, COUNTER_BYTES_IN, p->payload.len);
+	pool_set_owner(t->wire->pool, source->share);
+	t->wire->has_shares |= source->share != 0;
 	if (UNLIKELY(f && is_reuse(f, dir, p))) {
 		if (f->class != FLOW_CLOSED)
 			end_both(t, f, CONN_END_REUSED, dir, ts_ns);
@@ -420,6 +423,7 @@ void flow_packet(struct flow_table *t, const struct packet *p, const struct wire
 		}
 		f = open_flow(t, &key, hash, dir, p, ts_ns);
 		f->conn.netns = source->netns;
+		f->conn.share = source->share;
 	}
 	touch(t, f);
 	if (UNLIKELY(f->class == FLOW_CLOSED))
@@ -533,19 +537,46 @@ static bool has_blocks(const struct flow *f)
 	return f->conn.state || f->streams[0].held.first || f->streams[1].held.first;
 }
 
-bool wire_make_room(struct wire *w, const struct conn *except)
+/* The connections of who has more than his part of the memory go first: from the one that was silent
+ * longest, for a while, then from the loudest, since that is where such a one is found. */
+static struct flow *find_over(const struct wire *w, const struct conn *except)
+{
+	struct list *head = &w->flows->classes[FLOW_ACTIVE];
+	struct list *at[2] = {head->next, head->prev};
+
+	for (unsigned end = 0; end < 2; end++)
+		for (unsigned n = 0; at[end] != head && n < OVER_SEARCH_MAX; n++) {
+			struct flow *f = CONTAINER_OF(at[end], struct flow, link);
+
+			at[end] = end ? at[end]->prev : at[end]->next;
+			if (&f->conn != except && has_blocks(f) && pool_is_over(w->pool, f->conn.share))
+				return f;
+		}
+	return NULL;
+}
+
+static struct flow *find_silent(const struct wire *w, const struct conn *except)
 {
 	struct list *head = &w->flows->classes[FLOW_ACTIVE], *l = head->next;
 
 	for (unsigned n = 0; l != head && n < ROOM_SEARCH_MAX; n++, l = l->next) {
 		struct flow *f = CONTAINER_OF(l, struct flow, link);
 
-		if (&f->conn == except || !has_blocks(f))
-			continue;
-		give_up(w->flows, f);
-		return true;
+		if (&f->conn != except && has_blocks(f))
+			return f;
 	}
-	return false;
+	return NULL;
+}
+
+bool wire_make_room(struct wire *w, const struct conn *except)
+{
+	struct flow *f = w->has_shares ? find_over(w, except) : NULL;
+
+	if (!f)
+		f = find_silent(w, except);
+	if (f)
+		give_up(w->flows, f);
+	return f;
 }
 
 void *wire_block(struct wire *w, const struct conn *asking)

@@ -24,6 +24,7 @@ struct wire {
 	uint32_t redaction_rules;         /* counts wire_set_redaction(): heads read by older rules are looked at again */
 	struct list pending;              /* requests that wait, oldest first; wire/conn.c */
 	struct list running;              /* responses under way, the one written longest ago first; wire/part.c */
+	bool has_shares;                  /* sources have shares: memory is divided among them */
 	uint64_t now_ns;                  /* newest time seen */
 	uint64_t tick_due_ns;             /* packets' time at which wire_packet() ticks by itself */
 	uint64_t connection_last;         /* last conn.id given */

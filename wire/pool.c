@@ -13,6 +13,9 @@
  * untouched rest: so the kernel gives real pages only up to the high-water mark. Blocks lie on
  * multiples of their size, which lets wire/held.c find a block from a pointer into it.
  *
+ * Each block has an owner, kept beside the blocks: so one that has more than its part can be told, and no
+ * giving back can be credited to another.
+ *
  * A chain keeps a body or a head: a singly linked list of blocks, each with its own length, because
  * cutting and appending must not move bytes.
  */
@@ -27,6 +30,10 @@ struct pool {
 	size_t touched; /* blocks ever handed out: memory behind them was never written */
 	size_t used;
 	struct free_block *free;
+	uint16_t *owners; /* of each block that is in use */
+	uint32_t owned[POOL_OWNERS]; /* blocks */
+	unsigned owner_count; /* that have any */
+	uint16_t owner; /* of what is taken now */
 };
 
 struct pool *pool_new(size_t bytes_max)
@@ -47,6 +54,11 @@ struct pool *pool_new(size_t bytes_max)
 	}
 	p->memory = memory;
 	p->block_count = count;
+	p->owners = calloc(count, sizeof(*p->owners));
+	if (!p->owners) {
+		pool_free(p);
+		return NULL;
+	}
 	return p;
 }
 
@@ -55,7 +67,23 @@ void pool_free(struct pool *p)
 	if (!p)
 		return;
 	(void)munmap(p->memory, p->block_count * POOL_BLOCK_BYTES);
+	free(p->owners);
 	free(p);
+}
+
+static size_t index_of(const struct pool *p, const void *block)
+{
+	return (size_t)((const uint8_t *)block - p->memory) / POOL_BLOCK_BYTES;
+}
+
+void pool_set_owner(struct pool *p, uint16_t owner)
+{
+	p->owner = owner;
+}
+
+bool pool_is_over(const struct pool *p, uint16_t owner)
+{
+	return p->owned[owner] > p->block_count / MAX(p->owner_count, 1U);
 }
 
 void *pool_take(struct pool *p)
@@ -69,6 +97,8 @@ void *pool_take(struct pool *p)
 	else
 		return NULL;
 	p->used++;
+	p->owners[index_of(p, b)] = p->owner;
+	p->owner_count += p->owned[p->owner]++ == 0;
 	return b;
 }
 
@@ -82,6 +112,7 @@ void pool_give(struct pool *p, void *block)
 	b->next = p->free;
 	p->free = b;
 	p->used--;
+	p->owner_count -= --p->owned[p->owners[index_of(p, b)]] == 0;
 }
 
 size_t pool_used_bytes(const struct pool *p)

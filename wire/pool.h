@@ -19,6 +19,13 @@ void pool_free(struct pool *p);
 /* pool_take() - one block of POOL_BLOCK_BYTES, uninitialised, aligned to its size. Return: NULL when the pool is empty. */
 void *pool_take(struct pool *p) MUST_USE;
 void pool_give(struct pool *p, void *block); /* accepts NULL */
+
+/* Blocks belong to an owner: the one that was set when they were taken. */
+#define POOL_OWNERS 1024
+void pool_set_owner(struct pool *p, uint16_t owner);
+/* pool_is_over() - has an owner more than its fair part: all blocks divided by those who have any? */
+bool pool_is_over(const struct pool *p, uint16_t owner);
+
 size_t pool_used_bytes(const struct pool *p);
 size_t pool_left_blocks(const struct pool *p);
 

@@ -44,6 +44,9 @@ struct wire_sink {
 	void *ctx;
 	void *(*reserve)(void *ctx, size_t bytes);
 	void (*commit)(void *ctx, struct exchange *x);
+	/* before reserve(): may one more of that share be handed out? It is counted as REQUESTS_SHARE and
+	   dropped whole otherwise. NULL: always. */
+	bool (*may_take)(void *ctx, uint16_t share, size_t bytes);
 };
 
 /**
@@ -59,7 +62,7 @@ struct wire *wire_new(const struct wire_config *config, const struct wire_sink *
 void wire_free(struct wire *w);
 AUTO_DEFINE(wire, wire_free)
 
-#define WIRE_SHARES 1024
+#define WIRE_SHARES 1024 /* POOL_OWNERS */
 
 /* Where a packet was captured. */
 struct wire_source {

@@ -113,7 +113,8 @@ enum counter conn_kind(const struct conn *c)
 /* --- the table under test --- */
 
 static struct wire wire;
-static bool are_apart; /* sources */
+static bool are_apart;  /* sources */
+static uint16_t share; /* likewise */
 static struct counters counters;
 
 static void begin_with(size_t flows_max, size_t blocks)
@@ -199,7 +200,7 @@ static void send_in(struct packet *p, uint32_t netns, uint8_t flags, uint32_t se
 	p->ack = ack;
 	p->payload = span_str(text);
 	counter_add(&counters, COUNTER_PACKETS_IN, 1);
-	flow_packet(wire.flows, p, &(struct wire_source){.netns = netns, .is_apart = are_apart}, wire.now_ns);
+	flow_packet(wire.flows, p, &(struct wire_source){.netns = netns, .is_apart = are_apart, .share = share}, wire.now_ns);
 }
 
 /* client and server of one connection; their numbers begin at 100 and 500 */
@@ -572,6 +573,36 @@ static void loopback_is_another_host_in_each_namespace(void **state)
 	end();
 }
 
+static void ask_from(uint32_t host)
+{
+	struct packet p = packet_of(host, HOST_B, 1234, 80);
+
+	send_in(&p, 0, SYN, 99, 0, "");
+	send_in(&p, 0, ACK, 100, 500, "ask");
+}
+
+static void a_loud_pod_gives_its_own_memory_up(void **state)
+{
+	struct packet quiet = packet_of(0x0a000001, HOST_B, 1234, 80);
+
+	(void)state;
+	begin_with(16, 8);
+	hungry = 2;
+	share = 1;
+	ask_from(0x0a000001);
+	share = 2;
+	for (uint32_t i = 0; i < 9; i++)
+		ask_from(0x0b000000 + i);
+	assert_int_equal(total(COUNTER_CONNECTIONS_EVICTED), 6);
+	story[0] = 0;
+	hungry = 0;
+	share = 1;
+	send_in(&quiet, 0, ACK, 103, 500, "more"); /* the one that was silent longest is still there */
+	check_story("c3:more/0 ");
+	share = 0;
+	end();
+}
+
 /* one connection, seen in the client's pod (7) and in the server's (8); then 7 ends */
 static void what_is_apart_is_seen_from_each_side_and_ends_with_its_namespace(void **state)
 {
@@ -680,6 +711,7 @@ int main(void)
 		cmocka_unit_test(the_longest_silent_gives_its_memory_up),
 		cmocka_unit_test(bytes_that_nobody_wants_are_counted),
 		cmocka_unit_test(loopback_is_another_host_in_each_namespace),
+		cmocka_unit_test(a_loud_pod_gives_its_own_memory_up),
 		cmocka_unit_test(what_is_apart_is_seen_from_each_side_and_ends_with_its_namespace),
 		cmocka_unit_test(the_handshake_may_be_captured_in_any_order),
 		cmocka_unit_test(a_second_answer_to_the_syn_does_not_count_once_the_first_was_taken),

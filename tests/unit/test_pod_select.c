@@ -86,6 +86,8 @@ static void an_address_is_somebodys_in_one_namespace_and_time(void **state)
 		{.netns = 7, .from_ns = 100 * NS_PER_S, .until_ns = 200 * NS_PER_S, .addresses = one, .address_count = 1,
 		 .who.pod = SPAN_LIT("first")},
 		{.netns = 7, .from_ns = 300 * NS_PER_S, .addresses = one, .address_count = 1, .who.pod = SPAN_LIT("second")},
+		{.netns = 5, .from_ns = 100 * NS_PER_S, .until_ns = 200 * NS_PER_S, .who.pod = SPAN_LIT("gone")},
+		{.netns = 5, .from_ns = 200 * NS_PER_S + NS_PER_MS, .who.pod = SPAN_LIT("at once")},
 		{.netns = 3, .from_ns = 100 * NS_PER_S, .who.pod = SPAN_LIT("other")},
 	};
 	static const struct {
@@ -94,6 +96,7 @@ static void an_address_is_somebodys_in_one_namespace_and_time(void **state)
 		uint64_t s;
 		const char *who;
 	} cases[] = {
+		{5, 127, 1, 199, "gone"}, {5, 127, 1, 200, "gone"}, {5, 127, 1, 201, "at once"},
 		{7, 10, 1, 150, "first"}, {7, 10, 1, 201, "first"}, {7, 10, 1, 250, NULL}, {7, 10, 1, 299, "second"},
 		{7, 10, 1, 900, "second"}, {7, 10, 2, 150, NULL},   {7, 127, 9, 150, "first"}, {3, 127, 1, 150, "other"},
 		{3, 10, 1, 150, NULL},	   {0, 127, 1, 150, NULL},  {9, 127, 1, 150, NULL},    {7, 10, 1, 50, NULL},
