@@ -252,3 +252,39 @@ def test_what_both_ends_saw_is_recorded_once_with_the_times_of_both(routed, daem
     assert one["request"]["first"] < one["request"]["server_first"] <= one["response"]["server_last"] < one["response"]["last"]
     listed = cli("ls", "--store", d.store, "-n", "100", "-o", "jsonl", "dst.latency > duration(\"1ns\") && latency >= dst.latency").stdout
     assert len(listed.splitlines()) == 51
+
+
+@pytest.fixture
+def rig(shared):
+    """rig(WORDS...) runs ../shared/kube/cri-rig.sh: real containerd, runc and CNI in namespaces of their own."""
+    script = shared / "kube" / "cri-rig.sh"
+
+    def run(*words, check=True):
+        return subprocess.run([script, *map(str, words)], capture_output=True, text=True, check=check, timeout=60,
+                              env={**os.environ, "TK_DEB": "0"})
+
+    subprocess.run([shared / "kube" / "images.sh"], capture_output=True, env={**os.environ, "TK_DEB": "0"})
+    if "containerd" not in run("up", "v2", check=False).stdout:
+        run("down", check=False)
+        pytest.skip("../shared/kube/cri-rig.sh cannot be brought up here (containerd, runc, podman, netavark)")
+    yield run
+    run("down", check=False)
+
+
+def test_the_first_request_of_a_real_pod_is_recorded_with_both_names(rig, daemon, cli):
+    work = pathlib.Path(os.environ.get("TK_WORK", "/tmp/tapeloop-kube")) / "cririg"
+    holder = (work / "holder").read_text().strip()
+    group = "/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-podUID.slice"
+    d = daemon(settings={"kube.pods": "true", "kube.cri_socket": str(work / "containerd.sock")},
+               wrap=("nsenter", "-t", holder, "-m", "-n", "--"))
+    web = json.loads(rig("cri", "up", "shop", "web", group, "localhost/tape-bb:1", "/bin/httpd", "-f", "-p", "8080", "-h", "/www").stdout)
+    wait_pods(d, 1)
+    for name, namespace in (("job", "shop"), ("dns", "kube-system")):
+        rig("cri", "up", namespace, name, group, "localhost/tape-bb:1", "/bin/wget", "-qO-", f"http://{web['ip']}:8080/?{name}")
+    d.wait_stored(2)
+    found = {x["target"]: x for x in exchanges(cli, d)}
+    assert set(found) == {"/?job", "/?dns"}
+    job = found["/?job"]
+    assert (job["src"]["pod"], job["src"]["namespace"], job["src"]["labels"]) == ("job", "shop", {"app": "job"})
+    assert (job["dst"]["pod"], job["dst"]["namespace"]) == ("web", "shop") and job["dst"]["identity"] == "runtime"
+    assert found["/?dns"]["src"]["pod"] == "", "a pod that is not selected is not looked at"
