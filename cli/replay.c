@@ -369,7 +369,7 @@ static int print_job(struct session *s)
 	struct err e = {0};
 	int r = s->args->to || s->args->maps.count
 			? job_write(&job, s->cli, &s->out, &e)
-			: err_set(&e, -EINVAL, "where to? --to svc/NAME.NAMESPACE or --map SERVICE=svc/NAME.NAMESPACE");
+			: err_set(&e, -EINVAL, "where to? --to http://NAME.NAMESPACE or --map SERVICE=http://NAME.NAMESPACE");
 
 	if (r < 0)
 		return cli_fail(s->cli, &e);
@@ -418,7 +418,7 @@ const struct command command_replay = {
 		    "tapeloop replay 01K2Z --to http://localhost:8080 -o json\tone exchange, as JSON\n"
 		    "tapeloop replay --since 10m --to http://staging:80 --rate 500 --duration 1m\t"
 		    "recorded traffic as a load\n"
-		    "tapeloop --kube -n shop replay --since 1h --to svc/cart.staging --as-job --job-shards 4 | kubectl apply -f -\t"
+		    "tapeloop --kube -n shop replay --since 1h --to http://cart.staging --as-job --job-shards 4 | kubectl apply -f -\t"
 		    "inside the cluster, by four pods",
 	.options = replay_options,
 	.args_bytes = sizeof(struct replay_args),

@@ -345,7 +345,7 @@ static int start_reviews(struct service *s, struct err *e)
 
 	if (api_auth_parse(s->chosen.values.api_auth) != API_AUTH_KUBERNETES)
 		return 0;
-	r = kube_reviews_new(NULL, NULL, &s->reviews, e);
+	r = kube_reviews_new(s->chosen.values.kube_config, NULL, &s->reviews, e);
 	if (r < 0)
 		return err_wrap(e, "api.auth kubernetes");
 	s->reviewer = kube_reviews_reviewer(s->reviews);
