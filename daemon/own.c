@@ -89,7 +89,11 @@ static int make_directory(const char *dir, mode_t mode, struct err *e)
 	return err_set(e, -errno, "%s: %s", dir, strerror(errno));
 }
 
-/* The directory of a socket: it alone, its sockets are made anew at each start. */
+/*
+ * The directory of a socket: it alone, its sockets are made anew at each start. Where the directory
+ * above it is the new owner's already, root without CAP_DAC_OVERRIDE may not write there, and the
+ * owner makes it himself when he starts.
+ */
 static int own_socket_directory(const char *socket, const struct owner *o, struct err *e)
 {
 	char dir[PATH_BYTES];
@@ -103,6 +107,8 @@ static int own_socket_directory(const char *socket, const struct owner *o, struc
 		return 0; /* none, or in the root directory, which is not ours to give */
 	*slash = '\0';
 	failed = make_directory(dir, 0755, e);
+	if (failed == -EACCES)
+		return 0;
 	if (failed == 0 && lstat(dir, &st) < 0)
 		failed = err_set(e, -errno, "%s: %s", dir, strerror(errno));
 	return failed == 0 ? own_one(dir, &st, o, e) : failed;
@@ -117,6 +123,8 @@ int own_directories(const struct settings *s, const char *who, struct err *e)
 		failed = make_directory(s->store, 0750, e);
 	if (failed == 0)
 		failed = own_tree(s->store, &o, e);
+	if (failed == 0)
+		failed = own_socket_directory(s->handover_socket, &o, e);
 	if (failed == 0)
 		failed = own_socket_directory(s->api_socket, &o, e);
 	return failed;

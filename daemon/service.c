@@ -16,6 +16,7 @@
 #include "daemon/pods.h"
 #include "daemon/privileges.h"
 #include "http-api/api.h"
+#include "http-api/listen.h"
 #include "kube/review.h"
 #include "lib/clock.h"
 #include "lib/log.h"
@@ -23,6 +24,7 @@
 #include "record/capture.h"
 #include "record/downward.h"
 #include "record/key.h"
+#include "record/reception.h"
 #include "record/record.h"
 
 /*
@@ -35,6 +37,7 @@
  */
 #define API_CLIENTS_MAX 64
 #define VIEW_WAIT_NS	(500 * NS_PER_MS) /* node mode: both ends' handles were read within that, ten times over */
+#define GUEST_BYTES	((size_t)4 << 20) /* what sidecars handed over, on its way to the store */
 #define LOSS_REPEAT_NS	(60 * NS_PER_S) /* the log speaks of losses at most so often */
 
 /* What the recorder last said of the store, in the order of on_store(). */
@@ -62,6 +65,7 @@ struct service {
 	struct names *names; /* NULL: no API server is asked */
 	struct kube_reviews *reviews; /* of the API's threads; NULL: api.auth is not kubernetes */
 	struct reviewer reviewer;
+	struct reception *reception; /* NULL: no sidecar hands over here */
 	_Atomic(struct api *) api; /* the recorder thread tells it of commits */
 	size_t handle_count; /* without those of pods */
 	_Atomic size_t handles_left;
@@ -150,6 +154,23 @@ static bool give_health(void *ctx, char *why_out, size_t why_bytes)
 	return health_get(s->health, why_out, why_bytes);
 }
 
+static void give_reception(const struct service *s, struct buf *out)
+{
+	struct reception_levels l;
+
+	if (!s->reception)
+		return;
+	reception_levels(s->reception, &l);
+	buf_add_fmt(out,
+		    "# HELP tapeloop_handover_total What sidecars of this node handed over.\n"
+		    "# TYPE tapeloop_handover_total counter\n"
+		    "tapeloop_handover_total{what=\"connections\"} %" PRIu64 "\n"
+		    "tapeloop_handover_total{what=\"refused\"} %" PRIu64 "\n"
+		    "tapeloop_handover_total{what=\"exchanges\"} %" PRIu64 "\n"
+		    "tapeloop_handover_total{what=\"malformed\"} %" PRIu64 "\n",
+		    l.connections, l.refused, l.exchanges, l.malformed);
+}
+
 /* Thread: any of the API */
 static void give_gauges(void *ctx, struct buf *out)
 {
@@ -177,6 +198,7 @@ static void give_gauges(void *ctx, struct buf *out)
 			    atomic_load_explicit(&s->store_gauges[i], memory_order_relaxed));
 	if (s->pods)
 		pods_gauges(s->pods, out);
+	give_reception(s, out);
 	buf_add_fmt(out,
 		    "# HELP tapeloop_store_max_bytes The quota.\n"
 		    "# TYPE tapeloop_store_max_bytes gauge\n"
@@ -248,7 +270,9 @@ static struct record_config config_of(struct service *s, const struct settings *
 	struct record_config c = {
 		.wire = wire_config_default(),
 		.store = store_config_default(),
-		.store_dir = v->store,
+		.store_dir = *v->handover_to ? NULL : v->store,
+		.handover_to = *v->handover_to ? v->handover_to : NULL,
+		.guest_bytes = *v->handover_socket ? GUEST_BYTES : 0,
 		.queue_bytes = s->memory.queue_bytes,
 		.commit_interval_ns = v->commit_interval,
 		.record_filter = v->record,
@@ -304,11 +328,22 @@ static int who_is_where(const struct service *s, const struct settings *v, struc
 	return failed;
 }
 
+/* Tags are keyed by the store's key; who keeps no store has one of his own until he ends. */
+static int load_key(const char *dir, uint8_t *key, size_t key_bytes, struct err *e)
+{
+	if (dir)
+		return key_load(dir, key, e);
+	return getrandom(key, key_bytes, 0) == (ssize_t)key_bytes
+		       ? 0
+		       : err_set(e, -EIO, "no random bytes: %s", strerror(errno));
+}
+
 static int start_record(struct service *s, struct err *e)
 {
 	struct record_config config = config_of(s, &s->chosen.values);
 	struct identities *who = NULL;
-	int failed = key_load(config.store_dir, config.wire.redact_key, e);
+	int failed = load_key(config.store_dir, config.wire.redact_key,
+			      sizeof(config.wire.redact_key), e);
 
 	if (failed == 0 && getrandom(&config.wire.hash_seed, sizeof(config.wire.hash_seed), 0) < 0)
 		failed = err_set(e, -errno, "no random bytes: %s", strerror(errno));
@@ -389,6 +424,22 @@ static int start_api(struct service *s, struct err *e)
 	return failed;
 }
 
+static int start_reception(struct service *s, struct err *e)
+{
+	struct reception_config config = {.record = s->record};
+	const char *path = s->chosen.values.handover_socket;
+	struct listen_unix socket;
+	int failed;
+
+	if (!*path)
+		return 0;
+	failed = listen_unix(path, &socket, e);
+	if (failed < 0)
+		return err_wrap(e, "handover.socket");
+	config.fd = socket.fd;
+	return reception_start(&config, &s->reception, e);
+}
+
 static int start_all(struct service *s, struct err *e)
 {
 	int failed = privileges_raise(e);
@@ -401,6 +452,8 @@ static int start_all(struct service *s, struct err *e)
 		failed = start_record(s, e);
 	if (failed == 0 && names_are_wanted(&s->chosen.values))
 		failed = names_start(&s->chosen.values, s->record, &s->names, e);
+	if (failed == 0)
+		failed = start_reception(s, e);
 	if (failed == 0)
 		failed = start_api(s, e);
 	if (failed < 0)
@@ -491,6 +544,8 @@ int service_stop(struct service *s, struct err *e)
 	if (!s)
 		return 0;
 	pods_stop(s->pods);
+	reception_stop(s->reception);
+	s->reception = NULL;
 	if (s->record)
 		failed = record_stop(s->record, e);
 	if (s->capture_is_lent) {
@@ -555,6 +610,7 @@ static const struct {
 	{COUNTER_REQUESTS_EVICTED, "requests given up to keep memory_max"},
 	{COUNTER_EXCHANGES_STORE_FULL, "exchanges that the disk had no room for (store.max)"},
 	{COUNTER_EXCHANGES_STORE_ERROR, "exchanges that the store could not take"},
+	{COUNTER_EXCHANGES_HANDOVER_LOST, "exchanges that the node's daemon did not take"},
 };
 
 void service_tick(struct service *s)

@@ -307,6 +307,7 @@ int webhook_start(const struct settings *s, struct webhook **w_out, struct err *
 		.pull_policy = s->webhook_pull_policy,
 		.memory_limit = s->webhook_memory_limit,
 		.settings = s->webhook_settings,
+		.handover = s->webhook_handover,
 		.own_namespace = s->webhook_own_namespace,
 		.is_native = s->webhook_native,
 	};

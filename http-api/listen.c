@@ -46,17 +46,17 @@ static int make_way(const struct sockaddr_un *sun, struct err *e)
 
 	if (lstat(sun->sun_path, &st) < 0)
 		return errno == ENOENT ? 0
-				       : err_set(e, -errno, "api.socket %s: %s", sun->sun_path,
+				       : err_set(e, -errno, "unix socket %s: %s", sun->sun_path,
 						 strerror(errno));
 	if (!S_ISSOCK(st.st_mode))
 		return err_set(e, -EEXIST,
-			       "api.socket %s: something that is no socket is in the way",
+			       "unix socket %s: something that is no socket is in the way",
 			       sun->sun_path);
 	if (somebody_answers(sun))
-		return err_set(e, -EADDRINUSE, "api.socket %s: another process answers there",
+		return err_set(e, -EADDRINUSE, "unix socket %s: another process answers there",
 			       sun->sun_path);
 	if (unlink(sun->sun_path) < 0 && errno != ENOENT)
-		return err_set(e, -errno, "api.socket %s: cannot remove the old one: %s",
+		return err_set(e, -errno, "unix socket %s: cannot remove the old one: %s",
 			       sun->sun_path, strerror(errno));
 	return 0;
 }
@@ -82,7 +82,7 @@ static int bind_unix(int fd, const struct sockaddr_un *sun, struct listen_unix *
 	    bind(fd, (const struct sockaddr *)sun, sizeof(*sun)) < 0 ||
 	    chmod(sun->sun_path, SOCKET_MODE) < 0 || listen(fd, BACKLOG) < 0 ||
 	    lstat(sun->sun_path, &st) < 0)
-		return err_set(e, -errno, "api.socket %s: %s", sun->sun_path, strerror(errno));
+		return err_set(e, -errno, "unix socket %s: %s", sun->sun_path, strerror(errno));
 	*out = (struct listen_unix){.fd = fd, .device = st.st_dev, .inode = st.st_ino};
 	return 0;
 }
@@ -93,7 +93,7 @@ int listen_unix(const char *path, struct listen_unix *out, struct err *e)
 	int fd, r;
 
 	if (strlen(path) >= sizeof(sun.sun_path))
-		return err_set(e, -ENAMETOOLONG, "api.socket %s: longer than %zu bytes", path,
+		return err_set(e, -ENAMETOOLONG, "unix socket %s: longer than %zu bytes", path,
 			       sizeof(sun.sun_path) - 1);
 	(void)snprintf(sun.sun_path, sizeof(sun.sun_path), "%s", path);
 	make_directory(path);

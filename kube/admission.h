@@ -29,6 +29,7 @@ struct admission_config {
 	const char *pull_policy;	/* Always, IfNotPresent or Never */
 	const char *memory_limit;	/* a Kubernetes quantity */
 	const char *settings;		/* ConfigMap of the pod's namespace with its settings */
+	const char *handover;		/* socket on the node; "": the sidecar keeps its own tape */
 	const char *own_namespace;	/* tapeloop's: its pods get none */
 	bool is_native;			/* the cluster has native sidecars (Kubernetes 1.29) */
 };

@@ -61,14 +61,21 @@ static int add_workload(json_t *env, const json_t *meta)
 					    : value("WORKLOAD_NAME", name));
 }
 
-static json_t *environment(const json_t *meta)
+static bool hands_over(const struct admission_config *c)
+{
+	return c->handover && c->handover[0] == '/';
+}
+
+static json_t *environment(const struct admission_config *c, const json_t *meta)
 {
 	json_t *env = json_pack("[o, o, o, o]", field("POD_NAME", "metadata.name"),
 				field("POD_NAMESPACE", "metadata.namespace"),
 				field("POD_UID", "metadata.uid"),
 				field("NODE_NAME", "spec.nodeName"));
 
-	if (env && add_workload(env, meta) < 0) {
+	if (env && (add_workload(env, meta) < 0 ||
+		    (hands_over(c) &&
+		     json_array_append_new(env, value("TAPELOOP_HANDOVER_TO", c->handover)) < 0))) {
 		json_decref(env);
 		return NULL;
 	}
@@ -83,8 +90,21 @@ static json_t *security(void)
 			 "seccompProfile", "type", "RuntimeDefault");
 }
 
-static json_t *mounts(void)
+/* the directory of the node's socket, as long as the text before its last slash */
+static int directory_length(const struct admission_config *c)
 {
+	return (int)MAX(strrchr(c->handover, '/') - c->handover, 1);
+}
+
+/* where it hands over, the socket's directory takes the tapes' place */
+static json_t *mounts(const struct admission_config *c)
+{
+	if (hands_over(c))
+		return json_pack("[{s:s, s:s%, s:b}, {s:s, s:s, s:b}, {s:s, s:s, s:b}]", "name",
+				 "tapeloop-handover", "mountPath", c->handover,
+				 (size_t)directory_length(c), "readOnly", 1, "name",
+				 "tapeloop-podinfo", "mountPath", "/etc/podinfo", "readOnly", 1, "name",
+				 "tapeloop-settings", "mountPath", "/etc/tapeloop", "readOnly", 1);
 	return json_pack("[{s:s, s:s}, {s:s, s:s, s:b}, {s:s, s:s, s:b}]", "name", "tapeloop-tapes",
 			 "mountPath", "/var/lib/tapeloop", "name", "tapeloop-podinfo", "mountPath",
 			 "/etc/podinfo", "readOnly", 1, "name", "tapeloop-settings", "mountPath",
@@ -108,8 +128,8 @@ json_t *sidecar_container(const struct admission_config *c, const json_t *metada
 	json_t *container = json_pack(
 		"{s:s, s:s, s:s, s:[s], s:o, s:o, s:{s:{s:s, s:s}, s:{s:s}}, s:o}", "name", SIDECAR_NAME,
 		"image", c->image, "imagePullPolicy", c->pull_policy, "args", "--sidecar", "env",
-		environment(metadata), "securityContext", security(), "resources", "requests", "cpu",
-		"10m", "memory", "16Mi", "limits", "memory", c->memory_limit, "volumeMounts", mounts());
+		environment(c, metadata), "securityContext", security(), "resources", "requests", "cpu",
+		"10m", "memory", "16Mi", "limits", "memory", c->memory_limit, "volumeMounts", mounts(c));
 
 	if (container && c->is_native && make_native(container) < 0) {
 		json_decref(container);
@@ -118,14 +138,20 @@ json_t *sidecar_container(const struct admission_config *c, const json_t *metada
 	return container;
 }
 
+/* A node without the daemon makes the directory, and the sidecar finds nobody there, and says so. */
+static json_t *first_volume(const struct admission_config *c)
+{
+	if (hands_over(c))
+		return json_pack("{s:s, s:{s:s%, s:s}}", "name", "tapeloop-handover", "hostPath", "path",
+				 c->handover, (size_t)directory_length(c), "type", "DirectoryOrCreate");
+	return json_pack("{s:s, s:{s:s}}", "name", "tapeloop-tapes", "emptyDir", "sizeLimit", "512Mi");
+}
+
 json_t *sidecar_volumes(const struct admission_config *c)
 {
-	return json_pack(
-		"[{s:s, s:{s:s}}, {s:s, s:{s:[{s:s, s:{s:s}}, {s:s, s:{s:s}}]}}, "
-		"{s:s, s:{s:s, s:b}}]",
-		"name", "tapeloop-tapes", "emptyDir", "sizeLimit", "512Mi", "name",
-		"tapeloop-podinfo", "downwardAPI", "items", "path", "labels", "fieldRef", "fieldPath",
-		"metadata.labels", "path", "annotations", "fieldRef", "fieldPath",
-		"metadata.annotations", "name", "tapeloop-settings", "configMap", "name", c->settings,
-		"optional", 1);
+	return json_pack("[o, {s:s, s:{s:[{s:s, s:{s:s}}, {s:s, s:{s:s}}]}}, {s:s, s:{s:s, s:b}}]",
+			 first_volume(c), "name", "tapeloop-podinfo", "downwardAPI", "items", "path",
+			 "labels", "fieldRef", "fieldPath", "metadata.labels", "path", "annotations",
+			 "fieldRef", "fieldPath", "metadata.annotations", "name", "tapeloop-settings",
+			 "configMap", "name", c->settings, "optional", 1);
 }

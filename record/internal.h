@@ -42,6 +42,11 @@ struct record {
 	_Atomic(struct residents *) residents_box;
 	_Atomic(const struct census *) census_box; /* what the thread of names put in */
 
+	/* the thread that offers */
+	struct ring *guests; /* NULL: nobody does */
+	struct counters guest_counters;
+	uint64_t left_guests; /* recorder thread: that the store did not take at the last look */
+
 	/* recorder thread */
 	struct recorder *recorder;
 	struct views *views; /* NULL: an exchange is captured once */

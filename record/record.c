@@ -194,9 +194,41 @@ static void take_residents(struct record *r)
 		recorder_residents(r->recorder, atomic_exchange(&r->residents_box, NULL));
 }
 
+/* What others have decoded, as far as the store takes it; what it does not take waits there. */
+static void record_guests(struct record *r)
+{
+	size_t bytes;
+	struct exchange *x;
+
+	r->left_guests = 0;
+	while (r->guests && (x = ring_peek(r->guests, &bytes))) {
+		uint64_t now_ns = clock_mono_ns();
+
+		r->left_guests = ring_count(r->guests);
+		take_residents(r);
+
+		if (!recorder_take(r->recorder, x, now_ns)) {
+			(void)recorder_tick(r->recorder, now_ns);
+			if (!atomic_load(&r->is_stopping))
+				return;
+			recorder_drop(r->recorder);
+		}
+		ring_release(r->guests);
+		r->left_guests = 0;
+	}
+}
+
+/* Has nothing come since the last look? */
+static bool is_quiet(const struct record *r)
+{
+	return ring_count(r->ring) <= r->left_count &&
+	       (!r->guests || ring_count(r->guests) <= r->left_guests);
+}
+
 /* Take what is in the ring. Return: how long to sleep then [ns]. */
 static uint64_t record_waiting(struct record *r)
 {
+	record_guests(r);
 	for (;;) {
 		uint64_t now_ns = clock_mono_ns(), nap_ns = recorder_tick(r->recorder, now_ns);
 		size_t bytes;
@@ -228,12 +260,12 @@ static void *record_loop(void *arg)
 		recorder_census(r->recorder, atomic_exchange(&r->census_box, NULL));
 		uint64_t nap_ns = record_waiting(r);
 
-		if (is_last && ring_count(r->ring) == 0)
+		if (is_last && ring_count(r->ring) == 0 && (!r->guests || ring_count(r->guests) == 0))
 			return NULL;
 		atomic_store(&r->recorder_waits, true);
 		atomic_thread_fence(memory_order_seq_cst);
 		if (!atomic_load(&r->is_stopping) &&
-		    (ring_count(r->ring) <= r->left_count || recorder_is_failing(r->recorder)))
+		    (is_quiet(r) || recorder_is_failing(r->recorder)))
 			wait_for_bell(r->work_fd, nap_ns);
 		atomic_store(&r->recorder_waits, false);
 	}
@@ -245,11 +277,17 @@ size_t record_exchange_bytes_max(size_t head_max, size_t body_max)
 	return 4 * (head_max + body_max) + EXCHANGE_EXTRA;
 }
 
+/* Is there a recorder thread? */
+static bool has_recorder(const struct record_config *c)
+{
+	return c->store_dir || c->handover_to;
+}
+
 static int check_queue(const struct record_config *c, struct err *e)
 {
 	size_t most = record_exchange_bytes_max(c->wire.head_max, c->wire.body_max);
 
-	if (c->store_dir && c->queue_bytes / 2 < most)
+	if (has_recorder(c) && c->queue_bytes / 2 < most)
 		return err_set(e, -EINVAL,
 			       "queue_size %zu is too small: an exchange as large as body_max and "
 			       "head_max allow needs %zu",
@@ -264,9 +302,11 @@ static int start_thread(struct record *r, struct err *e)
 	r->ring = ring_new(r->config.queue_bytes);
 	r->shares = shares_new(r->config.queue_bytes);
 	r->views = r->config.view_wait_ns ? views_new(r->config.view_wait_ns) : NULL;
+	r->guests = r->config.guest_bytes ? ring_new(r->config.guest_bytes) : NULL;
 	r->work_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	r->room_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (!r->ring || !r->shares || (r->config.view_wait_ns && !r->views) || r->work_fd < 0 || r->room_fd < 0)
+	if (!r->ring || !r->shares || (r->config.guest_bytes && !r->guests) ||
+	    (r->config.view_wait_ns && !r->views) || r->work_fd < 0 || r->room_fd < 0)
 		return err_set(e, -ENOMEM, "queue: out of memory or file descriptors");
 	failed = pthread_create(&r->thread, NULL, record_loop, r);
 	if (failed)
@@ -281,7 +321,7 @@ static int start_wire(struct record *r, struct err *e)
 	const struct wire_sink to_ring = {r, reserve_in_ring, commit_to_ring, may_take};
 	const struct wire_sink direct = {r, reserve_direct, commit_direct};
 
-	r->wire = wire_new(&r->config.wire, r->config.store_dir ? &to_ring : &direct,
+	r->wire = wire_new(&r->config.wire, has_recorder(&r->config) ? &to_ring : &direct,
 			   &r->capture_counters);
 	return r->wire ? 0 : err_set(e, -ENOMEM, "decoder: out of memory");
 }
@@ -294,6 +334,7 @@ void record_free(struct record *r)
 	wire_free(r->wire);
 	ring_free(r->ring);
 	shares_free(r->shares);
+	ring_free(r->guests);
 	views_free(r->views);
 	buf_fini(&r->direct);
 	if (r->work_fd >= 0)
@@ -316,7 +357,7 @@ int record_start(const struct record_config *config, struct record **r_out, stru
 	failed = recorder_open(&r->config, &r->recorder_counters, &r->recorder, e);
 	if (failed == 0)
 		failed = start_wire(r, e);
-	if (failed == 0 && config->store_dir)
+	if (failed == 0 && has_recorder(config))
 		failed = start_thread(r, e);
 	if (failed < 0) {
 		(void)recorder_close(r->recorder, 0, NULL);
@@ -378,6 +419,21 @@ int record_run(struct record *r, struct capture *c, struct err *e)
 	return capture_start(c, r, e);
 }
 
+int record_offer(struct record *r, const struct exchange *x)
+{
+	size_t bytes = exchange_bytes(x);
+	void *memory = ring_reserve(r->guests, bytes);
+
+	if (!memory)
+		return bytes > r->config.guest_bytes / 3 ? -E2BIG : -EAGAIN; /* a record: half a ring */
+	(void)exchange_copy(x, memory);
+	counter_add(&r->guest_counters, COUNTER_EXCHANGES_IN, 1);
+	counter_add(&r->guest_counters, COUNTER_EXCHANGES_HELD, 1);
+	ring_commit(r->guests);
+	record_wake(r);
+	return 0;
+}
+
 uint64_t record_beats(const struct record *r)
 {
 	return atomic_load_explicit(&r->beats, memory_order_relaxed);
@@ -408,5 +464,6 @@ void record_counters(const struct record *r, struct counters *sum_out)
 {
 	*sum_out = (struct counters){0};
 	counters_sum(sum_out, &r->capture_counters);
+	counters_sum(sum_out, &r->guest_counters);
 	counters_sum(sum_out, &r->recorder_counters);
 }

@@ -22,6 +22,8 @@ struct record_config {
 	struct wire_config wire;
 	struct store_config store;
 	const char *store_dir; /* NULL: decode only; exchanges go to on_exchange alone */
+	const char *handover_to; /* instead of a store: unix socket of a daemon that has one; NULL: none */
+	size_t guest_bytes;	 /* queue of record_offer(); 0: nobody offers */
 	size_t queue_bytes;
 	uint64_t commit_interval_ns;
 	const char *record_filter; /* "" keeps all */
@@ -74,6 +76,13 @@ struct file;
 int record_read(struct record *r, struct file *f, struct err *e) MUST_USE;
 /* record_run() - start the capture thread. @c moves in, in any case. */
 int record_run(struct record *r, struct capture *c, struct err *e) MUST_USE;
+/**
+ * record_offer() - an exchange that somebody else has decoded and redacted
+ * @x: copied; names that it bears stay where nobody is known here
+ *
+ * Thread: one, which is none of ours. Return: 0; -EAGAIN no room now; -E2BIG there never is.
+ */
+int record_offer(struct record *r, const struct exchange *x) MUST_USE;
 /* record_beats() - grows ten times a second as long as the capture thread lives. Any thread. */
 uint64_t record_beats(const struct record *r);
 /* What is held at present, for gauges. */

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "lib/clock.h"
+#include "record/handover.h"
 #include "record/helper.h"
 #include "schema/fingerprint.h"
 
@@ -24,6 +25,7 @@
  */
 #define RETRY_MIN_NS (100 * NS_PER_MS)
 #define RETRY_MAX_NS (5 * NS_PER_S)
+#define HANDOVER_LOOK_NS (50 * NS_PER_MS) /* while something is on its way */
 #define TICK_NS	     (10 * NS_PER_S) /* between two looks of the store at age and quota */
 
 struct recorder {
@@ -37,6 +39,7 @@ struct recorder {
 	const struct census *census;	    /* a reference; NULL: no API server is asked */
 	struct store *store;		    /* NULL: decode only */
 	struct fingerprint_room error;	    /* of the exchange that is being taken */
+	struct handover *handover;	    /* instead of a store; NULL: not */
 	struct helper *helper;		    /* trains and makes checkpoints for the store */
 	uint64_t commit_interval_ns;
 	uint64_t last_id;	 /* decode only: given to the last exchange */
@@ -80,6 +83,7 @@ static void free_recorder(struct recorder *r)
 	filter_free(r->filter);
 	sampler_free(r->sampler);
 	filter_scratch_free(r->scratch);
+	handover_free(r->handover);
 	identities_free(r->identities);
 	residents_free(r->residents);
 	census_unref(r->census);
@@ -104,6 +108,8 @@ int recorder_open(const struct record_config *config, struct counters *counters,
 		failed = sampler_new(&config->sample, &r->sampler, e);
 	if (failed == 0)
 		failed = open_store(r, e);
+	if (failed == 0 && config->handover_to && !(r->handover = handover_new(config->handover_to)))
+		failed = err_set(e, -ENOMEM, "recorder: out of memory");
 	if (failed < 0) {
 		free_recorder(r);
 		return failed;
@@ -243,7 +249,8 @@ static void name_end(const struct recorder *r, struct endpoint *at, uint64_t tim
 	}
 	if (!who)
 		who = residents_at(r->residents, at, time_ns);
-	at->who = who ? *who : (struct identity){0};
+	if (who || at->who.source != IDENTITY_DOWNWARD) /* a sidecar knows its own pod */
+		at->who = who ? *who : (struct identity){0};
 }
 
 /* A pod may serve several services: the client asked for this one. */
@@ -301,14 +308,55 @@ static bool is_wanted(struct recorder *r, const struct exchange *x)
 /* Does anybody look at it? Where captures are only counted, what takes long to work out is left out. */
 static bool is_asked_for(const struct recorder *r)
 {
-	return r->store || r->filter || r->sampler || r->config->on_exchange;
+	return r->store || r->handover || r->filter || r->sampler || r->config->on_exchange;
+}
+
+/* Is it kept, here or elsewhere? Then it may have to wait. */
+static bool is_keeping(const struct recorder *r)
+{
+	return r->store || r->handover;
+}
+
+static void count_handed_over(struct recorder *r)
+{
+	struct handover_outcome since = handover_outcome(r->handover);
+
+	counter_add(r->counters, COUNTER_EXCHANGES_HANDED_OVER, since.taken);
+	counter_add(r->counters, COUNTER_EXCHANGES_HANDOVER_LOST, since.lost);
+	counter_sub(r->counters, COUNTER_EXCHANGES_HELD, since.taken + since.lost);
+}
+
+static bool hand_over(struct recorder *r, const struct exchange *x, uint64_t now_ns)
+{
+	struct err e = {0};
+	int failed = handover_add(r->handover, x, &e);
+
+	count_handed_over(r);
+	if (failed < 0)
+		begin_failing(r, &e, now_ns);
+	else
+		end_failing(r);
+	return failed == 0;
+}
+
+/* Return: how long until the next look [ns]. */
+static uint64_t tick_handover(struct recorder *r, uint64_t now_ns)
+{
+	struct err e = {0};
+
+	if (r->failure.code && now_ns < r->retry_at_ns)
+		return r->retry_at_ns - now_ns;
+	if (handover_tick(r->handover, &e) < 0)
+		begin_failing(r, &e, now_ns);
+	count_handed_over(r);
+	return handover_waiting(r->handover) ? HANDOVER_LOOK_NS : UINT64_MAX;
 }
 
 bool recorder_take(struct recorder *r, struct exchange *x, uint64_t now_ns)
 {
 	bool can_add = !r->failure.code || now_ns >= r->retry_at_ns;
 
-	if (r->store && (!can_add || r->batch_count == RECORDER_BATCH_MAX))
+	if (is_keeping(r) && (!can_add || r->batch_count == RECORDER_BATCH_MAX))
 		return false;
 	if (!r->store && !(r->config->store.keeps_ids && x->id))
 		x->id = r->last_id = MAX(x->start_ns, r->last_id + (x->start_ns == r->last_id));
@@ -325,9 +373,11 @@ bool recorder_take(struct recorder *r, struct exchange *x, uint64_t now_ns)
 		return finish(r, COUNTER_EXCHANGES_SAMPLED);
 	if (r->store && !add(r, x, now_ns))
 		return false;
+	if (r->handover && !hand_over(r, x, now_ns))
+		return false;
 	if (r->config->on_exchange)
 		r->config->on_exchange(r->config->ctx, x);
-	return r->store || finish(r, COUNTER_EXCHANGES_DECODED);
+	return is_keeping(r) || finish(r, COUNTER_EXCHANGES_DECODED);
 }
 
 void recorder_merge(struct recorder *r)
@@ -337,7 +387,8 @@ void recorder_merge(struct recorder *r)
 
 void recorder_drop(struct recorder *r)
 {
-	(void)finish(r, counter_of_failure(r->failure.code));
+	(void)finish(r, r->handover ? COUNTER_EXCHANGES_HANDOVER_LOST
+				    : counter_of_failure(r->failure.code));
 }
 
 /* When there is something to do next [monotonic ns]; UINT64_MAX: nothing waits. */
@@ -373,6 +424,8 @@ uint64_t recorder_tick(struct recorder *r, uint64_t now_ns)
 {
 	uint64_t due = due_ns(r);
 
+	if (r->handover)
+		return tick_handover(r, now_ns);
 	if (r->store && now_ns >= r->tick_at_ns)
 		tick_store(r, now_ns);
 	if (now_ns < due)
@@ -404,6 +457,10 @@ int recorder_close(struct recorder *r, uint64_t now_ns, struct err *e)
 		return 0;
 	if (r->batch_count && commit(r, now_ns) < 0)
 		give_up_batch(r);
+	if (r->handover) {
+		handover_close(r->handover);
+		count_handed_over(r);
+	}
 	if (r->failure.code)
 		failed = err_set(e, r->failure.code, "%s", r->failure.why);
 	helper_finish(r->helper); /* what it still does is done before the store goes */

@@ -85,6 +85,8 @@ COUNTER(EXCHANGES_SAMPLED,   EXCHANGES, OUT,  "exchanges",       "sampled",     
 COUNTER(EXCHANGES_MERGED,    EXCHANGES, OUT,  "exchanges",       "merged",      "second views of exchanges whose both ends were captured: part of the first")
 COUNTER(EXCHANGES_STORE_FULL, EXCHANGES, OUT, "exchanges",       "store_full",  "exchanges dropped because the disk or the quota was full")
 COUNTER(EXCHANGES_STORE_ERROR, EXCHANGES, OUT, "exchanges",      "store_error", "exchanges dropped because the store failed")
+COUNTER(EXCHANGES_HANDED_OVER, EXCHANGES, OUT, "exchanges",      "handed_over", "exchanges that the node's daemon took (handover.to)")
+COUNTER(EXCHANGES_HANDOVER_LOST, EXCHANGES, OUT, "exchanges",    "handover_lost", "exchanges that the node's daemon did not take, or was not known to have taken when the connection ended")
 COUNTER(EXCHANGES_DECODED,   EXCHANGES, OUT,  "exchanges",       "decoded",     "exchanges decoded only, as asked")
 COUNTER(FILTER_LIMITS,       EXCHANGES, NOTE, "record_filter_gave_up", "",     "conditions of the record filter that reached a limit and counted as false: a regular expression's steps, a body's size")
 COUNTER(EXCHANGES_UNNAMED,   EXCHANGES, NOTE, "exchanges_unnamed", "",        "exchanges with an end that the API server does not know: outside of the cluster, or too new")
