@@ -96,12 +96,12 @@ HELP = run(TAPELOOPD, "--help").stdout
 FLAGS = set(re.findall(r"^  --([a-z-]+)", HELP, re.M)) | {"config", "check", "help", "version", "print-config"}
 
 
-def settings_of(config):
+def settings_of(config, *flags):
     """{'a.b': value} in force with this settings file."""
     with tempfile.NamedTemporaryFile("w", suffix=".yaml") as f:
         f.write(config)
         f.flush()
-        done = run(TAPELOOPD, "--config", f.name, "--print-config")
+        done = run(TAPELOOPD, "--config", f.name, "--print-config", *flags)
     assert done.returncode == 0, done.stderr
     return {f"{g}.{k}" if isinstance(v, dict) else g: w for g, v in yaml.safe_load(done.stdout).items()
             for k, w in (v.items() if isinstance(v, dict) else [(None, v)])}
@@ -155,10 +155,9 @@ class TestEachContainer:
         assert c["securityContext"]["readOnlyRootFilesystem"] is True
         writable = [m["mountPath"] for m in c["volumeMounts"] if not m.get("readOnly")]
         if "--webhook" not in c["args"]:
-            known = settings_of(NODE_CONFIG if "--config" in c["args"] else "{}")
+            known = settings_of(NODE_CONFIG if "--config" in c["args"] else "{}", "--sidecar" if "--sidecar" in c["args"] else "--print-config")
             assert known["store.dir"] in writable
-            if "--config" in c["args"]:
-                assert str(pathlib.Path(known["api.socket"]).parent) in writable
+            assert known["api.socket"] == "" or str(pathlib.Path(known["api.socket"]).parent) in writable
 
     def test_it_has_the_least_rights(self, name, spec, c):
         context = {**spec.get("securityContext", {}), **c["securityContext"]}
@@ -287,7 +286,7 @@ def test_the_chart_gives_the_plain_manifests(folders, values):
 
 def test_the_chart_follows_its_values():
     values = {"image": {"repository": "registry.example/tl", "tag": "9"}, "node": {"settings": {"memory_max": "512MiB"}, "tapes": "/data/tapes"},
-              "webhook": {"enabled": True, "native": True, "memoryLimit": "96Mi", "caBundle": "Q0E="}, "networkPolicy": {"enabled": False}}
+              "webhook": {"enabled": True, "native": True, "memoryLimit": "96Mi", "handover": "/run/tapeloop/handover/handover.sock", "caBundle": "Q0E="}, "networkPolicy": {"enabled": False}}
     objects = by_name(helm_subset.render_chart(DEPLOY / "chart", values, namespace="watch"))
     text = json.dumps(objects)
     assert "localhost/tapeloop" not in text and '"registry.example/tl:9"' in text
@@ -296,7 +295,7 @@ def test_the_chart_follows_its_values():
         "service": {"name": "tapeloop-webhook", "namespace": "watch", "path": "/mutate", "port": 443}, "caBundle": "Q0E="}
     env = {e["name"]: e.get("value") for e in objects["Deployment/tapeloop-webhook"]["spec"]["template"]["spec"]["containers"][0]["env"]}
     assert env["TAPELOOP_WEBHOOK_NATIVE"] == "true" and env["TAPELOOP_WEBHOOK_MEMORY_LIMIT"] == "96Mi"
-    assert env["TAPELOOP_WEBHOOK_OWN_NAMESPACE"] == "watch"
+    assert env["TAPELOOP_WEBHOOK_OWN_NAMESPACE"] == "watch" and env["TAPELOOP_WEBHOOK_HANDOVER"] == "/run/tapeloop/handover/handover.sock"
     assert {"path": "/data/tapes", "type": "DirectoryOrCreate"} in [v.get("hostPath") for v in objects["DaemonSet/tapeloopd"]["spec"]["template"]["spec"]["volumes"]]
     assert {o["metadata"].get("namespace", "watch") for o in objects.values()} == {"watch"}
     assert "NetworkPolicy/tapeloopd" not in objects

@@ -140,6 +140,16 @@ def test_a_pod_gets_the_container_of_the_component(hook):
     assert (env["WORKLOAD_KIND"], env["WORKLOAD_NAME"]) == ("Deployment", "cart")
 
 
+def test_a_sidecar_may_hand_over_to_its_node(hook):
+    made = apply(POD, hook(handover="/run/tapeloop/handover/handover.sock").review(POD))["spec"]
+    env = {e["name"]: e.get("value") for e in made["containers"][1]["env"]}
+    assert env["TAPELOOP_HANDOVER_TO"] == "/run/tapeloop/handover/handover.sock"
+    mounts = {m["name"]: m["mountPath"] for m in made["containers"][1]["volumeMounts"]}
+    assert mounts["tapeloop-handover"] == "/run/tapeloop/handover" and "tapeloop-tapes" not in mounts
+    assert made["volumes"][0] == {"name": "tapeloop-handover", "hostPath": {"path": "/run/tapeloop/handover", "type": "DirectoryOrCreate"}}
+    assert {v["name"] for v in made["volumes"]} == set(mounts)
+
+
 def test_it_is_never_added_twice(hook):
     h = hook()
     assert h.review(apply(POD, h.review(POD))) is None

@@ -46,8 +46,16 @@ class Cluster:
         self.k("apply", "-f", "-", input=json.dumps({"apiVersion": "v1", "kind": "List", "items": objects}))
 
     def state(self):
-        done = subprocess.run([SHARED / "kube-rig.sh", "k", "describe", "pods", "-A"], env=self.env, capture_output=True, text=True)
-        return done.stdout[-6000:]
+        """What stands in the way of pods that are not ready: states, events and last lines of their containers."""
+        def ask(*words):
+            return subprocess.run([SHARED / "kube-rig.sh", "k", *words], env=self.env, capture_output=True, text=True).stdout
+        text = ask("get", "pods", "-A")
+        for pod in json.loads(ask("get", "pods", "-A", "-o", "json") or '{"items": []}')["items"]:
+            name, namespace = pod["metadata"]["name"], pod["metadata"]["namespace"]
+            for c in pod["status"].get("initContainerStatuses", []) + pod["status"].get("containerStatuses", []):
+                if not c["ready"]:
+                    text += f"{namespace}/{name} {c['name']}: {c['state']}\n" + ask("-n", namespace, "logs", name, "-c", c["name"], "--tail=5")
+        return text + ask("get", "events", "-A", "--sort-by=.lastTimestamp")[-2000:]
 
     def wait(self, check, what, seconds=120):
         """Until check() is true. Return: what it returned."""

@@ -133,10 +133,23 @@ def test_the_sidecar_records_its_pod_and_knows_who_it_is(webhook):
     fetch(c, f"{pod['status']['podIP']}:8080")
     c.wait(lambda: recorded(c, pod, 'path == "/index.html"', container="tapeloop"), "the request is on the sidecar's tape")
     dst = recorded(c, pod, 'path == "/index.html"', container="tapeloop")[0]["dst"]
-    assert dst["pod"] == {**dst["pod"], "name": pod["metadata"]["name"]} if isinstance(dst["pod"], dict) else dst["pod"] == pod["metadata"]["name"]
-    text = json.dumps(dst)
-    for wanted in (pod["metadata"]["uid"], "shop", "node1", "downward", '"web"', "Deployment"):
-        assert wanted in text, text
+    meta = pod["metadata"]
+    assert (dst["pod"], dst["namespace"], dst["pod_uid"], dst["node"]) == (meta["name"], "shop", meta["uid"], "node1")
+    assert (dst["workload"], dst["workload_kind"], dst["identity"]) == ("web", "Deployment", "downward")
+    assert dst["labels"]["app"] == "web"
+
+
+def test_a_sidecar_hands_over_to_the_nodes_daemon(webhook):
+    c, socket = webhook, f"{ON_NODE}/run/tapeloop/handover/handover.sock"
+    c.k("-n", "tapeloop", "set", "env", "deployment/tapeloop-webhook", f"TAPELOOP_WEBHOOK_HANDOVER={socket}")
+    rollout(c, "tapeloop", "deployment/tapeloop-webhook")
+    c.apply([deployment("shop", "giver")])
+    rollout(c, "shop", "deployment/giver")
+    pod = pods(c, "shop", "app=giver")[0]
+    assert {"name": "TAPELOOP_HANDOVER_TO", "value": socket} in pod["spec"]["containers"][1]["env"]
+    fetch(c, f"{pod['status']['podIP']}:8080")
+    got = c.wait(lambda: recorded(c, the_daemon(c), f'dst.pod == "{pod["metadata"]["name"]}"'), "the node's daemon has it")
+    assert got[0]["dst"]["pod_uid"] == pod["metadata"]["uid"] and got[0]["path"] == "/index.html"
 
 
 def test_pods_start_while_the_webhook_is_down(webhook):
