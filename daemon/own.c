@@ -89,38 +89,54 @@ static int make_directory(const char *dir, mode_t mode, struct err *e)
 	return err_set(e, -errno, "%s: %s", dir, strerror(errno));
 }
 
+/* Return: false: there is none, or it is the root directory, which is not ours to give. */
+static bool directory_of(const char *socket, char dir[PATH_BYTES])
+{
+	char *slash;
+
+	(void)snprintf(dir, PATH_BYTES, "%s", socket);
+	slash = strrchr(dir, '/');
+	if (!slash || slash == dir)
+		return false;
+	*slash = '\0';
+	return true;
+}
+
 /*
- * The directory of a socket: it alone, its sockets are made anew at each start. Where the directory
- * above it is the new owner's already, root without CAP_DAC_OVERRIDE may not write there, and the
- * owner makes it himself when he starts.
+ * Where the directory above it is the new owner's already, root without CAP_DAC_OVERRIDE may not
+ * write there, and the owner makes it himself when he starts.
  */
+static int make_socket_directory(const char *socket, struct err *e)
+{
+	char dir[PATH_BYTES];
+	int failed = directory_of(socket, dir) ? make_directory(dir, 0755, e) : 0;
+
+	return failed == -EACCES ? 0 : failed;
+}
+
+/* It alone: its sockets are made anew at each start. */
 static int own_socket_directory(const char *socket, const struct owner *o, struct err *e)
 {
 	char dir[PATH_BYTES];
 	struct stat st;
-	char *slash;
-	int failed;
 
-	(void)snprintf(dir, sizeof(dir), "%s", socket);
-	slash = strrchr(dir, '/');
-	if (!slash || slash == dir)
-		return 0; /* none, or in the root directory, which is not ours to give */
-	*slash = '\0';
-	failed = make_directory(dir, 0755, e);
-	if (failed == -EACCES)
+	if (!directory_of(socket, dir) || lstat(dir, &st) < 0)
 		return 0;
-	if (failed == 0 && lstat(dir, &st) < 0)
-		failed = err_set(e, -errno, "%s: %s", dir, strerror(errno));
-	return failed == 0 ? own_one(dir, &st, o, e) : failed;
+	return own_one(dir, &st, o, e);
 }
 
+/* One may lie in the other, so all are made before any is given away. */
 int own_directories(const struct settings *s, const char *who, struct err *e)
 {
-	struct owner o = {0};
+	struct owner o;
 	int failed = read_owner(who, &o, e);
 
 	if (failed == 0)
 		failed = make_directory(s->store, 0750, e);
+	if (failed == 0)
+		failed = make_socket_directory(s->api_socket, e);
+	if (failed == 0)
+		failed = make_socket_directory(s->handover_socket, e);
 	if (failed == 0)
 		failed = own_tree(s->store, &o, e);
 	if (failed == 0)

@@ -14,6 +14,8 @@ static const struct {
 } rows[] = {
 	{SETTING_memory_max, "32MiB"},
 	{SETTING_kube_downward, "/etc/podinfo"},
+	{SETTING_kube_enabled, "false"}, /* it has no right to ask, and no room for the answers */
+	{SETTING_kube_pods, "false"},
 	{SETTING_api_socket, ""}, /* the root is read-only; loopback is the pod's own */
 	{SETTING_buffer, "2MiB"},
 	{SETTING_queue_size, "1MiB"},
