@@ -17,7 +17,7 @@ struct pods_config {
 	const char *const *directories; /* where namespaces have names; NULL-terminated */
 	const char *cri_socket;		/* "auto"; "": do not ask a runtime */
 	const char *select;		/* record/pod_select.h */
-	const char *node;		/* this node's name; "" unknown */
+	const char *node;		/* this node's name; "": NODE_NAME of the environment, else the host's */
 	const char *bpf;
 	size_t snaplen;
 	uint64_t poll_ns;

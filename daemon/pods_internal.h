@@ -2,6 +2,7 @@
 /* pods_internal.h - what struct pods holds; for daemon/pods*.c alone */
 #pragma once
 
+#include <limits.h>
 #include <pthread.h>
 #include <stdatomic.h>
 
@@ -27,6 +28,7 @@ enum pods_gauge { GAUGE_CAPTURED, GAUGE_UNKNOWN, GAUGE_REFUSED, GAUGE_RINGS, GAU
 
 struct pods {
 	struct pods_config config;
+	char host[HOST_NAME_MAX + 1]; /* its name; behind it one NUL at least */
 	/* made by main */
 	struct opener *opener;	       /* then: pods thread */
 	struct packet_filter *filter;  /* immutable */

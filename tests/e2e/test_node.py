@@ -234,7 +234,8 @@ def test_what_both_ends_saw_is_recorded_once_with_the_times_of_both(routed, daem
     who = directory / "identities.yaml"
     who.write_text("identities:\n"
                    "- {address: 10.96.0.10, port: 80, service: cart, namespace: shop}\n")
-    d = daemon(settings={"kube.pods": "true", "kube.cri_socket": "", "kube.netns_dirs": [str(names)], "identities": str(who)})
+    d = daemon(settings={"kube.pods": "true", "kube.cri_socket": "", "kube.netns_dirs": [str(names)], "kube.node": "node-1",
+                         "identities": str(who)})
     wait_pods(d, 2)
     urls = [f"http://10.96.0.10/{'fail' if n % 10 == 0 else 'ok'}/{n}" for n in range(50)]
     client.run("curl", "-s", *urls, check=True)  # one connection
@@ -248,6 +249,7 @@ def test_what_both_ends_saw_is_recorded_once_with_the_times_of_both(routed, daem
         assert x["dst"]["service"] == ("" if x["path"] == "/direct" else "cart"), "the service that was asked"
         assert 0 < x["dst"]["latency_ns"] < x["latency_ns"], "the server's side lies inside the client's"
         assert x["status"] == (500 if "fail" in x["path"] else 200)
+        assert x["src"]["node"] == x["dst"]["node"] == "node-1"
     one = json.loads(cli("show", "--store", d.store, found[0]["id"], "--as", "json").stdout)
     assert one["request"]["first"] < one["request"]["server_first"] <= one["response"]["server_last"] < one["response"]["last"]
     listed = cli("ls", "--store", d.store, "-n", "100", "-o", "jsonl", "dst.latency > duration(\"1ns\") && latency >= dst.latency").stdout

@@ -35,7 +35,7 @@ def settings_error(tmp_path, text, *flags, env=None):
     (["--netns", "nosuch"], "network namespace /run/netns/nosuch: No such file or directory"),
     (["--netns", "/etc/passwd"], "network namespace /etc/passwd: Invalid argument"),
     (["--store-dir", "/proc/nothing"], "/proc/nothing: No such file or directory"),
-    (["--listen", "192.0.2.1:80"], "192.0.2.1:80"),
+    (["--api-listen", "192.0.2.1:80"], "192.0.2.1:80"),
 ])
 def test_what_is_not_there_is_named(daemon, flags, said):
     settings = {"capture.interfaces": ["lo"]} if "interfaces" not in flags[0] else {}
@@ -63,7 +63,7 @@ def test_a_namespace_without_privilege_says_which_one_is_missing(node, daemon, d
 def test_a_port_in_use_is_named(daemon):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         where = f"127.0.0.1:{taken.getsockname()[1]}"
-        status, log = ended(daemon, "--listen", where, settings={"capture.interfaces": ["lo"]})
+        status, log = ended(daemon, "--api-listen", where, settings={"capture.interfaces": ["lo"]})
     assert status == FAILED
     assert where in log and "in use" in log
 
