@@ -160,7 +160,8 @@ static void join(struct failures_merge *m)
 	m->step_ns = m->step_ns ? (steps + m->step_ns - 1) / m->step_ns * m->step_ns : 0;
 	for (size_t i = 0; i < m->count && m->step_ns; i++)
 		put_on_axis(m, &m->all[i].f);
-	qsort(m->all, m->count, sizeof(*m->all), compare_kinds);
+	if (m->count) /* qsort() wants an address */
+		qsort(m->all, m->count, sizeof(*m->all), compare_kinds);
 	for (size_t i = 0; i < m->count; i++) {
 		if (kept && compare_kinds(&m->all[kept - 1], &m->all[i]) == 0) {
 			add_up(&m->all[kept - 1].f, &m->all[i].f);
@@ -190,7 +191,8 @@ int failures_merge_hand_out(struct failures_merge *m, uint64_t limit, uint64_t n
 	if (m->count == 0)
 		return 0;
 	join(m);
-	qsort(m->all, m->count, sizeof(*m->all), most_first);
+	if (m->count) /* qsort() wants an address */
+		qsort(m->all, m->count, sizeof(*m->all), most_first);
 	for (size_t i = 0; i < m->count && r == 0 && (limit == 0 || given < limit); i++) {
 		if (m->all[i].f.first_ns < new_ns)
 			continue;

@@ -222,7 +222,8 @@ static int join(struct stats_merge *m)
 	size_t kept = 0;
 	int r = 0;
 
-	qsort(m->all, m->count, sizeof(*m->all), by_group);
+	if (m->count) /* qsort() wants an address */
+		qsort(m->all, m->count, sizeof(*m->all), by_group);
 	for (size_t i = 0; i < m->count; i++) {
 		if (!kept || by_group(&m->all[kept - 1], &m->all[i]) != 0)
 			m->all[kept++] = m->all[i];
@@ -251,7 +252,8 @@ static void rank_groups(struct stats_merge *m)
 	uint64_t rank = 0;
 
 	sum_groups(m);
-	qsort(m->all, m->count, sizeof(*m->all), by_total);
+	if (m->count) /* qsort() wants an address */
+		qsort(m->all, m->count, sizeof(*m->all), by_total);
 	for (size_t i = 0; i < m->count; i++) {
 		rank += i == 0 || compare_groups(&m->all[i - 1], &m->all[i]) != 0;
 		m->all[i].rank = rank;
@@ -289,7 +291,8 @@ int stats_merge_hand_out(struct stats_merge *m, uint64_t limit, stats_row_fn *fn
 	choose_axis(m);
 	r = join(m);
 	rank_groups(m);
-	qsort(m->all, m->count, sizeof(*m->all), by_time);
+	if (m->count) /* qsort() wants an address */
+		qsort(m->all, m->count, sizeof(*m->all), by_time);
 	*answer = m->answer;
 	for (size_t i = 0; i < m->count && r == 0; i++)
 		if (!limit || m->all[i].rank <= limit)

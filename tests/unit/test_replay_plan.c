@@ -265,7 +265,7 @@ static void thousands_of_connections_are_told_apart(void **state)
 static void shards_share_connections_and_keep_the_times_of_the_whole(void **state)
 {
 	enum { SHARDS = 3, COUNT = 3000 };
-	static uint64_t due[COUNT], whole[COUNT];
+	static uint64_t due[2][COUNT]; /* by the shards, by the whole */
 	struct targets t = {0};
 	struct schedule_config speed = {.speed = 1, .max_gap_ns = 10};
 	unsigned seen = 0;
@@ -286,7 +286,7 @@ static void shards_share_connections_and_keep_the_times_of_the_whole(void **stat
 		assert_int_equal(p.count + p.elsewhere_count, COUNT);
 		assert_true(shard == SHARDS || p.count > COUNT / 10);
 		for (size_t i = 0; i < p.count; i++)
-			(shard == SHARDS ? whole : due)[p.entries[i].id - 1] = p.entries[i].at_ns + 1;
+			due[shard == SHARDS][p.entries[i].id - 1] = p.entries[i].at_ns + 1;
 		for (size_t i = 0; i < p.link_count; i++) { /* all of a connection is in one shard */
 			struct exchange x = a_get(1, p.links[i].connection);
 
@@ -297,7 +297,7 @@ static void shards_share_connections_and_keep_the_times_of_the_whole(void **stat
 		plan_fini(&p);
 	}
 	assert_int_equal(seen, 2 * COUNT);
-	assert_memory_equal(due, whole, sizeof(due));
+	assert_memory_equal(due[0], due[1], sizeof(due[0]));
 }
 
 static void exchanges_without_a_connection_have_one_each(void **state)
