@@ -131,6 +131,7 @@ class TestEachContainer:
         sets = {v["name"]: v.get("value") for v in c.get("env", [])}
         known = settings_of(NODE_CONFIG if "--config" in c["args"] else "{}")
         listened = {sets.get("TAPELOOP_API_STATUS_LISTEN") or known["api.status_listen"]}
+        listened |= {known["api.listen"][known["api.listen"].rindex(":"):]} if "--config" in c["args"] else set()
         listened |= {known["webhook.listen"]} if "--webhook" in c["args"] else set()
         for port in c.get("ports", []):
             assert f":{port['containerPort']}" in listened

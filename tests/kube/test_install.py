@@ -40,7 +40,8 @@ def pods(c, namespace, selector):
 def tapeloop(c, pod, *words, container="tapeloopd"):
     """The image's own client, in the pod."""
     meta = pod["metadata"]
-    return c.k("-n", meta["namespace"], "exec", meta["name"], "-c", container, "--", "/usr/bin/tapeloop", *words, "--api", "http://127.0.0.1:7700", check=False)
+    api = "http://127.0.0.1:7700" if container == "tapeloop" else "unix:/run/tapeloop/api.sock"
+    return c.k("-n", meta["namespace"], "exec", meta["name"], "-c", container, "--", "/usr/bin/tapeloop", *words, "--api", api, fine=(0, 1))  # 1: nothing matched
 
 
 def recorded(c, pod, *filter, container="tapeloopd"):
@@ -65,12 +66,11 @@ def the_daemon(c):
     return pods(c, "tapeloop", "app.kubernetes.io/component=node")[0]
 
 
-def test_the_daemon_comes_up_and_records(node):
+def test_the_daemon_comes_up_and_is_scraped(node):
     pod = the_daemon(node)
     assert [s["ready"] for s in pod["status"]["containerStatuses"]] == [True]
-    fetch_status = f"{pod['status']['podIP']}:7701"
-    subprocess.run(["ip", "netns", "exec", "tk-cp", "curl", "-sf", "-o", "/dev/null", f"http://{fetch_status}/metrics"], check=True)
-    node.wait(lambda: recorded(node, pod, 'path == "/metrics"'), "the scrape is on the tape")
+    scraped = subprocess.run(["ip", "netns", "exec", "tk-cp", "curl", "-sf", f"http://{pod['status']['podIP']}:7701/metrics"], check=True, capture_output=True, text=True).stdout
+    assert "tapeloop_recording 1" in scraped and "tapeloop_kube_live 1" in scraped
 
 
 def test_the_daemon_runs_as_an_ordinary_user_without_privileges(node):
@@ -81,6 +81,15 @@ def test_the_daemon_runs_as_an_ordinary_user_without_privileges(node):
     assert status["Uid"].split() == ["7700"] * 4 and status["NoNewPrivs"] == "1"
     assert int(status["CapEff"], 16) & ~(1 << 13 | 1 << 19 | 1 << 21) == 0  # at most NET_RAW, SYS_PTRACE, SYS_ADMIN
     assert status["Seccomp"] == "2"
+
+
+def test_a_pod_of_the_node_is_recorded_with_its_name(node):
+    node.apply([deployment("default", "plain")])
+    rollout(node, "default", "deployment/plain")
+    pod = pods(node, "default", "app=plain")[0]
+    fetch(node, f"{pod['status']['podIP']}:8080")
+    got = node.wait(lambda: recorded(node, the_daemon(node), f'dst.pod == "{pod["metadata"]["name"]}" && path == "/index.html"'), "the node's daemon has it")
+    assert got[0]["dst"]["pod_uid"] == pod["metadata"]["uid"] and got[0]["dst"]["workload"] == "plain"
 
 
 def test_an_upgrade_loses_no_exchange(node):
@@ -148,7 +157,7 @@ def test_a_sidecar_hands_over_to_the_nodes_daemon(webhook):
     pod = pods(c, "shop", "app=giver")[0]
     assert {"name": "TAPELOOP_HANDOVER_TO", "value": socket} in pod["spec"]["containers"][1]["env"]
     fetch(c, f"{pod['status']['podIP']}:8080")
-    got = c.wait(lambda: recorded(c, the_daemon(c), f'dst.pod == "{pod["metadata"]["name"]}"'), "the node's daemon has it")
+    got = c.wait(lambda: recorded(c, the_daemon(c), f'dst.pod == "{pod["metadata"]["name"]}" && path == "/index.html"'), "the node's daemon has it")
     assert got[0]["dst"]["pod_uid"] == pod["metadata"]["uid"] and got[0]["path"] == "/index.html"
 
 
