@@ -418,7 +418,7 @@ const struct command command_replay = {
 		    "tapeloop replay 01K2Z --to http://localhost:8080 -o json\tone exchange, as JSON\n"
 		    "tapeloop replay --since 10m --to http://staging:80 --rate 500 --duration 1m\t"
 		    "recorded traffic as a load\n"
-		    "tapeloop --kube -n shop replay --since 1h --to http://cart.staging --as-job --job-shards 4 | kubectl apply -f -\t"
+		    "tapeloop --kube replay --to http://cart --as-job --job-shards 4 | kubectl apply -f -\t"
 		    "inside the cluster, by four pods",
 	.options = replay_options,
 	.args_bytes = sizeof(struct replay_args),

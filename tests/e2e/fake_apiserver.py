@@ -444,7 +444,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self._begin_chunks()
         for what, thing in first:
             self._event(what, thing)
-        while self.api._server and time.monotonic() < limit:
+        server = self.api._server
+        while self.api._server is server and server and time.monotonic() < limit:
             with self.api.changed:
                 if at < kind.oldest or generation != kind.generation:
                     expired = Refusal(410, f"too old resource version: {at} ({kind.oldest})").status()
@@ -459,6 +460,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             expired = None
         if expired:
             self._event("ERROR", expired)
+        if self.api._server is not server:  # cut: its end is not said
+            self.close_connection = True
+            return
         self._chunk(b"")
 
     def _tell(self, kind, namespace, what, thing, before):

@@ -63,7 +63,7 @@ def test_nothing_is_wrong_about_connections_joined_late(node, daemon, cli, direc
     wait_for(lambda: server.accepted(8081) >= 1000, "all connections are open")
     d = daemon(settings={"capture.netns": [str(server.path)]})
     d.wait_stored(5000, seconds=30)
-    assert d.counters()["connections_joined"] >= 950
+    wait_for(lambda: d.counters()["connections_joined"] >= 950, "those that are open are joined", 30)
     got = rows(cli, d)
     whole = 0
     for x in got:
