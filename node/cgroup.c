@@ -108,18 +108,25 @@ static bool take_container(struct span component, struct cgroup_owner *out)
 	return false;
 }
 
+/* What stands before the first slash; the path goes on behind it. */
+static struct span take_component(struct span *path)
+{
+	const uint8_t *slash = memchr(path->ptr, '/', path->len);
+	struct span component = span_of(path->ptr, slash ? (size_t)(slash - path->ptr) : path->len);
+
+	*path = span_from(*path, component.len + 1);
+	return component;
+}
+
 bool cgroup_parse(struct span path, struct cgroup_owner *out)
 {
 	struct cgroup_owner found = {0};
 
 	while (path.len) {
-		const uint8_t *slash = memchr(path.ptr, '/', path.len);
-		size_t len = slash ? (size_t)(slash - path.ptr) : path.len;
-		struct span component = span_of(path.ptr, len);
+		struct span component = take_component(&path);
 
 		if (!take_pod(component, &found))
 			(void)take_container(component, &found);
-		path = span_from(path, len + 1);
 	}
 	*out = found;
 	return *found.pod_uid || *found.container_id;
@@ -144,17 +151,41 @@ static struct span path_of(struct span line)
 	return line;
 }
 
+/* The first line of a text, without its end; the text goes on behind it. */
+static struct span take_line(struct span *file)
+{
+	const uint8_t *end = memchr(file->ptr, '\n', file->len);
+	struct span line = span_of(file->ptr, end ? (size_t)(end - file->ptr) : file->len);
+
+	*file = span_from(*file, line.len + 1);
+	return line;
+}
+
 bool cgroup_read(struct span file, struct cgroup_owner *out)
 {
 	*out = (struct cgroup_owner){0};
 	while (file.len) {
-		const uint8_t *end = memchr(file.ptr, '\n', file.len);
-		size_t len = end ? (size_t)(end - file.ptr) : file.len;
 		struct cgroup_owner found;
 
-		if (cgroup_parse(path_of(span_of(file.ptr, len)), &found) && weight(&found) > weight(out))
+		if (cgroup_parse(path_of(take_line(&file)), &found) && weight(&found) > weight(out))
 			*out = found;
-		file = span_from(file, len + 1);
 	}
 	return weight(out) > 0;
+}
+
+bool cgroup_outer_pod(struct span file, char uid_out[CGROUP_UID_MAX])
+{
+	struct cgroup_owner found = {0};
+
+	while (file.len) {
+		struct span path = path_of(take_line(&file));
+
+		while (path.len) {
+			if (take_pod(take_component(&path), &found)) {
+				memcpy(uid_out, found.pod_uid, CGROUP_UID_MAX);
+				return true;
+			}
+		}
+	}
+	return false;
 }

@@ -26,3 +26,8 @@ bool cgroup_parse(struct span path, struct cgroup_owner *out);
  * Return: as cgroup_parse() of the line that says most.
  */
 bool cgroup_read(struct span file, struct cgroup_owner *out);
+/*
+ * cgroup_outer_pod() - the UID of the pod that a /proc/PID/cgroup says, the outermost where pods lie in each
+ * other: what a container makes inside of its own group changes nothing. Return: false when it says none.
+ */
+bool cgroup_outer_pod(struct span file, char uid_out[CGROUP_UID_MAX]);

@@ -7,12 +7,12 @@
 #pragma once
 
 #include "lib/err.h"
-#include "lib/base.h"
+#include "node/cgroup.h"
 
 struct reception;
 struct record;
 
-#define POD_UID_MAX 64
+#define POD_UID_MAX CGROUP_UID_MAX
 
 struct reception_config {
 	struct record *record; /* who takes them; borrowed until reception_stop() */
@@ -31,13 +31,5 @@ int reception_start(const struct reception_config *config, struct reception **ou
 void reception_stop(struct reception *r); /* accepts NULL */
 void reception_levels(const struct reception *r, struct reception_levels *out);
 
-/**
- * pod_uid_of_cgroup() - the UID of the pod that a control group belongs to
- * @text: of /proc/PID/cgroup; its paths may come in either form, podUID or kubepods-podUID.slice
- *        with _ for -
- *
- * Return: 0; -ENOENT no pod's.
- */
-int pod_uid_of_cgroup(struct span text, char uid_out[POD_UID_MAX]) MUST_USE;
 /* peer_pod_uid() - of the process that connected @fd (unix(7) SO_PEERCRED). -ENOENT, -ESRCH. */
 int peer_pod_uid(int fd, char uid_out[POD_UID_MAX]) MUST_USE;

@@ -36,6 +36,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct span in = span_of(data, size);
 	struct cgroup_owner owner;
+	char uid[CGROUP_UID_MAX];
 	size_t sum = 0;
 
 	if (size == 0)
@@ -47,5 +48,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		(void)!cri_read_list(in, take, &sum);
 	else if (cgroup_read(in, &owner))
 		assert(*owner.pod_uid || *owner.container_id);
+	if (data[0] % 3 == 2 && cgroup_outer_pod(in, uid))
+		assert(*uid && *owner.pod_uid && !strchr(uid, '_'));
 	return 0;
 }

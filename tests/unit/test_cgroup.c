@@ -91,11 +91,45 @@ static void of_several_hierarchies_the_one_that_says_most_counts(void **state)
 		assert_false(cgroup_read(span_str(nothing[i]), &got));
 }
 
+#define UID_TEXT   "0f5c2a76-5d7e-4a1d-9d5d-0c6f2f6f9a11"
+
+static const struct {
+	const char *cgroup, *uid; /* NULL: no pod's */
+} nested[] = {
+	{"0::/kubepods/burstable/pod" UID_TEXT "/7ab2\n", UID_TEXT},
+	{"12:pids:/tapek8s-n1/kubepods/besteffort/pod" UID_TEXT "/7ab2\n1:name=x:/\n", UID_TEXT},
+	{"0::/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod0f5c2a76_5d7e_4a1d_9d5d_"
+	 "0c6f2f6f9a11.slice/cri-containerd-7ab2.scope\n",
+	 UID_TEXT},
+	{"0::/../../pod" UID_TEXT "/x", UID_TEXT},
+	{"0::/system.slice/ssh.service\n", NULL},
+	{"0::/kubepods/pod" UID_TEXT, UID_TEXT},
+	{"0::/kubepods/pod0f5c2a76-5d7e", NULL},
+	{"0::/mypod" UID_TEXT, NULL},
+	{"0::/kubepods/podzf5c2a76-5d7e-4a1d-9d5d-0c6f2f6f9a11/x", NULL},
+	{"0::/kubepods/pod" UID_TEXT "/7ab2/pod11111111-5d7e-4a1d-9d5d-0c6f2f6f9a11", UID_TEXT},
+	{"", NULL},
+};
+
+static void a_group_that_a_container_made_does_not_tell_the_pod(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(nested); i++) {
+		char uid[CGROUP_UID_MAX] = "";
+		bool is_pod = cgroup_outer_pod(span_str(nested[i].cgroup), uid);
+
+		assert_int_equal(is_pod, nested[i].uid != NULL);
+		if (nested[i].uid)
+			assert_string_equal(uid, nested[i].uid);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_path_names_pod_and_container),
 		cmocka_unit_test(of_several_hierarchies_the_one_that_says_most_counts),
+		cmocka_unit_test(a_group_that_a_container_made_does_not_tell_the_pod),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

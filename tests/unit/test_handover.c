@@ -285,36 +285,6 @@ static void garbage_ends_the_connection_and_no_other(void **state)
 	finish(&d);
 }
 
-static const struct {
-	const char *cgroup, *uid; /* NULL: no pod's */
-} groups[] = {
-	{"0::/kubepods/burstable/pod" UID_TEXT "/7ab2\n", UID_TEXT},
-	{"12:pids:/tapek8s-n1/kubepods/besteffort/pod" UID_TEXT "/7ab2\n1:name=x:/\n", UID_TEXT},
-	{"0::/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod0f5c2a76_5d7e_4a1d_9d5d_"
-	 "0c6f2f6f9a11.slice/cri-containerd-7ab2.scope\n",
-	 UID_TEXT},
-	{"0::/../../pod" UID_TEXT "/x", UID_TEXT},
-	{"0::/system.slice/ssh.service\n", NULL},
-	{"0::/kubepods/pod" UID_TEXT, UID_TEXT},
-	{"0::/kubepods/pod0f5c2a76-5d7e", NULL},
-	{"0::/mypod" UID_TEXT, NULL},
-	{"0::/kubepods/podzf5c2a76-5d7e-4a1d-9d5d-0c6f2f6f9a11/x", NULL},
-	{"", NULL},
-};
-
-static void a_control_group_tells_the_pod(void **state)
-{
-	(void)state;
-	for (size_t i = 0; i < COUNT_OF(groups); i++) {
-		char uid[POD_UID_MAX] = "";
-		int r = pod_uid_of_cgroup(span_str(groups[i].cgroup), uid);
-
-		assert_int_equal(r, groups[i].uid ? 0 : -ENOENT);
-		if (groups[i].uid)
-			assert_string_equal(uid, groups[i].uid);
-	}
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -323,7 +293,6 @@ int main(void)
 		cmocka_unit_test(who_is_of_no_pod_is_turned_away),
 		cmocka_unit_test(nobody_there_is_said_at_once),
 		cmocka_unit_test(garbage_ends_the_connection_and_no_other),
-		cmocka_unit_test(a_control_group_tells_the_pod),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
