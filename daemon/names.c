@@ -87,8 +87,6 @@ struct names {
 	_Atomic bool is_stopping;
 	_Atomic uint64_t gauges[GAUGE_COUNT];
 	_Atomic uint64_t heard_ns; /* when the server last said anything [monotonic]; 0: never */
-	pthread_mutex_t lock;	   /* for the pointer below */
-	const struct census *census;
 	/* thread names */
 	uint64_t bad_objects;
 	uint64_t lost_ns, told_lost_ns; /* since when pods are not watched [wall]; as the last census has it */
@@ -192,33 +190,10 @@ static void on_state(void *ctx, bool is_live, const struct err *why)
 
 /* ---- the census ---- */
 
-static void keep_census(struct names *n, const struct census *c)
-{
-	const struct census *old;
-
-	(void)pthread_mutex_lock(&n->lock);
-	old = n->census;
-	n->census = c;
-	(void)pthread_mutex_unlock(&n->lock);
-	census_unref(old);
-}
-
-const struct census *names_census(struct names *n)
-{
-	const struct census *c;
-
-	if (!n)
-		return NULL;
-	(void)pthread_mutex_lock(&n->lock);
-	c = n->census ? census_ref(n->census) : NULL;
-	(void)pthread_mutex_unlock(&n->lock);
-	return c;
-}
-
 static void publish(struct names *n, uint64_t now_ns)
 {
 	uint64_t wall_ns = clock_wall_ns();
-	const struct census *c = register_census(n->people, wall_ns, n->lost_ns, wall_ns);
+	const struct census *c = register_census(n->people, n->lost_ns, wall_ns);
 
 	n->changed_ns = 0;
 	n->settle_ns = MAX(SETTLE_NS, (clock_mono_ns() - now_ns) * SETTLE_FACTOR);
@@ -228,8 +203,7 @@ static void publish(struct names *n, uint64_t now_ns)
 	atomic_store_explicit(&n->gauges[GAUGE_PODS], census_count(c), memory_order_relaxed);
 	atomic_store_explicit(&n->gauges[GAUGE_GONE], register_gone_count(n->people),
 			      memory_order_relaxed);
-	record_census(n->record, census_ref(c));
-	keep_census(n, c);
+	record_census(n->record, c);
 }
 
 /* Return: how long until a census is due [ns]; UINT64_MAX: nothing has changed. */
@@ -370,7 +344,6 @@ int names_start(const struct settings *s, struct record *record, struct names **
 	if (!n)
 		return err_set(e, -ENOMEM, "names: out of memory");
 	n->record = record;
-	(void)pthread_mutex_init(&n->lock, NULL);
 	r = make_parts(n, s, e);
 	if (r == 0) {
 		r = -pthread_create(&n->thread, NULL, run, n);
@@ -400,8 +373,6 @@ void names_stop(struct names *n)
 		reflector_free(n->watched[i].reflector);
 	kube_client_free(n->client);
 	register_free(n->people);
-	census_unref(n->census);
-	(void)pthread_mutex_destroy(&n->lock);
 	free(n->annotations);
 	free(n);
 }

@@ -16,6 +16,4 @@ bool names_are_wanted(const struct settings *s);
 int names_start(const struct settings *s, struct record *record, struct names **out,
 		struct err *e) MUST_USE;
 void names_stop(struct names *n); /* ends the thread and frees; accepts NULL */
-/* names_census() - the newest; the caller's reference; NULL: nothing was heard yet. Any thread; @n may be NULL. */
-const struct census *names_census(struct names *n);
 void names_gauges(struct names *n, struct buf *out); /* lines for /metrics; any thread */

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kube/census.h"
 
-#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "kube/census_make.h"
@@ -37,11 +36,10 @@ struct person {
 };
 
 struct census {
-	_Atomic uint32_t references;
-	uint64_t said_ns, lost_ns;
+	uint64_t lost_ns; /* since when the API server is away; 0: it is there */
 	struct row *rows;
 	size_t row_count, row_room;
-	struct person *people;
+	struct person *people; /* finished: by UID */
 	size_t person_count, person_room, here_count;
 	struct kube_service **services; /* owned */
 	size_t service_count, service_room;
@@ -49,20 +47,21 @@ struct census {
 	size_t text_count, text_room;
 };
 
-struct census *census_new(uint64_t said_ns, uint64_t lost_ns)
+struct census *census_new(uint64_t lost_ns)
 {
 	struct census *c = calloc(1, sizeof(*c));
 
-	if (c) {
-		atomic_init(&c->references, 1);
-		c->said_ns = said_ns;
+	if (c)
 		c->lost_ns = lost_ns;
-	}
 	return c;
 }
 
-static void free_census(struct census *c)
+void census_free(const struct census *done)
 {
+	struct census *c = (struct census *)(uintptr_t)done;
+
+	if (!c)
+		return;
 	for (size_t i = 0; i < c->person_count; i++)
 		kube_pod_unref(c->people[i].pod);
 	for (size_t i = 0; i < c->service_count; i++)
@@ -74,22 +73,6 @@ static void free_census(struct census *c)
 	free(c->services);
 	free(c->texts);
 	free(c);
-}
-
-const struct census *census_ref(const struct census *c)
-{
-	struct census *mutable = (struct census *)(uintptr_t)c;
-
-	(void)atomic_fetch_add_explicit(&mutable->references, 1, memory_order_relaxed);
-	return c;
-}
-
-void census_unref(const struct census *c)
-{
-	struct census *mutable = (struct census *)(uintptr_t)c;
-
-	if (c && atomic_fetch_sub_explicit(&mutable->references, 1, memory_order_acq_rel) == 1)
-		free_census(mutable);
 }
 
 /* ---- making ---- */
@@ -238,7 +221,7 @@ static bool add_port_rows(struct census *c, const struct census_pod *p, const st
 	return is_good;
 }
 
-/* The node's own address, once. */
+/* The node's own address: once for each of its pods, of which one is kept in the end. */
 static bool add_node(struct census *c, const struct kube_pod *pod)
 {
 	const struct tenure always = {0, 0, UINT64_MAX, UINT64_MAX};
@@ -248,10 +231,6 @@ static bool add_node(struct census *c, const struct kube_pod *pod)
 
 	if (!pod->has_host_address || !pod->who.node.len)
 		return true;
-	for (size_t i = 0; i < c->row_count; i++)
-		if (c->rows[i].port == 0 && !c->rows[i].who.pod.len && c->rows[i].who.node.len &&
-		    memcmp(c->rows[i].address, pod->host_address, 16) == 0)
-			return true;
 	return add_row(c, pod->host_address, 0, &always, &who);
 }
 
@@ -329,12 +308,47 @@ static void finish_run(struct row *rows, size_t count)
 	}
 }
 
+static bool is_node(const struct row *row)
+{
+	return row->port == 0 && row->who.node.len && !row->who.pod.len && !row->who.service.len;
+}
+
+/* Rows of nodes hold always, so that those of one stand side by side. */
+static void drop_repeated_nodes(struct census *c)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < c->row_count; i++)
+		if (!kept || !is_node(&c->rows[i]) || !is_node(&c->rows[kept - 1]) ||
+		    compare_place(&c->rows[kept - 1], c->rows[i].address, 0) != 0)
+			c->rows[kept++] = c->rows[i];
+	c->row_count = kept;
+}
+
+static int compare_uids(struct span a, struct span b)
+{
+	size_t both = MIN(a.len, b.len);
+	int sign = both ? memcmp(a.ptr, b.ptr, both) : 0;
+
+	return sign ? sign : (a.len > b.len) - (a.len < b.len);
+}
+
+static int compare_people(const void *a, const void *b)
+{
+	const struct person *x = a, *y = b;
+
+	return compare_uids(x->who.pod_uid, y->who.pod_uid);
+}
+
 bool census_finish(struct census *c)
 {
 	size_t end;
 
 	if (c->row_count)
 		qsort(c->rows, c->row_count, sizeof(*c->rows), compare_rows);
+	if (c->person_count)
+		qsort(c->people, c->person_count, sizeof(*c->people), compare_people);
+	drop_repeated_nodes(c);
 	for (size_t i = 0; i < c->row_count; i = end) {
 		for (end = i + 1; end < c->row_count; end++)
 			if (compare_place(&c->rows[end], c->rows[i].address, c->rows[i].port) != 0)
@@ -401,35 +415,13 @@ const struct identity *census_find(const struct census *c, const struct endpoint
 	return who ? who : find_in_run(c, at->address, 0, time_ns);
 }
 
-static const struct person *find_person(const struct census *c, struct span uid)
-{
-	for (size_t i = 0; c && uid.len && i < c->person_count; i++)
-		if (span_eq(c->people[i].who.pod_uid, uid))
-			return &c->people[i];
-	return NULL;
-}
-
 const struct identity *census_find_uid(const struct census *c, struct span uid)
 {
-	const struct person *p = find_person(c, uid);
+	const struct person want = {.who.pod_uid = uid}, *p = NULL;
 
+	if (c && uid.len && c->person_count)
+		p = bsearch(&want, c->people, c->person_count, sizeof(want), compare_people);
 	return p ? &p->who : NULL;
-}
-
-const struct kube_pod *census_pod_of(const struct census *c, struct span uid)
-{
-	const struct person *p = find_person(c, uid);
-
-	return p ? p->pod : NULL;
-}
-
-const struct identity *census_find_container(const struct census *c, struct span id)
-{
-	for (size_t i = 0; c && id.len && i < c->person_count; i++)
-		for (size_t k = 0; k < c->people[i].pod->container_count; k++)
-			if (span_eq(c->people[i].pod->containers[k].id, id))
-				return &c->people[i].who;
-	return NULL;
 }
 
 const struct kube_pod *census_next(const struct census *c, size_t *index)
@@ -441,11 +433,6 @@ const struct kube_pod *census_next(const struct census *c, size_t *index)
 			return p->pod;
 	}
 	return NULL;
-}
-
-uint64_t census_said_ns(const struct census *c)
-{
-	return c ? c->said_ns : 0;
 }
 
 bool census_is_lost(const struct census *c)

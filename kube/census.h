@@ -3,8 +3,8 @@
  * census.h - who was at an address at a moment: an immutable snapshot of what the API server said
  *
  * Pods with the time in which an address was theirs (also gone ones, for a bounded while), services
- * by their cluster IPs, nodes. Made by the pods thread (kube/register.h), asked by whoever has a
- * reference. Thread: any.
+ * by their cluster IPs, nodes. Made by the names thread (kube/register.h), asked by the
+ * recorder, whose it is then. Thread: the owner's.
  */
 #pragma once
 
@@ -12,8 +12,7 @@
 
 struct census;
 
-const struct census *census_ref(const struct census *c);
-void census_unref(const struct census *c); /* accepts NULL */
+void census_free(const struct census *c); /* accepts NULL */
 
 /**
  * census_find() - who was at an address at a moment
@@ -30,14 +29,9 @@ const struct identity *census_find(const struct census *c, const struct endpoint
 /* census_find_uid() - who a pod is, by its UID (gone ones, too, while they are remembered); its
  * workload is the topmost one. Return: borrowed from @c; NULL when it is not known. */
 const struct identity *census_find_uid(const struct census *c, struct span uid);
-/* census_pod_of() - the pod that has this UID; borrowed from @c */
-const struct kube_pod *census_pod_of(const struct census *c, struct span uid);
-/* census_find_container() - the pod that has a container of this id, without its scheme */
-const struct identity *census_find_container(const struct census *c, struct span id);
 
 /* Walk the pods that were not gone: start with index 0; NULL at the end. */
 const struct kube_pod *census_next(const struct census *c, size_t *index);
 
 bool census_is_lost(const struct census *c); /* the API server was away when it was made */
-uint64_t census_said_ns(const struct census *c); /* when the API server last said anything [wall ns] */
 size_t census_count(const struct census *c);	  /* pods that are not gone */

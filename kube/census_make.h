@@ -13,7 +13,7 @@ struct census_pod {
 	struct span workload, workload_kind; /* the topmost owner's, where the pod does not say; borrowed for the call */
 };
 
-struct census *census_new(uint64_t said_ns, uint64_t lost_ns) MUST_USE; /* NULL: out of memory, as false of the others */
+struct census *census_new(uint64_t lost_ns) MUST_USE; /* NULL: out of memory, as false of the others */
 bool census_add_service(struct census *c, const struct kube_service *s) MUST_USE; /* copied */
 bool census_add_pod(struct census *c, const struct census_pod *p) MUST_USE;
 bool census_finish(struct census *c) MUST_USE;

@@ -283,10 +283,9 @@ size_t register_gone_count(const struct kube_register *r)
 	return r->gone_count;
 }
 
-const struct census *register_census(struct kube_register *r, uint64_t said_ns, uint64_t lost_ns,
-				     uint64_t now_ns)
+const struct census *register_census(struct kube_register *r, uint64_t lost_ns, uint64_t now_ns)
 {
-	struct census *c = census_new(said_ns, lost_ns);
+	struct census *c = census_new(lost_ns);
 	bool is_good = c != NULL;
 
 	forget_old(r, now_ns);
@@ -306,7 +305,7 @@ const struct census *register_census(struct kube_register *r, uint64_t said_ns, 
 	if (is_good)
 		is_good = census_finish(c);
 	if (!is_good) {
-		census_unref(c);
+		census_free(c);
 		return NULL;
 	}
 	r->is_changed = false;

@@ -46,8 +46,7 @@ bool register_is_changed(const struct kube_register *r);
  * @lost_ns: since when the API server has been away; 0: it is there. What is asked about a later
  *           time is inferred from before.
  *
- * Return: the caller's reference; NULL without memory.
+ * Return: owned by the caller, free with census_free(); NULL without memory.
  */
-const struct census *register_census(struct kube_register *r, uint64_t said_ns, uint64_t lost_ns,
-				     uint64_t now_ns);
+const struct census *register_census(struct kube_register *r, uint64_t lost_ns, uint64_t now_ns);
 size_t register_gone_count(const struct kube_register *r);

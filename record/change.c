@@ -109,13 +109,13 @@ void record_apply(struct record *r)
 
 void record_census(struct record *r, const struct census *c)
 {
-	census_unref(atomic_exchange(&r->census_box, c));
+	census_free(atomic_exchange(&r->census_box, c));
 	record_ring(r->work_fd);
 }
 
 void record_change_fini(struct record *r)
 {
-	census_unref(atomic_load(&r->census_box));
+	census_free(atomic_load(&r->census_box));
 	free_rules(atomic_load(&r->rules_box));
 	recorder_change_free(atomic_load(&r->change_box));
 	residents_free(atomic_load(&r->residents_box));

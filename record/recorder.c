@@ -36,7 +36,7 @@ struct recorder {
 	struct filter_scratch *scratch;	    /* for judging by it */
 	struct identities *identities;	    /* NULL: nobody is known */
 	struct residents *residents;	    /* NULL: likewise */
-	const struct census *census;	    /* a reference; NULL: no API server is asked */
+	const struct census *census;	    /* owned; NULL: no API server is asked */
 	struct store *store;		    /* NULL: decode only */
 	struct fingerprint_room error;	    /* of the exchange that is being taken */
 	struct handover *handover;	    /* instead of a store; NULL: not */
@@ -86,7 +86,7 @@ static void free_recorder(struct recorder *r)
 	handover_free(r->handover);
 	identities_free(r->identities);
 	residents_free(r->residents);
-	census_unref(r->census);
+	census_free(r->census);
 	fingerprint_room_fini(&r->error);
 	free(r);
 }
@@ -132,7 +132,7 @@ void recorder_census(struct recorder *r, const struct census *c)
 {
 	if (!c)
 		return;
-	census_unref(r->census);
+	census_free(r->census);
 	r->census = c;
 }
 

@@ -56,7 +56,7 @@ void recorder_change_free(struct recorder_change *c); /* accepts NULL */
 void recorder_apply(struct recorder *r, struct recorder_change *c);
 /* recorder_residents() - who lives in which namespace, from now on. @all moves in; NULL changes nothing. */
 void recorder_residents(struct recorder *r, struct residents *all);
-/* recorder_census() - what the API server says of who is who, from now on. The reference moves in; NULL: nothing new. */
+/* recorder_census() - what the API server says of who is who, from now on. @c moves in; NULL: nothing new. */
 void recorder_census(struct recorder *r, const struct census *c);
 /* recorder_is_failing() - the store does not work at present */
 bool recorder_is_failing(const struct recorder *r);

@@ -62,9 +62,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	(void)kube_lines_add(&lines, span_of(data, MIN(cut, size)), take_line, &h);
 	if (size > cut)
 		(void)kube_lines_add(&lines, span_of(data + cut, size - cut), take_line, &h);
-	c = register_census(h.people, h.now_ns, 0, h.now_ns);
+	c = register_census(h.people, 0, h.now_ns);
 	ask(c);
-	census_unref(c);
+	census_free(c);
 	kube_lines_fini(&lines);
 	register_free(h.people);
 	return 0;
