@@ -26,7 +26,7 @@ struct service_row {
 
 struct owner_row {
 	char *uid, *kind, *name; /* owned */
-	bool is_listed;
+	bool is_gone, is_listed;
 };
 
 struct kube_register {
@@ -144,15 +144,6 @@ void register_pod_gone(struct kube_register *r, struct span uid, uint64_t now_ns
 		end_pod(r, row, now_ns, now_ns);
 }
 
-static void forget_old(struct kube_register *r, uint64_t now_ns)
-{
-	for (size_t i = 0; i < r->pod_count;)
-		if (r->pods[i].is_gone && r->pods[i].tenure.until_ns + r->config.remember_ns < now_ns)
-			forget_pod(r, i);
-		else
-			i++;
-}
-
 /* ---- services and owners ---- */
 
 static void drop_service(struct kube_register *r, size_t at)
@@ -216,7 +207,7 @@ static char *copy(struct span s)
 
 int register_owner(struct kube_register *r, struct span uid, struct span kind, struct span name)
 {
-	struct owner_row row = {copy(uid), copy(kind), copy(name), true};
+	struct owner_row row = {copy(uid), copy(kind), copy(name), false, true};
 	size_t at = find_owner(r, uid);
 
 	if (at != SIZE_MAX)
@@ -231,18 +222,34 @@ int register_owner(struct kube_register *r, struct span uid, struct span kind, s
 	return 0;
 }
 
+static bool has_pods(const struct kube_register *r, const struct owner_row *owner)
+{
+	for (size_t i = 0; i < r->pod_count; i++)
+		if (span_eq(r->pods[i].pod->owner_uid, span_str(owner->uid)))
+			return true;
+	return false;
+}
+
 /* Its pods may be remembered for longer than the Job: who owns them is kept as long as one is. */
 void register_owner_gone(struct kube_register *r, struct span uid)
 {
 	size_t at = find_owner(r, uid);
 
-	for (size_t i = 0; at != SIZE_MAX && i < r->pod_count; i++)
-		if (span_eq(r->pods[i].pod->owner_uid, uid)) {
-			r->owners[at].is_listed = false;
-			return;
-		}
-	if (at != SIZE_MAX)
+	if (at == SIZE_MAX)
+		return;
+	r->owners[at].is_gone = true;
+	if (!has_pods(r, &r->owners[at]))
 		drop_owner(r, at);
+}
+
+static void forget_old(struct kube_register *r, uint64_t now_ns)
+{
+	for (size_t i = r->pod_count; i-- > 0;)
+		if (r->pods[i].is_gone && r->pods[i].tenure.until_ns + r->config.remember_ns < now_ns)
+			forget_pod(r, i);
+	for (size_t i = r->owner_count; i-- > 0;)
+		if (r->owners[i].is_gone && !has_pods(r, &r->owners[i]))
+			drop_owner(r, i);
 }
 
 /* ---- whole lists ---- */

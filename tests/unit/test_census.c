@@ -358,6 +358,32 @@ static void the_workload_is_the_topmost_owner(void **state)
 	register_free(r);
 }
 
+/* as those of a CronJob: one a minute, each remembered for an hour */
+static void a_job_is_forgotten_with_the_last_of_its_pods(void **state)
+{
+	static const char job_pod[] =
+		"{\"metadata\":{\"name\":\"nightly-28-%s\",\"namespace\":\"shop\",\"uid\":\"u-%s\",\"ownerReferences\":"
+		"[{\"kind\":\"Job\",\"name\":\"nightly-28\",\"uid\":\"u-job\",\"controller\":true}]},"
+		"\"status\":{\"podIP\":\"10.0.0.3\"}}";
+	struct kube_register *r = register_new(&usual);
+	const struct census *c;
+	char text[400];
+
+	(void)state;
+	(void)snprintf(text, sizeof(text), job_pod, "x", "x");
+	assert_int_equal(register_pod(r, parse(text), at_s(5)), 0);
+	assert_int_equal(register_owner(r, SPAN_LIT("u-job"), SPAN_LIT("CronJob"), SPAN_LIT("nightly")), 0);
+	register_owner_gone(r, SPAN_LIT("u-job"));
+	register_pod_gone(r, SPAN_LIT("u-x"), at_s(10));
+	census_free(census(r, -1, 10 + 3601));
+	(void)snprintf(text, sizeof(text), job_pod, "y", "y");
+	assert_int_equal(register_pod(r, parse(text), at_s(4000)), 0);
+	c = census(r, -1, 4001);
+	assert_true(span_eq(census_find_uid(c, SPAN_LIT("u-y"))->workload, SPAN_LIT("nightly-28")));
+	census_free(c);
+	register_free(r);
+}
+
 static void what_is_no_pod_is_refused(void **state)
 {
 	static const char *const texts[] = {"{}", "[]", "{\"metadata\":7}", "{\"metadata\":{\"name\":\"a\"}}",
@@ -388,6 +414,7 @@ int main(void)
 		cmocka_unit_test(what_is_gone_is_remembered_for_a_while_and_in_a_number),
 		cmocka_unit_test(ports_tell_containers_and_services_and_the_hosts_pods_apart),
 		cmocka_unit_test(the_workload_is_the_topmost_owner),
+		cmocka_unit_test(a_job_is_forgotten_with_the_last_of_its_pods),
 		cmocka_unit_test(what_is_no_pod_is_refused),
 	};
 
