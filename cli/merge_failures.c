@@ -10,9 +10,6 @@
  * Theory of operation. All kinds of all daemons are copied, sorted by what makes a kind, and
  * neighbours that are equal become one. A kind's texts live behind it in one piece of memory.
  */
-
-#define TEXTS 7
-
 struct kind {
 	struct failure f;
 	uint8_t *memory; /* owned: its texts */
@@ -23,17 +20,6 @@ struct failures_merge {
 	size_t count, room;
 	uint64_t since_ns, until_ns, step_ns; /* of the points handed out */
 };
-
-static void texts_of(struct failure *f, struct span *out[TEXTS])
-{
-	out[0] = &f->src_service;
-	out[1] = &f->src_namespace;
-	out[2] = &f->dst_service;
-	out[3] = &f->dst_namespace;
-	out[4] = &f->method;
-	out[5] = &f->route;
-	out[6] = &f->error;
-}
 
 struct failures_merge *failures_merge_new(void)
 {
@@ -56,14 +42,14 @@ void failures_merge_free(struct failures_merge *m)
 
 static bool copy_texts(struct kind *k)
 {
-	struct span *texts[TEXTS];
+	struct span *texts[FAILURE_TEXTS];
 	size_t n = 1, at = 0;
 
-	texts_of(&k->f, texts);
-	for (size_t i = 0; i < TEXTS; i++)
+	failure_texts(&k->f, texts);
+	for (size_t i = 0; i < FAILURE_TEXTS; i++)
 		n += texts[i]->len;
 	k->memory = malloc(n);
-	for (size_t i = 0; i < TEXTS && k->memory; i++) {
+	for (size_t i = 0; i < FAILURE_TEXTS && k->memory; i++) {
 		if (texts[i]->len)
 			memcpy(k->memory + at, texts[i]->ptr, texts[i]->len);
 		texts[i]->ptr = k->memory + at;
@@ -102,16 +88,16 @@ static int compare_spans(struct span a, struct span b)
 static int compare_kinds(const void *x, const void *y)
 {
 	struct failure a = ((const struct kind *)x)->f, b = ((const struct kind *)y)->f;
-	struct span *as[TEXTS], *bs[TEXTS];
+	struct span *as[FAILURE_TEXTS], *bs[FAILURE_TEXTS];
 	const int64_t numbers[][2] = {
 		{a.status, b.status},	    {a.outcome, b.outcome},	  {a.reason, b.reason},
 		{a.grpc_status, b.grpc_status}, {a.close_code, b.close_code},
 	};
 	int r = 0;
 
-	texts_of(&a, as);
-	texts_of(&b, bs);
-	for (size_t i = 0; i < TEXTS && r == 0; i++)
+	failure_texts(&a, as);
+	failure_texts(&b, bs);
+	for (size_t i = 0; i < FAILURE_TEXTS && r == 0; i++)
 		r = compare_spans(*as[i], *bs[i]);
 	for (size_t i = 0; i < COUNT_OF(numbers) && r == 0; i++)
 		r = (numbers[i][0] > numbers[i][1]) - (numbers[i][0] < numbers[i][1]);

@@ -274,24 +274,15 @@ static int compare_rows(const void *a, const void *b)
 	return (x->tenure.since_ns > y->tenure.since_ns) - (x->tenure.since_ns < y->tenure.since_ns);
 }
 
-static void keep_common(struct span *to, struct span other)
+/* What both say stays. */
+static void narrow(struct identity *to, const struct identity *with)
 {
-	if (!span_eq(*to, other))
-		*to = (struct span){0};
-}
+	struct identity other = *with;
+	struct span *text;
 
-static void narrow(struct identity *to, const struct identity *other)
-{
-	keep_common(&to->service, other->service);
-	keep_common(&to->name_space, other->name_space);
-	keep_common(&to->pod, other->pod);
-	keep_common(&to->workload, other->workload);
-	keep_common(&to->node, other->node);
-	keep_common(&to->workload_kind, other->workload_kind);
-	keep_common(&to->container, other->container);
-	keep_common(&to->pod_uid, other->pod_uid);
-	keep_common(&to->labels, other->labels);
-	keep_common(&to->annotations, other->annotations);
+	for (size_t i = 0; (text = identity_text(to, i)); i++)
+		if (!span_eq(*text, *identity_text(&other, i)))
+			*text = (struct span){0};
 }
 
 static void finish_run(struct row *rows, size_t count)

@@ -37,15 +37,7 @@ struct identities {
 	size_t run_count;
 };
 
-static struct span *fields_of(struct identity *who, size_t i)
-{
-	struct span *const fields[] = {
-		&who->service,	     &who->name_space, &who->pod,     &who->workload, &who->node,
-		&who->workload_kind, &who->container,  &who->pod_uid, &who->labels,   &who->annotations,
-	};
-
-	return i < COUNT_OF(fields) ? fields[i] : NULL;
-}
+/* in the order of identity_text() */
 static const char *const field_names[] = {
 	"service",	 "namespace", "pod",	 "workload", "node",
 	"workload_kind", "container", "pod_uid", "labels",   "annotations",
@@ -56,7 +48,7 @@ static void free_row(struct row *row)
 {
 	struct span *field;
 
-	for (size_t i = 0; (field = fields_of(&row->who, i)); i++)
+	for (size_t i = 0; (field = identity_text(&row->who, i)); i++)
 		free((char *)(uintptr_t)field->ptr);
 }
 
@@ -169,8 +161,8 @@ static int parse_field(struct document *d, const yaml_node_t *key, const yaml_no
 	struct span name = document_scalar(key), text = document_scalar(value);
 
 	for (size_t i = FIELD_LABELS; i < COUNT_OF(field_names); i++)
-		if (span_eq(name, span_str(field_names[i])) && !fields_of(&row->who, i)->ptr)
-			return parse_map(d, value, fields_of(&row->who, i), e);
+		if (span_eq(name, span_str(field_names[i])) && !identity_text(&row->who, i)->ptr)
+			return parse_map(d, value, identity_text(&row->who, i), e);
 	if (!text.ptr)
 		return document_error(d, value, e, "expected a text");
 	if (span_eq(name, SPAN_LIT("address"))) {
@@ -187,9 +179,9 @@ static int parse_field(struct document *d, const yaml_node_t *key, const yaml_no
 	for (size_t i = 0; i < COUNT_OF(field_names); i++) {
 		if (!span_eq(name, span_str(field_names[i])))
 			continue;
-		if (fields_of(&row->who, i)->ptr)
+		if (identity_text(&row->who, i)->ptr)
 			return document_error(d, key, e, "%s is given twice", field_names[i]);
-		return copy_text(text, fields_of(&row->who, i));
+		return copy_text(text, identity_text(&row->who, i));
 	}
 	return document_error(d, key, e,
 			      "expected address, port, service, namespace, pod, pod_uid, container, "
@@ -403,9 +395,9 @@ static int copy_who(const struct identity *from, struct identity *to)
 	int failed = 0;
 
 	*to = (struct identity){.source = from->source, .certainty = from->certainty};
-	for (size_t n = 0; failed == 0 && fields_of(to, n); n++)
-		if (fields_of(&source, n)->len)
-			failed = copy_text(*fields_of(&source, n), fields_of(to, n));
+	for (size_t n = 0; failed == 0 && identity_text(to, n); n++)
+		if (identity_text(&source, n)->len)
+			failed = copy_text(*identity_text(&source, n), identity_text(to, n));
 	return failed;
 }
 

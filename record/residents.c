@@ -27,16 +27,6 @@ struct residents {
 	uint8_t *bytes;
 };
 
-static struct span *text_of(struct identity *who, size_t i)
-{
-	struct span *const texts[] = {
-		&who->service, &who->name_space,    &who->pod,	     &who->workload, &who->node,
-		&who->labels,  &who->workload_kind, &who->container, &who->pod_uid,  &who->annotations,
-	};
-
-	return i < COUNT_OF(texts) ? texts[i] : NULL;
-}
-
 static int by_netns(const void *a, const void *b)
 {
 	const struct resident *x = a, *y = b;
@@ -51,7 +41,7 @@ static size_t bytes_of(struct resident *row)
 	size_t n = row->address_count * 16;
 	struct span *text;
 
-	for (size_t i = 0; (text = text_of(&row->who, i)); i++)
+	for (size_t i = 0; (text = identity_text(&row->who, i)); i++)
 		n += text->len;
 	return n;
 }
@@ -64,7 +54,7 @@ static void move_in(struct resident *row, uint8_t **at)
 		memcpy(*at, row->addresses, row->address_count * 16);
 	row->addresses = (const uint8_t(*)[16]) * at;
 	*at += row->address_count * 16;
-	for (size_t i = 0; (text = text_of(&row->who, i)); i++) {
+	for (size_t i = 0; (text = identity_text(&row->who, i)); i++) {
 		if (text->len)
 			memcpy(*at, text->ptr, text->len);
 		text->ptr = *at;

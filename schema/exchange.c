@@ -204,6 +204,16 @@ const char *endpoint_text(const struct endpoint *e, char out[ENDPOINT_TEXT_MAX])
 	return inet_ntop(AF_INET6, e->address, out, ENDPOINT_TEXT_MAX);
 }
 
+struct span *identity_text(struct identity *who, size_t i)
+{
+	struct span *const texts[] = {
+		&who->service,	     &who->name_space, &who->pod,     &who->workload, &who->node,
+		&who->workload_kind, &who->container,  &who->pod_uid, &who->labels,   &who->annotations,
+	};
+
+	return i < COUNT_OF(texts) ? texts[i] : NULL;
+}
+
 struct span endpoint_service(const struct endpoint *e)
 {
 	return e->who.service.len ? e->who.service : e->who.pod;

@@ -216,6 +216,9 @@ int message_flag_parse(struct span name);     /* bit number, or -EINVAL */
 /* "10.0.0.1", "::1" (RFC 5952): text of an address, into @out[46]. Return: @out. */
 #define ENDPOINT_TEXT_MAX 46
 const char *endpoint_text(const struct endpoint *e, char out[ENDPOINT_TEXT_MAX]);
+/* identity_text() - its texts by number: service, name_space, pod, workload, node, workload_kind, container,
+ * pod_uid, labels, annotations; NULL behind the last */
+struct span *identity_text(struct identity *who, size_t i);
 /* endpoint_service() - who.service, else who.pod, else empty */
 struct span endpoint_service(const struct endpoint *e);
 

@@ -64,8 +64,7 @@ struct numbers {
 };
 _Static_assert(sizeof(struct numbers) == 8, "no padding: keys are compared as bytes");
 
-#define TEXT_COUNT 7
-static void texts_of(struct failure *f, struct span *out[TEXT_COUNT])
+void failure_texts(struct failure *f, struct span *out[FAILURE_TEXTS])
 {
 	out[0] = &f->src_service;
 	out[1] = &f->src_namespace;
@@ -79,12 +78,12 @@ static void texts_of(struct failure *f, struct span *out[TEXT_COUNT])
 static void write_key(struct buf *key, struct failure *f)
 {
 	struct numbers numbers = {f->status, f->outcome, f->reason, f->grpc_status, f->close_code};
-	struct span *texts[TEXT_COUNT];
+	struct span *texts[FAILURE_TEXTS];
 
-	texts_of(f, texts);
+	failure_texts(f, texts);
 	buf_clear(key);
 	buf_add(key, &numbers, sizeof(numbers));
-	for (size_t i = 0; i < TEXT_COUNT; i++) {
+	for (size_t i = 0; i < FAILURE_TEXTS; i++) {
 		buf_add(key, &texts[i]->len, sizeof(texts[i]->len));
 		buf_add_span(key, *texts[i]);
 	}
@@ -106,7 +105,7 @@ static uint32_t *find(struct groups *g, struct span key)
 static struct group *add_group(struct groups *g, uint32_t *slot, const struct failure *like)
 {
 	struct group *x = &g->all[g->count];
-	struct span *texts[TEXT_COUNT];
+	struct span *texts[FAILURE_TEXTS];
 	size_t at = sizeof(struct numbers);
 
 	if (g->count == GROUPS_MAX)
@@ -118,8 +117,8 @@ static struct group *add_group(struct groups *g, uint32_t *slot, const struct fa
 	x->key_bytes = g->key.len;
 	x->sum = *like;
 	x->sum.count = 0;
-	texts_of(&x->sum, texts);
-	for (size_t i = 0; i < TEXT_COUNT; i++) {
+	failure_texts(&x->sum, texts);
+	for (size_t i = 0; i < FAILURE_TEXTS; i++) {
 		at += sizeof(size_t);
 		texts[i]->ptr = x->memory + at;
 		at += texts[i]->len;

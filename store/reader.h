@@ -96,6 +96,9 @@ struct failure {
 	size_t point_count;
 	uint64_t points[FAILURE_POINTS];
 };
+/* failure_texts() - all its texts, which make a kind together with its numbers */
+#define FAILURE_TEXTS 7
+void failure_texts(struct failure *f, struct span *out[FAILURE_TEXTS]);
 /* failure_fn - @f is borrowed for the call. Return as reader_exchange_fn. */
 typedef int reader_failure_fn(void *ctx, const struct failure *f);
 /**
