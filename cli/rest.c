@@ -27,7 +27,6 @@
 #define CURSOR_HEADER  "Tapeloop-Next-Cursor:"
 #define GAVE_UP_HEADER "Tapeloop-Gave-Up:"
 #define DAMAGE_HEADER  "Tapeloop-Damage:"
-#define SPACES_HEADER  "Tapeloop-Namespaces:"
 #define KUBE_WAIT_MS   200 /* between two looks whether ^C came */
 #define KUBE_ANSWER_MS 300000
 
@@ -42,7 +41,6 @@ struct rest {
 	long status;
 	char cursor[32];
 	uint64_t gave_up;
-	long namespaces;
 	struct kube_client *kube; /* borrowed; NULL: libcurl asks by itself */
 	const char *token;	  /* borrowed: of the environment, or for a daemon in a cluster */
 	char damage[ERR_WHY_MAX];
@@ -160,9 +158,6 @@ static void read_header(struct rest *c, struct span line)
 		keep_value(line, strlen(DAMAGE_HEADER), c->damage, sizeof(c->damage));
 	if (span_istarts(line, SPAN_LIT(GAVE_UP_HEADER)))
 		c->gave_up = number_of(span_trim(span_from(line, strlen(GAVE_UP_HEADER))));
-	if (span_istarts(line, SPAN_LIT(SPACES_HEADER)))
-		c->namespaces = (long)MIN(
-			number_of(span_trim(span_from(line, strlen(SPACES_HEADER)))), 1000000U);
 }
 
 static size_t on_header(char *ptr, size_t size, size_t count, void *ctx)
@@ -381,7 +376,6 @@ int rest_get(struct rest *c, const struct rest_get *get, struct err *e)
 	c->status = 0;
 	c->cursor[0] = c->damage[0] = c->why[0] = '\0';
 	c->gave_up = 0;
-	c->namespaces = -1;
 	buf_clear(&c->problem);
 	if (c->kube)
 		return get_by_kube(c, e);
@@ -397,11 +391,6 @@ int rest_get(struct rest *c, const struct rest_get *get, struct err *e)
 	if (c->status < 200 || c->status > 299)
 		return read_problem(c, e);
 	return 0;
-}
-
-long rest_namespaces(const struct rest *c)
-{
-	return c->namespaces;
 }
 
 const char *rest_damage(const struct rest *c)

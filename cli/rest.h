@@ -55,8 +55,6 @@ const char *rest_next_cursor(const struct rest *c);
 const char *rest_damage(const struct rest *c);
 /* rest_gave_up() - Tapeloop-Gave-Up of the last answer; 0 without one */
 uint64_t rest_gave_up(const struct rest *c);
-/* rest_namespaces() - Tapeloop-Namespaces of the last answer: of how many it tells; -1: of all */
-long rest_namespaces(const struct rest *c);
 /* rest_status() - HTTP status of the last answer; 0 when there was none */
 long rest_status(const struct rest *c);
 /* rest_add_param() - "?key=value" or "&key=value", percent-encoded, to the path in @out */

@@ -603,8 +603,3 @@ int source_api_open(const char *url, struct source **s_out, struct err *e)
 
 	return r < 0 ? r : source_api_over(rest, url, s_out, e);
 }
-
-long source_api_namespaces(struct source *s)
-{
-	return rest_namespaces(rest_of(s));
-}

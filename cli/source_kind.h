@@ -41,7 +41,5 @@ struct rest;
 /* source_api_over() - of a daemon that @rest reaches: taken, in any case */
 int source_api_over(struct rest *rest, const char *name, struct source **s_out,
 		    struct err *e) MUST_USE;
-/* source_api_namespaces() - of how many the last answer told: rest_namespaces() */
-long source_api_namespaces(struct source *s);
 int source_kube_open(const struct source_args *a, struct source **s_out, struct err *e) MUST_USE;
 int source_store_open(const char *path, struct source **s_out, struct err *e) MUST_USE;
