@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <time.h>
 
 #include "record/netns.h"
 
@@ -130,11 +131,11 @@ static void take_nothing(const struct handle *s)
 			 sizeof(program));
 }
 
-static void ignore(u_char *ctx, const struct pcap_pkthdr *h, const u_char *bytes)
+static void ignore(u_char *drained, const struct pcap_pkthdr *h, const u_char *bytes)
 {
-	(void)ctx;
 	(void)h;
 	(void)bytes;
+	++*(uint64_t *)(void *)drained;
 }
 
 /* Add what came since the last call; libpcap's numbers have 32 bits and wrap. */
@@ -150,16 +151,26 @@ static void count_on(struct handle *s)
 	s->drop_last = now.ps_drop;
 }
 
-/* Empty the ring of what came before the filter. */
+/*
+ * Empty the ring of what came before the filter: what the kernel has counted must come out of it, but for the
+ * copies on loopback that libpcap keeps to itself. A packet may be on its way past the old filter for a moment.
+ */
 static void begin_counting(struct handle *s, uint64_t poll_ns)
 {
+	const struct timespec moment = {.tv_nsec = (long)NS_PER_MS};
 	struct pollfd p = {.fd = handle_fd(s), .events = POLLIN};
-	int poll_ms = (int)(2 * poll_ns / NS_PER_MS);
+	uint64_t drained = 0;
+	int ready = 1;
 
 	take_nothing(s);
-	count_on(s);
-	for (int i = 0; s->stats.received && i < OPEN_WAITS && poll(&p, 1, poll_ms) > 0; i++)
-		(void)pcap_dispatch(s->pcap, -1, ignore, NULL);
+	(void)nanosleep(&moment, NULL);
+	for (int i = 0; i < OPEN_WAITS && ready > 0; i++) {
+		count_on(s);
+		if (drained + s->stats.dropped >= s->stats.received)
+			break;
+		ready = poll(&p, 1, (int)(HANDLE_QUIET * poll_ns / NS_PER_MS));
+		(void)pcap_dispatch(s->pcap, -1, ignore, (u_char *)&drained);
+	}
 	count_on(s);
 	s->stats = (struct handle_stats){0};
 }

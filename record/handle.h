@@ -53,9 +53,11 @@ AUTO_DEFINE(handle, handle_close)
  */
 int handle_read(struct handle *s, int most, handle_packet_fn *fn, void *ctx,
 		struct err *e) MUST_USE;
+#define HANDLE_QUIET 3
 /*
  * handle_shut() - the kernel gives nothing more from now on; what is in the ring can still be read.
- * It is all there once handle_fd() is not readable for twice poll_ns.
+ * It is all there once handle_fd() is not readable for HANDLE_QUIET times poll_ns: a block that is not full is
+ * given after one to two of them, and some jiffies.
  */
 void handle_shut(struct handle *s);
 /**
