@@ -103,9 +103,19 @@ static void count_kernel(struct capture *c, bool is_drained)
 		    is_drained || sum.received < known ? 0 : sum.received - known);
 }
 
+void record_count_handed(struct record *r, uint64_t packets)
+{
+	struct counters *n = &r->capture_counters;
+	uint64_t pending = counter_get(n, COUNTER_KERNEL_PENDING), known = MIN(packets, pending);
+
+	counter_sub(n, COUNTER_KERNEL_PENDING, known);
+	counter_add(n, COUNTER_KERNEL_RECEIVED, packets - known);
+	counter_add(n, COUNTER_KERNEL_HANDED, packets);
+}
+
 static void count_handed(struct capture *c, struct tap *t)
 {
-	counter_add(&c->record->capture_counters, COUNTER_KERNEL_HANDED, t->handed);
+	record_count_handed(c->record, t->handed);
 	t->handed_total += t->handed;
 	t->handed = 0;
 }
@@ -226,7 +236,7 @@ static void look_at_taps(struct capture *c)
 static void tick(struct capture *c, uint64_t count)
 {
 	atomic_fetch_add_explicit(&c->record->beats, 1, memory_order_relaxed);
-	wire_tick(c->record->wire, clock_wall_ns() - TICK_NS - 2 * c->poll_ns);
+	wire_tick(c->record->wire, clock_wall_ns() - TICK_NS - HANDLE_QUIET * c->poll_ns);
 	record_apply(c->record);
 	if (c->pods)
 		pod_taps_tick(c->pods, count % LOOK_TICKS == 0);
@@ -252,7 +262,7 @@ static void drain(struct capture *c)
 	c->polls[c->count].fd = -1;
 	if (c->pods)
 		pod_taps_shut(c->pods);
-	while (read_ready(c, 2 * c->poll_ns) && clock_mono_ns() < until_ns)
+	while (read_ready(c, HANDLE_QUIET * c->poll_ns) && clock_mono_ns() < until_ns)
 		;
 	if (c->pods)
 		pod_taps_finish(c->pods);

@@ -66,6 +66,9 @@ void record_change_fini(struct record *r); /* record/change.c: what nobody took 
 void record_ring(int fd);		   /* wake who sleeps on that eventfd */
 
 /* record/capture.c */
+/* record_count_handed() - so many packets came out of the kernel: it had received them, whether or not it was
+ * asked since. Thread: capture. */
+void record_count_handed(struct record *r, uint64_t packets);
 int capture_start(struct capture *c, struct record *r, struct err *e) MUST_USE; /* the thread */
 /* capture_stop() - read what the kernel has already taken, end the thread; accepts NULL */
 void capture_stop(struct capture *c);

@@ -165,7 +165,7 @@ static int read_some(struct pod_tap *t)
 	t->has_begun = true;
 	t->handed += (uint64_t)n;
 	t->recent += (unsigned)n;
-	counter_add(&t->all->record->capture_counters, COUNTER_KERNEL_HANDED, (uint64_t)n);
+	record_count_handed(t->all->record, (uint64_t)n);
 	return n;
 }
 
