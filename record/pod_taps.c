@@ -243,7 +243,7 @@ static uint64_t due_of(const struct pod_tap *t)
 {
 	bool must_wait = packet_socket_has_ring(t->socket) && !t->is_held;
 
-	return must_wait ? clock_mono_ns() + 2 * t->all->poll_ns : 0;
+	return must_wait ? clock_mono_ns() + HANDLE_QUIET * t->all->poll_ns : 0;
 }
 
 /* --- orders --- */
