@@ -444,8 +444,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self._begin_chunks()
         for what, thing in first:
             self._event(what, thing)
-        server = self.api._server
-        while self.api._server is server and server and time.monotonic() < limit:
+        while self.api._server is self.server and time.monotonic() < limit:
             with self.api.changed:
                 if at < kind.oldest or generation != kind.generation:
                     expired = Refusal(410, f"too old resource version: {at} ({kind.oldest})").status()
@@ -460,7 +459,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             expired = None
         if expired:
             self._event("ERROR", expired)
-        if self.api._server is not server:  # cut: its end is not said
+        if self.api._server is not self.server:  # cut: its end is not said
             self.close_connection = True
             return
         self._chunk(b"")
