@@ -233,6 +233,14 @@ static bool is_same_pod(const struct identity *who, const struct identity *resid
 	return who->pod_uid.len && resident->pod_uid.len && span_eq(who->pod_uid, resident->pod_uid);
 }
 
+/* Does it say whose namespace it is, or more than the API server says of the address? The name of its file does not. */
+static bool is_telling(const struct identity *resident, const struct identity *who)
+{
+	if (!who)
+		return true;
+	return resident->pod_uid.len ? !is_same_pod(who, resident) : who->source != IDENTITY_API;
+}
+
 /* Where it was seen is sure; what else is known of the same pod says more. */
 static void name_end(const struct recorder *r, struct endpoint *at, uint64_t time_ns, uint32_t netns)
 {
@@ -243,7 +251,7 @@ static void name_end(const struct recorder *r, struct endpoint *at, uint64_t tim
 	/* a file that names this very address knows better than the API server; networks, and namespaces' names, less */
 	if (said && (!who || (said->source == IDENTITY_FILE && identities_is_exact(r->identities, said))))
 		who = said;
-	if (resident && !(who && is_same_pod(who, resident))) {
+	if (resident && is_telling(resident, who)) {
 		same = census_find_uid(r->census, resident->pod_uid);
 		who = same ? same : resident;
 	}

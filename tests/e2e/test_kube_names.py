@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Who is who by the API server: both sides of an exchange, while it is away, when addresses are used again."""
 import json
+import subprocess
 import time
 
 import pytest
@@ -169,3 +170,23 @@ def test_an_api_server_that_is_not_there_at_the_start_is_no_failure(shop, server
     assert exchanges(d, 1)[0]["dst"]["identity"] == "interface"
     server.back()
     wait_for(lambda: gauge(d, "kube_pods") == 2, "the pods are known", seconds=60)
+
+
+def test_the_name_of_a_namespaces_file_says_less_than_the_api_server(shop, daemon, server, directory):
+    """A runtime calls it cni-..., and its control group is not looked at before the first request."""
+    client, cart = shop
+    named = directory / "ns" / "cni-de75cfcb"
+    named.parent.mkdir()
+    named.touch()
+    subprocess.run(["mount", "--bind", cart.path, named], check=True)
+    try:
+        d = daemon(settings={"kube.pods": "true", "kube.cri_socket": "", "kube.netns_dirs": [str(named.parent)],
+                             "kube.enabled": "true", "kube.config": str(server.kubeconfig())})
+        wait_for(lambda: gauge(d, "kube_pods") == 2, "the pods are known")
+        wait_for(lambda: 'tapeloop_pods{state="captured"} 1' in d.request("/metrics").text, "the pod is captured", 20)
+        client.curl(cart.url("/first"))
+        x = exchanges(d, 1)[0]
+        assert (x["dst"]["pod"], x["dst"]["workload"], x["dst"]["identity"]) == ("cart-0", "cart", "api")
+        assert x["src"]["pod"] == "web-0"
+    finally:
+        subprocess.run(["umount", named], capture_output=True)
