@@ -182,8 +182,9 @@ server {{ listen {port}{" ssl" if tls else ""}{" http2" if http2 else ""} backlo
         return root
 
     def accepted(self, port):
-        """How many connections to that port are established."""
-        return len(self.run("ss", "-Htn", "state", "established", f"sport = :{port}").stdout.splitlines())
+        """How many connections to that port have brought a first byte."""
+        said = self.run("ss", "-HtniO", "state", "established", f"sport = :{port}").stdout
+        return sum(" bytes_received:" in line for line in said.splitlines())
 
     def url(self, path="/", port=8080):
         return f"http://{self.address}:{port}{path}"

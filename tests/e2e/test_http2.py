@@ -59,11 +59,11 @@ def test_every_exchange_of_a_paced_load_is_recorded(node, daemon, cli, directory
 
 def test_nothing_is_wrong_about_connections_joined_late(node, daemon, cli, directory):
     client, server = node.pod("client"), h2_server(node)
-    h2load(client, uris(directory, server), 100000, 1000, 3)
+    h2load(client, uris(directory, server), 1000000, 1000, 3)  # goes on until the test ends
     wait_for(lambda: server.accepted(8081) >= 1000, "all connections are open")
     d = daemon(settings={"capture.netns": [str(server.path)]})
     d.wait_stored(5000, seconds=30)
-    wait_for(lambda: d.counters()["connections_joined"] >= 950, "those that are open are joined", 30)
+    wait_for(lambda: d.counters()["connections_joined"] >= 950, "those that are open are joined", 60)
     got = rows(cli, d)
     whole = 0
     for x in got:
