@@ -17,12 +17,14 @@
 #include "lib/err.h"
 #include "schema/fields.h"
 
+struct buf;
 struct sqlite3;
 
 #define SQL_VERSION	   3	      /* PRAGMA user_version of a tape written by this program */
 #define SQL_APPLICATION_ID 0x74617065 /* "tape", PRAGMA application_id */
 
-#define SQL_FAILED "exchange.outcome IN (2,3,4,5,6)"
+/* the second half is the condition of the index on tapes of before; it serves there word for word */
+#define SQL_FAILED "exchange.outcome >= 2 AND exchange.outcome <= 6 AND exchange.outcome IN (2,3,4,5,6)"
 /*
  * INTEGER 0: the path is the route, as where nothing varies; BLOB: what stands for the route's only
  * {}; TEXT: the path
@@ -111,3 +113,5 @@ int sql_view_older(struct sqlite3 *db, int version, struct err *e) MUST_USE;
  * ""
  */
 int sql_index(struct sqlite3 *db, const char *common_kinds, struct err *e) MUST_USE;
+/* sql_uncommon() - append " AND exchange.kind ..." terms with which that index of kinds serves */
+void sql_uncommon(const char *common_kinds, struct buf *sql);

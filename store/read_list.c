@@ -64,10 +64,10 @@ void read_list_sql(const struct read_plan *p, const char *common_kinds, struct b
 {
 	buf_add_fmt(sql, "SELECT " READ_COLUMNS " FROM %s", p->is_all ? "exchange" : SQL_FROM);
 	read_plan_where(p, sql);
-	if (common_kinds)
+	if (common_kinds) {
 		buf_add_str(sql, " AND exchange.kind = ?");
-	if (common_kinds && *common_kinds) /* word for word as in the index, or it is not used */
-		buf_add_fmt(sql, " AND exchange.kind NOT IN (%s)", common_kinds);
+		sql_uncommon(common_kinds, sql);
+	}
 	buf_add_fmt(sql, " ORDER BY exchange.id %s LIMIT ?", p->q->is_reverse ? "ASC" : "DESC");
 }
 

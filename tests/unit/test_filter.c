@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "schema/sql.h"
 #include "store/filter.h"
 
 #include "schema/fields.h"
@@ -317,11 +318,11 @@ static const struct translation {
 	{"false", "0", true},
 	{"status in [] || true", "1", true},
 	{"500", "kind.status = ?", true},
-	{"failed()", "exchange.outcome IN (2,3,4,5,6)", true},
+	{"failed()", SQL_FAILED, true},
 	{"failed() && cart", NULL, false}, /* refused: a bare form stands alone */
-	{"failed() && status == 500", "exchange.outcome IN (2,3,4,5,6) AND (kind.status = ?)",
+	{"failed() && status == 500", SQL_FAILED " AND (kind.status = ?)",
 	 true},
-	{"failed(\"reset\")", "exchange.outcome IN (2,3,4,5,6) AND exchange.outcome = ?", true},
+	{"failed(\"reset\")", SQL_FAILED " AND exchange.outcome = ?", true},
 	{"!failed(\"reset\")", "NOT (exchange.outcome = ?)", true},
 	{"outcome == \"ok\"", "exchange.outcome = ?", true},
 	{"!(status < 500)", "kind.status >= ?", true},
