@@ -113,9 +113,21 @@ void record_census(struct record *r, const struct census *c)
 	record_ring(r->work_fd);
 }
 
+int record_tapconfigs(struct record *r, struct tapconfig *const *all, size_t count)
+{
+	struct tapconfigs *t = tapconfigs_new(all, count, r->config.wire.redact_key);
+
+	if (!t)
+		return -ENOMEM;
+	tapconfigs_free(atomic_exchange(&r->tapconfigs_box, t));
+	record_ring(r->work_fd);
+	return 0;
+}
+
 void record_change_fini(struct record *r)
 {
 	census_free(atomic_load(&r->census_box));
+	tapconfigs_free(atomic_load(&r->tapconfigs_box));
 	free_rules(atomic_load(&r->rules_box));
 	recorder_change_free(atomic_load(&r->change_box));
 	residents_free(atomic_load(&r->residents_box));

@@ -41,6 +41,7 @@ struct record {
 	_Atomic(struct recorder_change *) change_box;
 	_Atomic(struct residents *) residents_box;
 	_Atomic(const struct census *) census_box; /* what the thread of names put in */
+	_Atomic(struct tapconfigs *) tapconfigs_box;	   /* likewise */
 
 	/* the thread that offers */
 	struct ring *guests; /* NULL: nobody does */

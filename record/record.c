@@ -187,9 +187,12 @@ static bool record_one(struct record *r, struct exchange *x, size_t bytes, uint6
 	return true;
 }
 
-/* For each exchange: who lives where is put into the box before the first packet from there is read. */
-static void take_residents(struct record *r)
+/* For each exchange: who lives where is put into the box before the first packet from there is read, and what is to be
+ * masked is masked from the next one on. */
+static void take_news(struct record *r)
 {
+	if (atomic_load_explicit(&r->tapconfigs_box, memory_order_acquire))
+		recorder_tapconfigs(r->recorder, atomic_exchange(&r->tapconfigs_box, NULL));
 	if (atomic_load_explicit(&r->residents_box, memory_order_acquire))
 		recorder_residents(r->recorder, atomic_exchange(&r->residents_box, NULL));
 }
@@ -205,7 +208,7 @@ static void record_guests(struct record *r)
 		uint64_t now_ns = clock_mono_ns();
 
 		r->left_guests = ring_count(r->guests);
-		take_residents(r);
+		take_news(r);
 
 		if (!recorder_take(r->recorder, x, now_ns)) {
 			(void)recorder_tick(r->recorder, now_ns);
@@ -243,7 +246,7 @@ static uint64_t record_waiting(struct record *r)
 			return MIN(nap_ns, NAP_MAX_NS);
 		if (wait_ns)
 			return MIN(nap_ns, wait_ns);
-		take_residents(r);
+		take_news(r);
 		if (!record_one(r, x, bytes, now_ns))
 			return MIN(nap_ns, FAILING_NAP_NS);
 	}

@@ -106,6 +106,14 @@ void record_residents(struct record *r, struct residents *all);
 struct census;
 void record_census(struct record *r, const struct census *c_taken);
 /**
+ * record_tapconfigs() - what TapConfigs ask for, from the next exchange on. Thread: any.
+ * @all: referenced; together they replace what was there
+ *
+ * Return: 0; -ENOMEM: all stays.
+ */
+struct tapconfig;
+int record_tapconfigs(struct record *r, struct tapconfig *const *all, size_t count) MUST_USE;
+/**
  * record_stop() - end the capture, flush the decoder, drain the queue, commit, join
  *
  * The counters stay readable until record_free(); from now on all accounts balance exactly.

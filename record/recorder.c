@@ -37,6 +37,7 @@ struct recorder {
 	struct identities *identities;	    /* NULL: nobody is known */
 	struct residents *residents;	    /* NULL: likewise */
 	const struct census *census;	    /* owned; NULL: no API server is asked */
+	struct tapconfigs *tapconfigs;		    /* owned; NULL: no TapConfig is known */
 	struct store *store;		    /* NULL: decode only */
 	struct fingerprint_room error;	    /* of the exchange that is being taken */
 	struct handover *handover;	    /* instead of a store; NULL: not */
@@ -87,6 +88,7 @@ static void free_recorder(struct recorder *r)
 	identities_free(r->identities);
 	residents_free(r->residents);
 	census_free(r->census);
+	tapconfigs_free(r->tapconfigs);
 	fingerprint_room_fini(&r->error);
 	free(r);
 }
@@ -134,6 +136,14 @@ void recorder_census(struct recorder *r, const struct census *c)
 		return;
 	census_free(r->census);
 	r->census = c;
+}
+
+void recorder_tapconfigs(struct recorder *r, struct tapconfigs *t)
+{
+	if (!t)
+		return;
+	tapconfigs_free(r->tapconfigs);
+	r->tapconfigs = t;
 }
 
 void recorder_apply(struct recorder *r, struct recorder_change *c)
@@ -360,8 +370,30 @@ static uint64_t tick_handover(struct recorder *r, uint64_t now_ns)
 	return handover_waiting(r->handover) ? HANDOVER_LOOK_NS : UINT64_MAX;
 }
 
-bool recorder_take(struct recorder *r, struct exchange *x, uint64_t now_ns)
+/* By what the namespaces ask for and by the settings' share. One that is offered again has its weight. Return: true when it
+ * is kept; else *@why_out counts it. */
+static bool is_chosen(struct recorder *r, struct exchange *x, uint64_t now_ns, enum counter *why_out)
 {
+	uint32_t asked = 0, weight = 0;
+	enum tapconfigs_answer answer = tapconfigs_judge(r->tapconfigs, r->scratch, x, now_ns, &asked);
+
+	counter_add(r->counters, COUNTER_FILTER_LIMITS, tapconfigs_take_limits(r->tapconfigs));
+	*why_out = answer == TAPCONFIGS_UNWANTED ? COUNTER_EXCHANGES_UNTAPPED : COUNTER_EXCHANGES_SAMPLED;
+	if (answer == TAPCONFIGS_UNWANTED || answer == TAPCONFIGS_SAMPLED)
+		return false;
+	if (x->weight)
+		return true;
+	if (r->sampler && (weight = sampler_weigh(r->sampler, x, now_ns)) == 0)
+		return false;
+	x->weight = MAX(asked, weight);
+	return true;
+}
+
+bool recorder_take(struct recorder *r, struct exchange *offered, uint64_t now_ns)
+{
+	struct exchange *x = offered;
+	enum counter why;
+	size_t secrets;
 	bool can_add = !r->failure.code || now_ns >= r->retry_at_ns;
 
 	if (is_keeping(r) && (!can_add || r->batch_count == RECORDER_BATCH_MAX))
@@ -370,19 +402,24 @@ bool recorder_take(struct recorder *r, struct exchange *x, uint64_t now_ns)
 		x->id = r->last_id = MAX(x->start_ns, r->last_id + (x->start_ns == r->last_id));
 	name_ends(r, x);
 	count_names(r, x);
+	x = tapconfigs_redact(r->tapconfigs, x, &secrets);
+	if (!x)
+		return false; /* no memory: it waits rather than being kept as it is */
 	if (is_asked_for(r))
 		x->error = fingerprint_of(x, &r->error);
 	if (r->store)
 		store_route(r->store, x);
 	if (!is_wanted(r, x))
 		return finish(r, COUNTER_EXCHANGES_FILTERED);
-	/* one that is offered again has its weight */
-	if (r->sampler && x->weight == 0 && (x->weight = sampler_weigh(r->sampler, x, now_ns)) == 0)
-		return finish(r, COUNTER_EXCHANGES_SAMPLED);
+	if (!is_chosen(r, x, now_ns, &why))
+		return finish(r, why);
+	offered->weight = x->weight; /* it may be offered again */
 	if (r->store && !add(r, x, now_ns))
 		return false;
 	if (r->handover && !hand_over(r, x, now_ns))
 		return false;
+	tapconfigs_recorded(r->tapconfigs);
+	counter_add(r->counters, COUNTER_SECRETS_TAPPED, secrets);
 	if (r->config->on_exchange)
 		r->config->on_exchange(r->config->ctx, x);
 	return is_keeping(r) || finish(r, COUNTER_EXCHANGES_DECODED);

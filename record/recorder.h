@@ -10,6 +10,7 @@
 #include "record/identity.h"
 #include "record/record.h"
 #include "record/residents.h"
+#include "record/tapconfigs.h"
 #include "store/filter.h"
 
 struct recorder;
@@ -58,6 +59,8 @@ void recorder_apply(struct recorder *r, struct recorder_change *c);
 void recorder_residents(struct recorder *r, struct residents *all);
 /* recorder_census() - what the API server says of who is who, from now on. @c moves in; NULL: nothing new. */
 void recorder_census(struct recorder *r, const struct census *c);
+/* recorder_tapconfigs() - what TapConfigs ask for, from now on. @t moves in; NULL: nothing new. */
+void recorder_tapconfigs(struct recorder *r, struct tapconfigs *t);
 /* recorder_is_failing() - the store does not work at present */
 bool recorder_is_failing(const struct recorder *r);
 /* recorder_close() - commit what is left and close the store. Return: 0 or why it could not. */

@@ -26,8 +26,9 @@
  */
 #define R_BITS	      56
 #define R_COUNT	      (UINT64_C(1) << R_BITS)
-#define ROUTE_SLOTS   16384 /* a power of two */
-#define SERVICE_SLOTS 1024  /* likewise */
+#define ROUTE_SLOTS   UINT32_C(16384)
+#define SERVICE_SLOTS UINT32_C(1024)
+#define SPACE_SHARE   UINT32_C(16) /* of these slots, for a sampler of one namespace */
 #define NARROWING_MAX (UINT64_C(1) << 20)
 #define WEIGHT_MAX    UINT32_MAX
 #define MINUTE_NS     (60 * NS_PER_S)
@@ -55,6 +56,7 @@ struct sampler {
 	size_t share_count;
 	struct route_slot *routes;     /* NULL: no first ones */
 	struct service_slot *services; /* NULL: no rate */
+	size_t route_slots, service_slots;
 };
 
 bool sample_keeps_all(const struct sample_policy *p)
@@ -111,10 +113,12 @@ int sampler_new(const struct sample_policy *p, struct sampler **s_out, struct er
 	s->one_in = MAX(p->one_in, 1);
 	s->rate_max = p->rate_max;
 	s->first = p->first;
+	s->route_slots = ROUTE_SLOTS / (p->is_of_namespace ? SPACE_SHARE : 1);
+	s->service_slots = SERVICE_SLOTS / (p->is_of_namespace ? SPACE_SHARE : 1);
 	r = add_shares(s, p->services, e);
-	if (r == 0 && s->first && !(s->routes = calloc(ROUTE_SLOTS, sizeof(*s->routes))))
+	if (r == 0 && s->first && !(s->routes = calloc(s->route_slots, sizeof(*s->routes))))
 		r = err_set(e, -ENOMEM, "sample: out of memory");
-	if (r == 0 && s->rate_max && !(s->services = calloc(SERVICE_SLOTS, sizeof(*s->services))))
+	if (r == 0 && s->rate_max && !(s->services = calloc(s->service_slots, sizeof(*s->services))))
 		r = err_set(e, -ENOMEM, "sample: out of memory");
 	if (r < 0) {
 		sampler_free(s);
@@ -195,7 +199,7 @@ static bool is_among_first(struct sampler *s, const struct exchange *x, uint64_t
 
 	if (!s->routes)
 		return false;
-	slot = &s->routes[hash % ROUTE_SLOTS];
+	slot = &s->routes[hash % s->route_slots];
 	if (slot->hash != hash || slot->minute != now_ns / MINUTE_NS)
 		*slot = (struct route_slot){.hash = hash, .minute = now_ns / MINUTE_NS};
 	return slot->count++ < s->first;
@@ -218,7 +222,7 @@ static void begin_second(const struct sampler *s, struct service_slot *slot, uin
 
 static struct service_slot *find_service(struct sampler *s, uint64_t hash, uint64_t now_ns)
 {
-	struct service_slot *slot = s->services ? &s->services[hash % SERVICE_SLOTS] : NULL;
+	struct service_slot *slot = s->services ? &s->services[hash % s->service_slots] : NULL;
 
 	if (!slot)
 		return NULL;

@@ -17,6 +17,7 @@ struct sample_policy {
 	const char *const *services; /* "cart=10", ends with NULL; NULL: none */
 	uint64_t rate_max;	     /* kept of one service in a second; 0: no limit */
 	uint64_t first;		     /* of each route in a minute, whatever the share */
+	bool is_of_namespace;	     /* it is one of many, each for few services: less memory */
 };
 
 /* sample_keeps_all() - is there nothing to decide? */
