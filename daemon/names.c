@@ -3,15 +3,20 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/eventfd.h>
 #include <sys/random.h>
+#include <unistd.h>
 
+#include "daemon/tapkeeper.h"
 #include "kube/client.h"
 #include "kube/config.h"
 #include "kube/reflector.h"
 #include "kube/register.h"
+#include "lib/bell.h"
 #include "lib/clock.h"
 #include "lib/log.h"
 #include "record/record.h"
@@ -23,6 +28,8 @@
  *
  * While the API server is away the last census stays, made anew once with the moment at which it was
  * lost: what is recorded later is named as inferred.
+ *
+ * TapConfigs come over the same client (daemon/tapkeeper.c); their pods are counted in each new census.
  *
  * Jobs are asked for their metadata alone; of Deployments the names of ReplicaSets tell (kube/pod.c).
  * A resource that we may not list, or that is not served, leaves its part of the names empty.
@@ -79,6 +86,9 @@ struct names {
 	struct record *record; /* borrowed */
 	struct kube_client *client;
 	struct kube_register *people;
+	struct tapkeeper *tapkeeper; /* NULL: TapConfigs are not asked for */
+	int told_fd;		     /* eventfd: it has heard of them; -1: none */
+	bool has_told;
 	struct watched watched[REGISTER_LIST_COUNT];
 	char *annotations; /* for the choice; owned */
 	struct kube_pod_choice choice;
@@ -203,13 +213,17 @@ static void publish(struct names *n, uint64_t now_ns)
 	atomic_store_explicit(&n->gauges[GAUGE_PODS], census_count(c), memory_order_relaxed);
 	atomic_store_explicit(&n->gauges[GAUGE_GONE], register_gone_count(n->people),
 			      memory_order_relaxed);
+	if (n->tapkeeper)
+		tapkeeper_census(n->tapkeeper, c);
 	record_census(n->record, c);
 }
 
 /* Return: how long until a census is due [ns]; UINT64_MAX: nothing has changed. */
 static uint64_t publish_in_time(struct names *n, uint64_t now_ns)
 {
-	if (!register_is_changed(n->people) && n->lost_ns == n->told_lost_ns)
+	bool is_wanted = n->tapkeeper && tapkeeper_wants_census(n->tapkeeper);
+
+	if (!register_is_changed(n->people) && n->lost_ns == n->told_lost_ns && !is_wanted)
 		return UINT64_MAX;
 	if (!n->changed_ns)
 		n->changed_ns = now_ns;
@@ -251,6 +265,8 @@ void names_gauges(struct names *n, struct buf *out)
 		buf_add_fmt(out, "# HELP tapeloop_%s %s\n# TYPE tapeloop_%s %s\ntapeloop_%s %" PRIu64 "\n",
 			    gauges[i].name, gauges[i].what, gauges[i].name, gauges[i].type, gauges[i].name,
 			    atomic_load_explicit(&n->gauges[i], memory_order_relaxed));
+	if (n->tapkeeper)
+		tapkeeper_gauges(n->tapkeeper, out);
 	if (heard_ns)
 		buf_add_fmt(out,
 			    "# HELP tapeloop_kube_silence_seconds Since the API server last said anything.\n"
@@ -261,6 +277,17 @@ void names_gauges(struct names *n, struct buf *out)
 
 /* ---- the thread ---- */
 
+static uint64_t tick_tapconfigs(struct names *n, uint64_t now_ns)
+{
+	uint64_t nap_ns = n->tapkeeper ? tapkeeper_tick(n->tapkeeper, now_ns) : UINT64_MAX;
+
+	if (n->tapkeeper && !n->has_told && tapkeeper_is_told(n->tapkeeper)) {
+		n->has_told = true;
+		bell_ring(n->told_fd);
+	}
+	return nap_ns;
+}
+
 static void *run(void *arg)
 {
 	struct names *n = arg;
@@ -270,6 +297,7 @@ static void *run(void *arg)
 
 		for (size_t i = 0; i < REGISTER_LIST_COUNT; i++)
 			nap_ns = MIN(nap_ns, reflector_tick(n->watched[i].reflector, now_ns));
+		nap_ns = MIN(nap_ns, tick_tapconfigs(n, now_ns));
 		nap_ns = MIN(nap_ns, publish_in_time(n, now_ns));
 		if (kube_client_run(n->client, (int)(nap_ns / NS_PER_MS) + 1) < 0)
 			break;
@@ -317,6 +345,28 @@ static int make_reflectors(struct names *n, struct err *e)
 	return 0;
 }
 
+static struct tapspec_retention retention_of(const struct settings *s)
+{
+	return (struct tapspec_retention){.age_max_ns = s->age_max,
+					  .failures_age_max_ns = s->failures_share ? s->failures_age_max : s->age_max,
+					  .quota_bytes = s->store_max};
+}
+
+static int make_tapkeeper(struct names *n, const struct settings *s, struct err *e)
+{
+	const struct tapkeeper_config config = {.client = n->client,
+						.record = n->record,
+						.node = s->kube_node,
+						.retention = retention_of(s),
+						.period_ns = s->kube_tapconfig_period};
+
+	if (!s->kube_tapconfigs)
+		return 0;
+	n->told_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	n->tapkeeper = tapkeeper_new(&config);
+	return n->tapkeeper && n->told_fd >= 0 ? 0 : err_set(e, -ENOMEM, "names: out of memory or file descriptors");
+}
+
 static int make_parts(struct names *n, const struct settings *s, struct err *e)
 {
 	const struct register_config config = {.remember_ns = s->kube_remember,
@@ -333,7 +383,8 @@ static int make_parts(struct names *n, const struct settings *s, struct err *e)
 	n->choice.annotations = n->annotations;
 	if (!n->people || !n->annotations)
 		return err_set(e, -ENOMEM, "names: out of memory");
-	return make_reflectors(n, e);
+	r = make_reflectors(n, e);
+	return r < 0 ? r : make_tapkeeper(n, s, e);
 }
 
 int names_start(const struct settings *s, struct record *record, struct names **out, struct err *e)
@@ -344,6 +395,7 @@ int names_start(const struct settings *s, struct record *record, struct names **
 	if (!n)
 		return err_set(e, -ENOMEM, "names: out of memory");
 	n->record = record;
+	n->told_fd = -1;
 	r = make_parts(n, s, e);
 	if (r == 0) {
 		r = -pthread_create(&n->thread, NULL, run, n);
@@ -360,6 +412,23 @@ int names_start(const struct settings *s, struct record *record, struct names **
 	return 0;
 }
 
+void names_await_tapconfigs(const struct names *n, uint64_t most_ns)
+{
+	struct pollfd p = {.fd = n->told_fd, .events = POLLIN};
+
+	if (n->tapkeeper && poll(&p, 1, (int)(most_ns / NS_PER_MS)) == 0)
+		log_warn("kube", "the API server has not told of TapConfigs yet: recording begins without");
+}
+
+void names_change(struct names *n, const struct settings *s)
+{
+	const struct tapspec_retention retention = retention_of(s);
+
+	if (n->tapkeeper)
+		tapkeeper_set_retention(n->tapkeeper, &retention);
+	kube_client_wake(n->client);
+}
+
 void names_stop(struct names *n)
 {
 	if (!n)
@@ -371,6 +440,9 @@ void names_stop(struct names *n)
 	}
 	for (size_t i = 0; i < REGISTER_LIST_COUNT; i++)
 		reflector_free(n->watched[i].reflector);
+	tapkeeper_free(n->tapkeeper);
+	if (n->told_fd >= 0)
+		(void)close(n->told_fd);
 	kube_client_free(n->client);
 	register_free(n->people);
 	free(n->annotations);

@@ -15,5 +15,11 @@ bool names_are_wanted(const struct settings *s);
 /* names_start() - @record: borrowed until names_stop(). An API server that is away is no failure. */
 int names_start(const struct settings *s, struct record *record, struct names **out,
 		struct err *e) MUST_USE;
+/*
+ * names_await_tapconfigs() - until the recorder has what TapConfigs ask for, or the API server has none to tell of, or
+ * does not answer; at most so long. What they mask would be recorded before. Thread: main, before anything is captured.
+ */
+void names_await_tapconfigs(const struct names *n, uint64_t most_ns);
+void names_change(struct names *n, const struct settings *s); /* the settings are others; any thread */
 void names_stop(struct names *n); /* ends the thread and frees; accepts NULL */
 void names_gauges(struct names *n, struct buf *out); /* lines for /metrics; any thread */

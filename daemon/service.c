@@ -38,6 +38,7 @@
 #define API_CLIENTS_MAX 64
 #define VIEW_WAIT_NS	(500 * NS_PER_MS) /* node mode: both ends' handles were read within that, ten times over */
 #define GUEST_BYTES	((size_t)4 << 20) /* what sidecars handed over, on its way to the store */
+#define TAPCONFIGS_WAIT_NS (3 * NS_PER_S) /* so long recording waits to hear what is not to be recorded */
 #define LOSS_REPEAT_NS	(60 * NS_PER_S) /* the log speaks of losses at most so often */
 
 /* What the recorder last said of the store, in the order of on_store(). */
@@ -452,6 +453,8 @@ static int start_all(struct service *s, struct err *e)
 		failed = start_record(s, e);
 	if (failed == 0 && names_are_wanted(&s->chosen.values))
 		failed = names_start(&s->chosen.values, s->record, &s->names, e);
+	if (failed == 0 && s->names)
+		names_await_tapconfigs(s->names, TAPCONFIGS_WAIT_NS);
 	if (failed == 0)
 		failed = start_reception(s, e);
 	if (failed == 0)
@@ -594,6 +597,8 @@ int service_change(struct service *s, struct chosen *fresh, struct err *e)
 	if (failed < 0)
 		return failed;
 	take_live(s, fresh);
+	if (s->names)
+		names_change(s->names, &s->chosen.values);
 	if (log_level_parse(s->chosen.values.log_level, &level) == 0)
 		__atomic_store_n(&log_level, level, __ATOMIC_RELAXED);
 	return 0;

@@ -31,6 +31,7 @@
 #define WATCH_MIN_S    290 /* how long a watch is asked for: from this to twice as long */
 #define WAIT_FIRST_NS  (500 * NS_PER_MS)
 #define WAIT_MAX_NS    (30 * NS_PER_S)
+#define WAIT_ABSENT_NS (120 * NS_PER_S) /* the resource is not served at all: somebody must install it first */
 #define SHORT_WATCH_NS NS_PER_S
 #define LIVE_AFTER_NS  (6 * NS_PER_S) /* a watch after a failure that stands so long, though nothing is said, is one */
 #define VERSION_MAX    64
@@ -99,9 +100,9 @@ static void set_live(struct reflector *r, bool is_live, const struct err *why)
 		r->config.state(r->config.ctx, is_live, why);
 }
 
-static void wait_more(struct reflector *r, uint64_t at_least_ns)
+static void wait_more(struct reflector *r, uint64_t at_least_ns, uint64_t most_ns)
 {
-	r->wait_ns = r->wait_ns ? MIN(r->wait_ns * 2, WAIT_MAX_NS) : WAIT_FIRST_NS;
+	r->wait_ns = r->wait_ns ? MIN(r->wait_ns * 2, most_ns) : WAIT_FIRST_NS;
 	r->due_ns = clock_mono_ns() +
 		    MAX(r->wait_ns / 2 + random_below(r, r->wait_ns / 2 + 1), at_least_ns);
 }
@@ -205,7 +206,7 @@ static void on_list(void *ctx, int result, struct kube_answer *a, const struct e
 	r->counts.expired += result == -ESTALE;
 	begin_list(r);
 	set_live(r, false, e);
-	wait_more(r, a->retry_after_ms * NS_PER_MS);
+	wait_more(r, a->retry_after_ms * NS_PER_MS, result == -ENOENT ? WAIT_ABSENT_NS : WAIT_MAX_NS);
 }
 
 static void ask_list(struct reflector *r)
@@ -224,7 +225,7 @@ static void ask_list(struct reflector *r)
 	if (kube_call(r->client, &q, NULL, on_list, r, &r->call, &e) < 0) {
 		r->counts.failures++;
 		set_live(r, false, &e);
-		wait_more(r, 0);
+		wait_more(r, 0, WAIT_MAX_NS);
 	}
 }
 
@@ -285,7 +286,7 @@ static void on_watch_end(void *ctx, int result, struct kube_answer *a, const str
 	if (has_failed)
 		set_live(r, false, r->said.code ? &r->said : e);
 	if (has_failed || was_short)
-		wait_more(r, a->retry_after_ms * NS_PER_MS);
+		wait_more(r, a->retry_after_ms * NS_PER_MS, WAIT_MAX_NS);
 }
 
 static void ask_watch(struct reflector *r)
@@ -309,7 +310,7 @@ static void ask_watch(struct reflector *r)
 	if (kube_call(r->client, &q, on_watched, on_watch_end, r, &r->call, &e) < 0) {
 		r->counts.failures++;
 		set_live(r, false, &e);
-		wait_more(r, 0);
+		wait_more(r, 0, WAIT_MAX_NS);
 	}
 }
 

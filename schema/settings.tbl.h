@@ -79,6 +79,8 @@ SETTING(kube_rings,       "kube.rings",           BYTES,    32 << 20,          2
 SETTING(kube_enabled,     "kube.enabled",         TEXT,     "auto",            0, 8,                   START, "ask the API server of Kubernetes who is who: true, false, or auto (inside of a pod)")
 SETTING(kube_config,      "kube.config",          TEXT,     "",                0, 4096,                START, "kubeconfig to ask it with; empty: the service account of our pod, else as kubectl finds one")
 SETTING(kube_annotations, "kube.annotations",     LIST,     "",                0, 64,                  START, "annotations of pods that exchanges keep: keys, or a beginning and *")
+SETTING(kube_tapconfigs,  "kube.tapconfigs",      BOOL,     1,                 0, 1,                   START, "do in each namespace what its TapConfigs ask for, where the API server is asked")
+SETTING(kube_tapconfig_period, "kube.tapconfig_period", DURATION, 30 * NS_PER_S, NS_PER_S, 3600 * NS_PER_S, START, "the numbers in the status of one TapConfig are written once in so long")
 SETTING(kube_remember,    "kube.remember",        DURATION, 3600 * NS_PER_S,   NS_PER_S, 86400 * NS_PER_S, START, "for so long a pod that is gone is known by its address")
 SETTING(log_level,        "log_level",            TEXT,     "info",            0, 8,                   LIVE,  "err, warn, info or debug")
 // clang-format on

@@ -40,6 +40,9 @@ RESOURCES = {
     "cronjobs": ("batch/v1", "CronJob", True),
     "tapconfigs": ("tapeloop.dev/v1alpha1", "TapConfig", True),
 }
+# of these the status is a subresource: who writes the object leaves it alone, who writes the status leaves the rest alone, and
+# a changed spec has a new generation
+WITH_STATUS = {"tapconfigs"}
 REASONS = {400: "BadRequest", 401: "Unauthorized", 403: "Forbidden", 404: "NotFound", 409: "AlreadyExists", 410: "Expired",
            422: "Invalid", 429: "TooManyRequests", 500: "InternalError", 503: "ServiceUnavailable"}
 COLLECTION = object()  # a path that names no single object
@@ -181,6 +184,8 @@ class ApiServer:
         key = (meta.get("namespace", "") if kind.is_namespaced else "", meta["name"])
         with self.changed:
             before = kind.objects.get(key)
+            if plural in WITH_STATUS:
+                self._keep_apart(thing, before, status)
             meta.setdefault("uid", before["metadata"]["uid"] if before else str(uuid.uuid4()))
             meta.setdefault("creationTimestamp",
                             before["metadata"]["creationTimestamp"] if before else _now())
@@ -189,6 +194,17 @@ class ApiServer:
             self._happen(kind, "MODIFIED" if before else "ADDED", thing, before)
             kind.objects[key] = thing
         return copy.deepcopy(thing)
+
+    def _keep_apart(self, thing, before, status):
+        generation = before["metadata"]["generation"] if before else 0
+        if status is not None:
+            thing["spec"] = before["spec"]
+        elif before and "status" in before:
+            thing["status"] = copy.deepcopy(before["status"])
+        else:
+            thing.pop("status", None)
+        is_new = not before or thing["spec"] != before["spec"]
+        thing["metadata"]["generation"] = generation + is_new
 
     def change(self, plural, name, namespace="default", **parts):
         """Replace top-level parts (status=...) of an object."""
@@ -366,6 +382,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         kind = self.api.kinds.get(rest[0] if rest else "")
         if not kind or not kind.is_served or kind.group_version != group_version:
             raise Refusal(404, "the server could not find the requested resource")
+        self.subresource = rest[2] if len(rest) > 2 else None
         return kind, namespace, rest[1] if len(rest) > 1 else COLLECTION
 
     def _resource(self, kind, namespace, name):
@@ -395,15 +412,21 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self._send(201, self.api.put(kind.plural, thing))
 
     def _change(self, kind, namespace, name):
-        now, sent = self.api.get(kind.plural, name, namespace), json.loads(self.body)
-        if self.command == "PUT":
-            version = sent["metadata"].get("resourceVersion")
+        sent = json.loads(self.body)
+        with self.api.changed:
+            now = self.api.get(kind.plural, name, namespace)
+            version = sent.get("metadata", {}).get("resourceVersion")
             if version and version != now["metadata"]["resourceVersion"]:
                 raise Refusal(409, "the object has been modified; please apply your changes to the latest version")
+            return self._changed(kind, now, sent)
+
+    def _changed(self, kind, now, sent):
+        if self.command == "PUT":
             return self.api.put(kind.plural, sent)
         if self.headers.get("Content-Type") not in ("application/merge-patch+json", "application/strategic-merge-patch+json"):
             raise Refusal(415, "this API server takes merge patches only")
-        return self.api.put(kind.plural, _merged(now, sent))
+        merged = _merged(now, sent)
+        return self.api.put(kind.plural, merged, status=merged.get("status") if self.subresource == "status" else None)
 
     def _of(self, kind, namespace):
         return [o for (ns, _), o in sorted(kind.objects.items())
