@@ -20,7 +20,7 @@ BUILD = (ROOT / os.environ.get("BUILD", "build")).resolve()
 TAPELOOPD, TAPELOOP = BUILD / "tapeloopd", BUILD / "tapeloop"
 SHARED = ROOT.parent / "shared" / "kube"
 VERSION = subprocess.run([TAPELOOPD, "--version"], capture_output=True, text=True, check=True).stdout.split()[1]
-CLUSTER_WIDE = {"Namespace", "ClusterRole", "ClusterRoleBinding", "PriorityClass", "MutatingWebhookConfiguration"}
+CLUSTER_WIDE = {"Namespace", "ClusterRole", "ClusterRoleBinding", "PriorityClass", "MutatingWebhookConfiguration", "CustomResourceDefinition"}
 
 
 # --- reading ---
@@ -238,13 +238,15 @@ def test_network_policies_name_the_ports_that_are_there():
         assert {p["port"] for rule in o["spec"]["ingress"] for p in rule["ports"]} == {p["containerPort"] for c in spec["containers"] for p in c["ports"]}
 
 
-def test_the_role_reads_names_and_writes_nothing():
+def test_the_role_reads_names_and_writes_what_came_of_tapconfigs():
     role = next(o for o in plain("base") if o["kind"] == "ClusterRole")
     reads = {(g, r) for rule in role["rules"] if rule["verbs"] == ["get", "list", "watch"] for g in rule["apiGroups"] for r in rule["resources"]}
     creates = {(g, r) for rule in role["rules"] if rule["verbs"] == ["create"] for g in rule["apiGroups"] for r in rule["resources"]}
-    assert len(role["rules"]) == sum(rule["verbs"] in (["get", "list", "watch"], ["create"]) for rule in role["rules"])
+    patches = [(rule["apiGroups"], rule["resources"]) for rule in role["rules"] if rule["verbs"] == ["patch"]]
+    assert patches == [(["tapeloop.dev"], ["tapconfigs/status"])]
+    assert len(role["rules"]) == 1 + sum(rule["verbs"] in (["get", "list", "watch"], ["create"]) for rule in role["rules"])
     assert reads == {("", "pods"), ("", "services"), ("", "namespaces"), ("", "nodes"), ("discovery.k8s.io", "endpointslices"),
-                     ("apps", "replicasets"), ("batch", "jobs")}
+                     ("apps", "replicasets"), ("batch", "jobs"), ("tapeloop.dev", "tapconfigs")}
     assert creates == {("authentication.k8s.io", "tokenreviews"), ("authorization.k8s.io", "subjectaccessreviews")}
 
 
