@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "replay/ws_handshake.h"
 
-#include <openssl/evp.h>
-#include <openssl/rand.h>
-
 /*
  * The recorded key would do, but the accept value would then be the recorded one, too, and prove nothing:
  * a key of our own shows that the answer is one to this request (RFC 6455 1.3).
@@ -11,35 +8,6 @@
  * Of the extensions only permessage-deflate is spoken here. The recorded offers of it go out as they were;
  * others are left out, for a server that took one would send what nobody here can read.
  */
-
-#define GUID "258EAFA5-E914-47DA-95CA-C5AB0DC85B11" /* RFC 6455 1.3 */
-#define SHA1_BYTES 20
-
-bool ws_new_key(char out[WS_KEY_BYTES + 1])
-{
-	unsigned char bytes[16];
-
-	if (RAND_bytes(bytes, sizeof(bytes)) != 1)
-		return false;
-	return EVP_EncodeBlock((unsigned char *)out, bytes, sizeof(bytes)) == WS_KEY_BYTES;
-}
-
-void ws_accept_of(struct span key, struct buf *out)
-{
-	AUTO_BUF joined = {0};
-	unsigned char hash[SHA1_BYTES];
-	unsigned char text[SHA1_BYTES * 2];
-	unsigned hash_bytes = 0;
-
-	buf_add_span(&joined, key);
-	buf_add_str(&joined, GUID);
-	if (joined.is_failed ||
-	    EVP_Digest(joined.ptr, joined.len, hash, &hash_bytes, EVP_sha1(), NULL) != 1) {
-		out->is_failed = true;
-		return;
-	}
-	buf_add(out, text, (size_t)EVP_EncodeBlock(text, hash, (int)hash_bytes));
-}
 
 /* the next element of a list, trimmed; quoted strings do not occur in what we look at */
 static bool next_of(struct span *rest, uint8_t separator, struct span *out)

@@ -2,10 +2,8 @@
 /* ws_handshake.h - open a WebSocket anew (RFC 6455 4): a key of our own, what we can do offered, the answer checked */
 #pragma once
 
-#include "lib/buf.h"
+#include "lib/websocket.h"
 #include "schema/exchange.h"
-
-#define WS_KEY_BYTES 24 /* in base64 */
 
 /* What was agreed on for this connection. */
 struct ws_agreement {
@@ -14,10 +12,6 @@ struct ws_agreement {
 	uint8_t client_bits;     /* of the client's window: 8 to 15 */
 };
 
-/* ws_new_key() - 16 random bytes in base64. Return: false when there is no randomness. */
-bool ws_new_key(char out[WS_KEY_BYTES + 1]) MUST_USE;
-/* ws_accept_of() - append what answers a Sec-WebSocket-Key */
-void ws_accept_of(struct span key, struct buf *out);
 /* ws_offer() - append what is left of a Sec-WebSocket-Extensions when only those that we speak are offered; maybe nothing */
 void ws_offer(struct span value, struct buf *out);
 /**

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "replay/ws_writer.h"
 
-#include <openssl/rand.h>
 #include <stdlib.h>
 #include <zlib.h>
 
@@ -14,7 +13,6 @@
 
 #define FLAG_FINAL      0x80
 #define FLAG_COMPRESSED 0x40
-#define FLAG_MASKED     0x80
 #define TAIL_BYTES      4
 #define STEP_BYTES      4096
 
@@ -81,36 +79,15 @@ static bool pack(struct ws_writer *w, struct span payload)
 	return !w->packed.is_failed;
 }
 
-static void add_head(struct buf *out, uint8_t first, size_t length, const uint8_t mask[4])
-{
-	unsigned bytes = length < 126 ? 0 : length <= UINT16_MAX ? 2 : 8;
-	uint8_t marks = bytes == 0 ? (uint8_t)length : bytes == 2 ? 126 : 127;
-
-	buf_add_char(out, (char)first);
-	buf_add_char(out, (char)(FLAG_MASKED | marks));
-	while (bytes--)
-		buf_add_char(out, (char)((uint64_t)length >> (8 * bytes)));
-	buf_add(out, mask, 4);
-}
-
 void ws_write(struct ws_writer *w, const struct child *message, struct buf *out)
 {
 	struct span payload = message->payload;
-	uint8_t first = (uint8_t)(FLAG_FINAL | message->kind), mask[4];
-	size_t at;
+	uint8_t first = (uint8_t)(FLAG_FINAL | message->kind);
 
 	if (message->is_compressed && w->agreed.deflates && message->kind <= CHILD_WS_BINARY &&
 	    pack(w, payload)) {
 		payload = buf_span(&w->packed);
 		first |= FLAG_COMPRESSED;
 	}
-	if (RAND_bytes(mask, sizeof(mask)) != 1 || !buf_reserve(out, payload.len + 14)) {
-		out->is_failed = true;
-		return;
-	}
-	add_head(out, first, payload.len, mask);
-	at = out->len;
-	buf_add_span(out, payload);
-	for (size_t i = 0; i < payload.len; i++)
-		out->ptr[at + i] ^= mask[i & 3];
+	ws_frame_new(out, first, payload);
 }
