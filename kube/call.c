@@ -238,6 +238,8 @@ static bool set_request(struct kube_call *call, const struct kube_request *q)
 	bool is_good = SET(CURLOPT_URL, call->url) && SET(CURLOPT_HTTPHEADER, call->headers) &&
 		       SET(CURLOPT_TIMEOUT_MS, (long)MIN(timeout, (uint64_t)INT32_MAX));
 
+	if (q->is_connection) /* a tunnel through proxies in any case: we speak with the API server */
+		return is_good && SET(CURLOPT_CONNECT_ONLY, 1L) && SET(CURLOPT_HTTPPROXYTUNNEL, 1L);
 	if (q->body.ptr)
 		is_good &= SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)q->body.len) &&
 			   SET(CURLOPT_POSTFIELDS, call->body);
@@ -308,6 +310,7 @@ struct kube_call *kube_call_new(struct kube_client *c, const struct kube_request
 		call->client = c;
 		call->data = data;
 		call->header = q->header;
+		call->is_connection = q->is_connection;
 		list_init(&call->link);
 		call->curl = c->lib.curl_easy_init();
 	}
@@ -357,5 +360,7 @@ int kube_call_result(const struct kube_call *call, CURLcode code, struct err *e)
 		return err_set(e, transfer_errno(code), "%s: %s", server,
 			       call->why[0] ? call->why
 					    : call->client->lib.curl_easy_strerror(code));
+	if (call->is_connection)
+		return 0;
 	return status >= 200 && status <= 299 ? 0 : refuse_status(call, e);
 }

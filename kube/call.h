@@ -32,7 +32,7 @@ struct kube_call {
 	struct kube_answer answer;
 	struct buf problem; /* the body of what is no 2xx */
 	int data_result;    /* what ended it on our side */
-	bool was_retried, has_data;
+	bool was_retried, has_data, is_connection;
 	char why[CURL_ERROR_SIZE];
 };
 

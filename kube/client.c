@@ -141,6 +141,10 @@ static void finish(struct kube_call *call, CURLcode code)
 	struct err why = {0};
 	int r;
 
+	if (call->is_connection && code == CURLE_OK) { /* libcurl closes it with its removal */
+		call->done(call->ctx, 0, &call->answer, &why);
+		return;
+	}
 	(void)call->client->lib.curl_multi_remove_handle(call->client->multi, call->curl);
 	if (code == CURLE_OK && call->answer.status == 0) /* no body: nobody looked yet */
 		(void)call->client->lib.curl_easy_getinfo(call->curl, CURLINFO_RESPONSE_CODE,
@@ -178,6 +182,12 @@ static bool finish_some(struct kube_client *c)
 
 int kube_client_run(struct kube_client *c, int timeout_ms)
 {
+	return kube_client_run_beside(c, -1, timeout_ms);
+}
+
+int kube_client_run_beside(struct kube_client *c, int fd, int timeout_ms)
+{
+	struct curl_waitfd beside = {.fd = fd, .events = CURL_WAIT_POLLIN};
 	int running;
 
 	if (atomic_load_explicit(&c->is_stopped, memory_order_acquire))
@@ -185,7 +195,7 @@ int kube_client_run(struct kube_client *c, int timeout_ms)
 	(void)c->lib.curl_multi_perform(c->multi, &running);
 	if (finish_some(c))
 		return 0;
-	(void)c->lib.curl_multi_poll(c->multi, NULL, 0, MAX(timeout_ms, 0), NULL);
+	(void)c->lib.curl_multi_poll(c->multi, &beside, fd >= 0, MAX(timeout_ms, 0), NULL);
 	(void)c->lib.curl_multi_perform(c->multi, &running);
 	(void)finish_some(c);
 	return atomic_load_explicit(&c->is_stopped, memory_order_acquire) ? -ECANCELED : 0;
@@ -200,6 +210,50 @@ void kube_client_stop(struct kube_client *c)
 {
 	atomic_store_explicit(&c->is_stopped, true, memory_order_release);
 	kube_client_wake(c);
+}
+
+/* ---- connections ---- */
+
+int kube_connect(struct kube_client *c, const char *path, kube_done_fn *done, void *ctx,
+		 struct kube_call **out, struct err *e)
+{
+	const struct kube_request q = {.path = path, .is_connection = true};
+
+	return kube_call(c, &q, NULL, done, ctx, out, e);
+}
+
+const char *kube_call_url(const struct kube_call *call)
+{
+	return call->url;
+}
+
+int kube_call_socket(const struct kube_call *call)
+{
+	curl_socket_t fd = CURL_SOCKET_BAD;
+
+	(void)call->client->lib.curl_easy_getinfo(call->curl, CURLINFO_ACTIVESOCKET, &fd);
+	return fd;
+}
+
+static ssize_t moved(CURLcode code, size_t n)
+{
+	return code == CURLE_OK ? (ssize_t)n : code == CURLE_AGAIN ? -EAGAIN : -EIO;
+}
+
+ssize_t kube_call_send(struct kube_call *call, struct span bytes)
+{
+	size_t n = 0;
+	CURLcode code = call->client->lib.curl_easy_send(call->curl, bytes.ptr, bytes.len, &n);
+
+	return moved(code, n);
+}
+
+ssize_t kube_call_recv(struct kube_call *call, void *to, size_t room)
+{
+	size_t n = 0;
+	CURLcode code = call->client->lib.curl_easy_recv(call->curl, to, room, &n);
+
+	return moved(code, n);
 }
 
 /* ---- waiting for an answer ---- */

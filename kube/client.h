@@ -12,6 +12,7 @@
 #pragma once
 
 #include <jansson.h>
+#include <sys/types.h>
 
 #include "lib/buf.h"
 #include "lib/err.h"
@@ -55,6 +56,7 @@ struct kube_request {
 	void (*header)(void *ctx, struct span line); /* of the answer, each line; NULL: not wanted */
 	size_t answer_max;   /* octets; 0: KUBE_ANSWER_MAX */
 	uint64_t timeout_ms; /* for all of it; 0: 30 s, none for streams */
+	bool is_connection;  /* for kube_connect() */
 };
 
 /**
@@ -123,6 +125,26 @@ void kube_call_cancel(struct kube_call *call); /* without callback; accepts NULL
 int kube_client_run(struct kube_client *c, int timeout_ms) MUST_USE;
 void kube_client_wake(struct kube_client *c); /* kube_client_run() returns; any thread */
 void kube_client_stop(struct kube_client *c); /* it and all calls end soon; any thread */
+
+/* ---- connections ---- */
+
+/**
+ * kube_connect() - only connect: what is said on it is the caller's (kube/upgrade.h)
+ * @path: of the request that will be made
+ * @done: at 0 the call lives on as a connection, until kube_call_cancel(); else it is gone
+ *
+ * Proxies, TLS and certificates are as for requests; what else says who we are the caller shows.
+ */
+int kube_connect(struct kube_client *c, const char *path, kube_done_fn *done, void *ctx,
+		 struct kube_call **out, struct err *e) MUST_USE;
+/* of a connection; its URL and its socket (to wait on alone) */
+const char *kube_call_url(const struct kube_call *call);
+int kube_call_socket(const struct kube_call *call);
+/* Return: how many octets; 0 at the end (of receiving); -EAGAIN, -EIO. What did not go is offered again, from the same place. */
+ssize_t kube_call_send(struct kube_call *call, struct span bytes);
+ssize_t kube_call_recv(struct kube_call *call, void *to, size_t room);
+/* kube_client_run_beside() - kube_client_run(), which returns when @fd (-1: none) can be read, too */
+int kube_client_run_beside(struct kube_client *c, int fd, int timeout_ms) MUST_USE;
 
 /* ---- lines ---- */
 
