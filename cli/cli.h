@@ -41,6 +41,7 @@ struct option_row {
 	const char *value;    /* how --help calls it: "TIME"; NULL for flags */
 	const char *fallback; /* value when it is not given, as text; NULL: zero of its kind */
 	const char *choices;  /* CHOICE: "table wide json"; else NULL */
+	const char *hints;    /* of a TEXT: how values begin, for shells: "svc/ pod/"; NULL: none */
 	const char *what;     /* one sentence, small first letter, no full stop */
 };
 

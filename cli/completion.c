@@ -50,6 +50,9 @@ static void bash_values(struct buf *out, const struct command *c)
 		if (row->choices)
 			buf_add_fmt(out, ") COMPREPLY=($(compgen -W '%s' -- \"$cur\")) ;;\n",
 				    row->choices);
+		else if (row->hints)
+			buf_add_fmt(out, ") compopt -o nospace 2>/dev/null; COMPREPLY=($(compgen -W '%s' -- \"$cur\")) ;;\n",
+				    row->hints);
 		else if (is_file(row))
 			buf_add_str(out, ") COMPREPLY=($(compgen -f -- \"$cur\")) ;;\n");
 		else
@@ -114,8 +117,8 @@ static void zsh_value(struct buf *out, const struct option_row *row)
 	if (row->kind == OPTION_FLAG)
 		return;
 	buf_add_fmt(out, ":%s:", row->value);
-	if (row->choices)
-		buf_add_fmt(out, "(%s)", row->choices);
+	if (row->choices || row->hints)
+		buf_add_fmt(out, "(%s)", row->choices ? row->choices : row->hints);
 	else if (is_file(row))
 		buf_add_str(out, "_files");
 	else
@@ -193,8 +196,8 @@ static void fish_option(struct buf *out, const struct command *c, const struct o
 		    row->name);
 	if (row->letter)
 		buf_add_fmt(out, " -s %c", row->letter);
-	if (row->choices)
-		buf_add_fmt(out, " -x -a '%s'", row->choices);
+	if (row->choices || row->hints)
+		buf_add_fmt(out, " -x -a '%s'", row->choices ? row->choices : row->hints);
 	else if (row->kind != OPTION_FLAG)
 		buf_add_str(out, is_file(row) ? " -r -F" : " -x");
 	buf_add_str(out, " -d ");

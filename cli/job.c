@@ -3,8 +3,11 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "cli/options.h"
+#include "kube/config.h"
+#include "kube/reference.h"
 #include "lib/id.h"
 #include "lib/json.h"
 
@@ -19,6 +22,9 @@
  *
  * Nothing is tried twice: a request that is sent again may do its work again. Of several pods none
  * may fail for what answers say, or the others would be stopped: --exit-zero.
+ *
+ * A target in the cluster without a namespace means another one inside than out here: it gets the one it has here.
+ * Who asks neither daemons nor the API server gets no token.
  *
  * Strings are written as JSON's, which are YAML's.
  */
@@ -42,6 +48,7 @@ static int check(const struct job *job, struct err *e)
 {
 	const char *store = job->source->store;
 	size_t n = strlen(JOB_TAPES "/");
+	struct kube_reference ref;
 
 	if (job->shards == 0 || job->shards > JOB_SHARDS_MAX)
 		return err_set(e, -EINVAL, "job-shards: expected 1 to %d", JOB_SHARDS_MAX);
@@ -50,6 +57,14 @@ static int check(const struct job *job, struct err *e)
 			       "store %s: a pod has it only as %s/FILE, on the volume that --job-claim "
 			       "names",
 			       store, JOB_TAPES);
+	if (job->to && kube_reference_is(job->to) && kube_reference_parse(job->to, &ref, e) < 0)
+		return -EINVAL;
+	for (size_t i = 0; i < job->maps->count; i++) {
+		const char *eq = strchr(job->maps->items[i], '=');
+
+		if (eq && kube_reference_is(eq + 1) && kube_reference_parse(eq + 1, &ref, e) < 0)
+			return -EINVAL;
+	}
 	if (job->source->api && strncmp(job->source->api, "unix:", 5) == 0)
 		return err_set(e, -EINVAL, "api %s: a pod cannot reach it", job->source->api);
 	return 0;
@@ -84,10 +99,64 @@ static void add_operand(struct buf *out, const char *text)
 	add_arg(out, buf_cstr(&escaped));
 }
 
+/* Where the options of the pods go, and the namespace of a target that has none. */
+struct writing {
+	struct buf *out;
+	const char *name_space; /* NULL: not known, or given */
+};
+
+/* @option: "--to=svc/cart:80", "--map=cart=svc/cart" */
+static void add_target(struct writing *w, const char *option, size_t value)
+{
+	const char *eq = strchr(option + value, '=');
+	const char *target = option + value, *port;
+	struct kube_reference ref;
+	AUTO_BUF text = {0};
+
+	if (eq)
+		target = eq + 1;
+	if (!w->name_space || !kube_reference_is(target) || kube_reference_parse(target, &ref, NULL) < 0 ||
+	    *ref.name_space) {
+		add_operand(w->out, option);
+		return;
+	}
+	port = strchrnul(target, ':');
+	buf_add(&text, option, (size_t)(port - option));
+	buf_add_fmt(&text, ".%s%s", w->name_space, port);
+	add_operand(w->out, buf_cstr(&text));
+}
+
 static void add_option(void *ctx, const char *name, const char *text)
 {
-	if (is_for_pods(name))
-		add_operand(ctx, text);
+	struct writing *w = ctx;
+
+	if (strcmp(name, "to") == 0 || strcmp(name, "map") == 0)
+		add_target(w, text, strlen("--=") + strlen(name));
+	else if (is_for_pods(name))
+		add_operand(w->out, text);
+}
+
+static bool is_in_cluster(const struct job *job)
+{
+	bool is = job->to && kube_reference_is(job->to);
+
+	for (size_t i = 0; i < job->maps->count; i++) {
+		const char *eq = strchr(job->maps->items[i], '=');
+
+		is |= eq && kube_reference_is(eq + 1);
+	}
+	return is;
+}
+
+/* Return: of the context here, owned; NULL when there is none, or -n says it inside, too */
+static char *context_namespace(const struct job *job)
+{
+	AUTO(kube_config) config = NULL;
+
+	if (!is_in_cluster(job) || job->source->name_space ||
+	    kube_config_load(job->source->kube.kubeconfig, job->source->kube.context, &config, NULL) < 0)
+		return NULL;
+	return TAKE(config->name_space);
 }
 
 static void add_time(struct buf *out, const char *option, uint64_t ns)
@@ -101,11 +170,14 @@ static void add_time(struct buf *out, const char *option, uint64_t ns)
 
 static void add_args(const struct job *job, const struct cli *cli, struct buf *out)
 {
+	char *name_space = context_namespace(job);
+	struct writing w = {.out = out, .name_space = name_space};
 	char shard[64];
 
 	buf_add_str(out, "          args:\n");
 	add_arg(out, cli->command->name);
-	options_write(cli->command, cli->args, add_option, out);
+	options_write(cli->command, cli->args, add_option, &w);
+	free(name_space);
 	if (job->source->store == NULL && !job->source->api && !job->source->kube.is_on)
 		add_arg(out, "--kube");
 	if (job->query->since_ns)
@@ -121,6 +193,12 @@ static void add_args(const struct job *job, const struct cli *cli, struct buf *o
 	add_arg(out, "--");
 	for (int i = 0; i < cli->operand_count; i++)
 		add_operand(out, cli->operands[i]);
+}
+
+/* who it is that asks daemons, or the API server for a target */
+static bool needs_token(const struct job *job)
+{
+	return (!job->source->store && !job->source->api) || is_in_cluster(job);
 }
 
 static void add_head(const struct job *job, const struct cli *cli, struct buf *out)
@@ -148,13 +226,17 @@ static void add_head(const struct job *job, const struct cli *cli, struct buf *o
 			 "  template:\n"
 			 "    metadata:\n"
 			 "      labels: {app.kubernetes.io/name: tapeloop, app.kubernetes.io/component: replay}\n"
-			 "      annotations: {tapeloop.dev/record: \"false\"}\n"
+			 "      annotations: {tapeloop.dev/record: \"false\", tapeloop.dev/inject: disabled}\n"
 			 "    spec:\n"
-			 "      restartPolicy: Never\n"
-			 "      serviceAccountName: ");
-	add_text(out, job->account);
-	buf_add_str(out, "\n"
-			 "      securityContext: {runAsNonRoot: true, runAsUser: 65532, seccompProfile: {type: RuntimeDefault}}\n"
+			 "      restartPolicy: Never\n");
+	if (needs_token(job)) {
+		buf_add_str(out, "      serviceAccountName: ");
+		add_text(out, job->account);
+		buf_add_char(out, '\n');
+	} else {
+		buf_add_str(out, "      automountServiceAccountToken: false\n");
+	}
+	buf_add_str(out, "      securityContext: {runAsNonRoot: true, runAsUser: 65532, seccompProfile: {type: RuntimeDefault}}\n"
 			 "      containers:\n"
 			 "        - name: replay\n"
 			 "          image: ");
@@ -171,7 +253,8 @@ static void add_end(const struct job *job, struct buf *out)
 				 "['batch.kubernetes.io/job-completion-index']\"}}\n");
 	buf_add_str(out, "          resources: {requests: {cpu: 100m, memory: 64Mi}, limits: {memory: 512Mi}}\n"
 			 "          securityContext: {allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, "
-			 "capabilities: {drop: [ALL]}}\n");
+			 "capabilities: {drop: [ALL]}}\n"
+			 "          terminationMessagePolicy: FallbackToLogsOnError # why it failed is in the pod's status, too\n");
 	if (!job->claim)
 		return;
 	buf_add_str(out, "          volumeMounts: [{name: tapes, mountPath: " JOB_TAPES ", readOnly: true}]\n"

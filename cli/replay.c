@@ -8,7 +8,9 @@
 
 #include "cli/job.h"
 #include "cli/replay_config.h"
+#include "cli/replay_target.h"
 #include "cli/replay_view.h"
+#include "kube/backend.h"
 #include "lib/protobuf.h"
 #include "replay/report.h"
 
@@ -29,6 +31,7 @@ struct session {
 	uint64_t *ids;         /* in order; NULL: the query selects */
 	size_t id_count;
 	struct replay_config config;
+	struct replay_reach *reach; /* NULL: no target is in a cluster */
 	struct plan plan;
 	char run[ID_TEXT_LEN + 1];
 	struct replay_summary summary;
@@ -120,6 +123,31 @@ static int select_exchanges(struct session *s, struct err *e)
 		.is_reverse = true,
 	};
 	return 0;
+}
+
+/* ---- targets in a cluster ---- */
+
+struct gathering {
+	const struct targets *targets;
+	uint16_t target;
+	struct kube_ports *ports;
+};
+
+static int gather_port(void *ctx, const struct exchange *x)
+{
+	struct gathering *g = ctx;
+
+	if (target_of(g->targets, x) == g->target)
+		kube_ports_add(g->ports, x->dst.port);
+	return 0;
+}
+
+static int selected_ports(void *ctx, uint16_t target, struct kube_ports *out, struct err *e)
+{
+	struct session *s = ctx;
+	struct gathering g = {.targets = &s->config.targets, .target = target, .ports = out};
+
+	return s->ids ? list_ids(s, false, gather_port, &g, e) : list_query(s, false, gather_port, &g, e);
 }
 
 /* ---- output ---- */
@@ -215,6 +243,7 @@ static void print_end(struct session *s)
 	switch ((enum replay_form)s->args->form) {
 	case FORM_TABLE:
 		replay_view_summary(&s->view, &s->out, s->run, &s->summary, &s->noise);
+		replay_reach_summary(s->reach, &s->config.targets, &s->out);
 		break;
 	case FORM_JSON:
 		buf_add_str(&s->out, "],\n\"summary\":");
@@ -268,10 +297,14 @@ static int confirm(struct session *s)
 	const struct plan *p = &s->plan;
 	int answer;
 
-	if (p->at_recorded_count == 0 || s->args->is_sure)
+	if (p->at_recorded_count + p->in_namespace_count == 0 || s->args->is_sure)
 		return CLI_OK;
-	cli_note("%llu of the requests would go to the very server they were recorded from",
-		 (unsigned long long)p->at_recorded_count);
+	if (p->at_recorded_count)
+		cli_note("%llu of the requests would go to the very server they were recorded from",
+			 (unsigned long long)p->at_recorded_count);
+	if (p->in_namespace_count)
+		cli_note("%llu of the requests would go into the very namespace they were recorded in",
+			 (unsigned long long)p->in_namespace_count);
 	if (!isatty(STDIN_FILENO))
 		return cli_usage(s->cli, "the target is where it was recorded: --yes allows that");
 	(void)fputs("Send them? [y/N] ", stderr);
@@ -329,6 +362,24 @@ static int wet_run(struct session *s, const struct replay_source *source, struct
 	return cli_finish(replay_fails(&s->summary) && !s->args->exits_zero ? CLI_DIFFERS : CLI_OK);
 }
 
+/* --kubeconfig and --context may be for a target in a cluster alone */
+static int open_source(const struct session *s, struct source **out, struct err *e)
+{
+	struct source_args a = s->args->source;
+
+	if (s->reach && !a.kube.is_on)
+		a.kube = (struct kube_args){0};
+	return source_open(&a, out, e);
+}
+
+static void mark_unverified(struct session *s)
+{
+	struct targets *t = &s->config.targets;
+
+	for (uint16_t i = 0; i < t->count; i++)
+		t->list[i].is_unverified = s->args->is_insecure && t->list[i].is_tls;
+}
+
 static int replay_session(struct session *s)
 {
 	struct replay_source from = {.ctx = s};
@@ -336,7 +387,7 @@ static int replay_session(struct session *s)
 	AUTO(proto_set) protos = NULL;
 	AUTO(source) source = NULL;
 	struct err e = {0};
-	int r = replay_config_read(s->args, s->cli->now_ns, s->run, &s->config, &e);
+	int r = replay_config_read(s->args, s->cli->now_ns, s->run, &s->config, &s->reach, &e);
 
 	if (r == 0)
 		r = replay_config_ignores(s->args, &rules, &e);
@@ -345,13 +396,16 @@ static int replay_session(struct session *s)
 	if (r < 0)
 		return cli_fail(s->cli, &e);
 	if (s->config.targets.count == 0)
-		return cli_usage(s->cli, "where to? --to http://HOST:PORT or --map SERVICE=URL");
+		return cli_usage(s->cli, "where to? --to http://HOST:PORT, --to svc/NAME or --map SERVICE=...");
 	s->config.ignore = rules;
 	s->config.protos = protos;
-	r = source_open(&s->args->source, &source, &e);
+	r = open_source(s, &source, &e);
 	s->source = source;
 	if (r == 0)
 		r = select_exchanges(s, &e);
+	if (r == 0 && s->reach)
+		r = replay_reach_find(s->reach, s->args, &s->config.targets, selected_ports, s, &e);
+	mark_unverified(s);
 	if (r < 0)
 		return cli_fail(s->cli, &e);
 	from.list = s->ids ? list_ids : list_query;
@@ -365,11 +419,13 @@ static int print_job(struct session *s)
 				.claim = s->args->job_claim,
 				.shards = s->args->job_shards,
 				.source = &s->args->source,
-				.query = &s->args->query};
+				.query = &s->args->query,
+				.to = s->args->to,
+				.maps = &s->args->maps};
 	struct err e = {0};
 	int r = s->args->to || s->args->maps.count
 			? job_write(&job, s->cli, &s->out, &e)
-			: err_set(&e, -EINVAL, "where to? --to http://NAME.NAMESPACE or --map SERVICE=http://NAME.NAMESPACE");
+			: err_set(&e, -EINVAL, "where to? --to svc/NAME or --map SERVICE=svc/NAME");
 
 	if (r < 0)
 		return cli_fail(s->cli, &e);
@@ -389,6 +445,7 @@ static int run_replay(struct cli *cli)
 	s->view = (struct replay_view){.screen = screen_of_stdout(), .details_max = s->args->details};
 	status = s->args->is_job ? print_job(s) : replay_session(s);
 	junit_close(s->junit);
+	replay_reach_free(s->reach);
 	plan_fini(&s->plan);
 	buf_fini(&s->out);
 	free(s->ids);

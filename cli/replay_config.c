@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "cli/replay_target.h"
+#include "kube/reference.h"
 #include "replay/diff.h"
 
 /*
@@ -15,10 +17,14 @@
 #define FORM_CHOICES "table json jsonl junit"
 
 const struct option_row replay_options[] = {
-	{.name = "to", .kind = OPTION_TEXT, OPTION_AT(struct replay_args, to), .value = "URL",
-	 .what = "where requests go: http://HOST:PORT, or https:// for TLS"},
-	{.name = "map", .kind = OPTION_TEXTS, OPTION_AT(struct replay_args, maps), .value = "SERVICE=URL",
-	 .what = "where requests to this service, pod or host go; may be given again"},
+	{.name = "to", .kind = OPTION_TEXT, OPTION_AT(struct replay_args, to), .value = "TARGET",
+	 .hints = "http:// https:// svc/ pod/ deploy/ sts/ ds/",
+	 .what = "where requests go: http://HOST:PORT, https:// for TLS; in a cluster svc/NAME[.NS][:PORT], pod/... or deploy/..."},
+	{.name = "map", .kind = OPTION_TEXTS, OPTION_AT(struct replay_args, maps), .value = "SERVICE=TARGET",
+	 .what = "where requests to this service, pod or host go, as --to; may be given again"},
+	{.name = "via", .kind = OPTION_CHOICE, OPTION_AT(struct replay_args, via), .value = "WAY",
+	 .fallback = "auto", .choices = VIA_CHOICES,
+	 .what = "how a target in a cluster is reached: directly, or forwarded by the API server; auto: directly inside of the cluster"},
 	{.name = "ca", .kind = OPTION_TEXT, OPTION_AT(struct replay_args, ca), .value = "FILE",
 	 .what = "certificates (PEM) that are trusted in the place of the system's"},
 	{.name = "cert", .kind = OPTION_TEXT, OPTION_AT(struct replay_args, cert), .value = "FILE",
@@ -136,11 +142,6 @@ static int each(const struct texts *texts, struct replay_config *c,
 	return r;
 }
 
-static int take_map(struct replay_config *c, const char *text, struct err *e)
-{
-	return target_add_map(&c->targets, text, e);
-}
-
 static int take_set_header(struct replay_config *c, const char *text, struct err *e)
 {
 	return request_set_header(&c->edits, text, e);
@@ -181,8 +182,33 @@ static int check_numbers(const struct replay_args *a, struct err *e)
 	return 0;
 }
 
+/* "cart=svc/cart-fixed", "cart=http://..." */
+static int take_map(struct replay_config *c, const char *map, struct replay_reach **reach, struct err *e)
+{
+	const char *eq = strchr(map, '=');
+	char name[TARGET_TEXT_MAX];
+
+	if (!eq || eq == map || (size_t)(eq - map) >= sizeof(name) || !kube_reference_is(eq + 1))
+		return target_add_map(&c->targets, map, e);
+	(void)snprintf(name, sizeof(name), "%.*s", (int)(eq - map), map);
+	return replay_reach_add(reach, &c->targets, name, eq + 1, e);
+}
+
+static int take_targets(const struct replay_args *a, struct replay_config *c, struct replay_reach **reach,
+			struct err *e)
+{
+	int r = 0;
+
+	if (a->to)
+		r = kube_reference_is(a->to) ? replay_reach_add(reach, &c->targets, NULL, a->to, e)
+					     : target_add(&c->targets, NULL, a->to, e);
+	for (size_t i = 0; i < a->maps.count && r == 0; i++)
+		r = take_map(c, a->maps.items[i], reach, e);
+	return r;
+}
+
 int replay_config_read(const struct replay_args *a, uint64_t now_ns, char run[ID_TEXT_LEN + 1],
-		       struct replay_config *c, struct err *e)
+		       struct replay_config *c, struct replay_reach **reach, struct err *e)
 {
 	int r = check_numbers(a, e);
 
@@ -210,11 +236,7 @@ int replay_config_read(const struct replay_args *a, uint64_t now_ns, char run[ID
 		r = each(&a->del_headers, c, take_del_header, e);
 	if (r == 0)
 		r = each(&a->rewrite_paths, c, take_path, e);
-	if (r == 0 && a->to)
-		r = target_add(&c->targets, NULL, a->to, e);
 	if (r == 0)
-		r = each(&a->maps, c, take_map, e);
-	for (uint16_t i = 0; i < c->targets.count; i++)
-		c->targets.list[i].is_unverified = a->is_insecure && c->targets.list[i].is_tls;
+		r = take_targets(a, c, reach, e);
 	return r;
 }

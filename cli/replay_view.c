@@ -74,9 +74,10 @@ void replay_view_plan(const struct replay_view *v, struct buf *out, const struct
 		buf_add_fmt(out, "  shard %u of %u (from 0 on): %llu exchanges are of other shards\n",
 			    p->rules.shard, p->rules.shards, (unsigned long long)p->elsewhere_count);
 	for (uint16_t i = 0; i < t->count; i++)
-		buf_add_fmt(out, "  to %s%s%s%s\n", t->list[i].shown,
+		buf_add_fmt(out, "  to %s%s%s%s%s%s\n", t->list[i].shown,
 			    t->list[i].is_unverified ? " (NOT verified)" : "",
-			    t->list[i].name[0] ? ": " : "", t->list[i].name);
+			    t->list[i].name[0] ? ": " : "", t->list[i].name,
+			    *t->list[i].how ? ", " : "", t->list[i].how);
 	if (p->count > p->send_count)
 		buf_add_str(out, "not sent:\n");
 	add_skips(out, p->skipped, "  ");

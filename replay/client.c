@@ -2,7 +2,6 @@
 #include "replay/client_link.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/timerfd.h>
@@ -78,7 +77,7 @@ int client_open(const struct client_config *config, struct client **c_out, struc
 	c->config = *config;
 	c->epoll_fd = c->timer_fd = -1;
 	for (size_t i = 0; i < TARGET_MAX; i++)
-		c->spare[i] = -1;
+		c->spare[i].fd = -1;
 	list_init(&c->ready);
 	list_init(&c->idle);
 	list_init(&c->flying);
@@ -126,8 +125,7 @@ void client_close(struct client *c)
 	for (size_t i = 0; c->links && i < c->config.plan->link_count; i++)
 		free_link(c, c->links[i]);
 	for (size_t i = 0; i < TARGET_MAX; i++)
-		if (c->spare[i] >= 0)
-			(void)close(c->spare[i]);
+		transport_socket_close(&c->spare[i]);
 	if (c->timer_fd >= 0)
 		(void)close(c->timer_fd);
 	if (c->epoll_fd >= 0)
@@ -138,34 +136,27 @@ void client_close(struct client *c)
 	free(c);
 }
 
-static int probe(struct client *c, uint16_t i)
+static int probe(struct client *c, uint16_t i, const char **detail_out)
 {
-	struct pollfd p = {.fd = transport_socket(&c->config.targets->list[i]), .events = POLLOUT};
-	int error = 0;
-	socklen_t len = sizeof(error);
-	int ready;
+	int r = transport_socket(&c->config.targets->list[i], &c->spare[i]);
 
-	if (p.fd < 0)
-		return p.fd;
-	c->spare[i] = p.fd;
+	if (r < 0)
+		return r;
 	c->sockets++;
 	c->stats.connections++;
-	ready = poll(&p, 1, (int)MIN(c->config.timeout_ns / NS_PER_MS + 1, (uint64_t)INT32_MAX));
-	if (ready <= 0)
-		return ready == 0 ? -ETIMEDOUT : -errno;
-	(void)getsockopt(p.fd, SOL_SOCKET, SO_ERROR, &error, &len);
-	return -error;
+	return transport_probe(&c->spare[i], c->config.timeout_ns, detail_out);
 }
 
 int client_probe(struct client *c, struct err *e)
 {
 	c->probed_ns = clock_mono_ns();
 	for (uint16_t i = 0; i < c->config.targets->count; i++) {
-		int r = probe(c, i);
+		const char *detail = NULL;
+		int r = probe(c, i, &detail);
 
 		if (r < 0)
 			return err_set(e, r, "target %s cannot be reached: %s",
-				       c->config.targets->list[i].shown, strerror(-r));
+				       c->config.targets->list[i].shown, detail ? detail : strerror(-r));
 	}
 	return 0;
 }

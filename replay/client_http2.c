@@ -261,7 +261,7 @@ static bool read_some(struct client *c, struct link *l)
 		if (n == -EAGAIN)
 			return true;
 		if (n <= 0) {
-			lose(c, l, n < 0 ? link_miss_of(l, MISS_RESET) : MISS_CLOSED,
+			lose(c, l, n < 0 ? link_miss_of_end(l) : MISS_CLOSED,
 			     n < 0 && !l->transport.fault ? (int)-n : 0);
 			return false;
 		}

@@ -66,33 +66,34 @@ static void make_socket_room(struct client *c)
 		link_disconnect(c, CONTAINER_OF(n, struct link, idle));
 }
 
-/* a connection that client_probe() left, or a new one. Return: its descriptor, or a negative errno. */
-static int take_socket(struct client *c, struct link *l)
+/* a connection that client_probe() left, or a new one. Return: 0, or a negative errno. */
+static int take_socket(struct client *c, struct link *l, struct transport_socket *out)
 {
-	int *spare = &c->spare[c->config.plan->links[l->number].target];
-	int fd = *spare;
+	struct transport_socket *spare = &c->spare[c->config.plan->links[l->number].target];
+	int r;
 
-	if (fd >= 0) {
+	if (spare->fd >= 0) {
 		l->is_used = clock_mono_ns() - c->probed_ns > SPARE_FRESH_NS;
-		*spare = -1;
-		return fd;
+		*out = *spare;
+		*spare = (struct transport_socket){.fd = -1};
+		return 0;
 	}
-	fd = transport_socket(target_at(c, l));
-	if (fd < 0)
-		return fd;
+	r = transport_socket(target_at(c, l), out);
+	if (r < 0)
+		return r;
 	c->stats.connections++;
 	c->sockets++;
-	return fd;
+	return 0;
 }
 
-static int begin_transport(struct client *c, struct link *l, int fd)
+static int begin_transport(struct client *c, struct link *l, struct transport_socket *socket)
 {
 	struct epoll_event ev = {.events = EPOLLOUT | EPOLLIN, .data.ptr = l};
 	const struct target *target = target_at(c, l);
-	int r = transport_begin(&l->transport, fd, target->is_tls ? c->tls : NULL, target,
+	int r = transport_begin(&l->transport, socket, target->is_tls ? c->tls : NULL, target,
 				c->config.plan->links[l->number].target, l->is_http2);
 
-	if (r == 0 && epoll_ctl(c->epoll_fd, EPOLL_CTL_ADD, fd, &ev) < 0)
+	if (r == 0 && epoll_ctl(c->epoll_fd, EPOLL_CTL_ADD, l->transport.fd, &ev) < 0)
 		r = -errno;
 	return r;
 }
@@ -100,13 +101,16 @@ static int begin_transport(struct client *c, struct link *l, int fd)
 /* Return: 0, or a negative errno with the link closed */
 int link_connect(struct client *c, struct link *l)
 {
-	int fd, r;
+	struct transport_socket socket = {.fd = -1};
+	int r;
 
 	make_socket_room(c);
-	fd = take_socket(c, l);
-	if (fd < 0)
-		return fd;
-	r = begin_transport(c, l, fd);
+	r = take_socket(c, l, &socket);
+	if (r < 0) {
+		l->transport.detail = NULL; /* of an earlier connection */
+		return r;
+	}
+	r = begin_transport(c, l, &socket);
 	if (r < 0) {
 		c->sockets -= l->transport.fd < 0; /* else link_disconnect() counts it */
 		link_disconnect(c, l);
@@ -125,6 +129,12 @@ static enum miss miss_of_connect(int error)
 	return error == ECONNREFUSED ? MISS_REFUSED : MISS_UNREACHABLE;
 }
 
+enum miss link_miss_of_end(const struct link *l)
+{
+	return link_miss_of(l, l->transport.line && l->transport.error ? miss_of_connect(l->transport.error)
+								       : MISS_RESET);
+}
+
 enum miss link_miss_of(const struct link *l, enum miss otherwise)
 {
 	static const uint8_t misses[] = {
@@ -138,6 +148,14 @@ enum miss link_miss_of(const struct link *l, enum miss otherwise)
 
 /* ---- results ---- */
 
+/* words of TLS belong to their miss, those of a line to whatever comes of its end */
+static const char *detail_of(const struct link *l, enum miss miss)
+{
+	if (l->why)
+		return l->why;
+	return !l->transport.fault || link_miss_of(l, MISS_NONE) == miss ? l->transport.detail : NULL;
+}
+
 void link_finish(struct client *c, struct link *l, struct item *item, const struct answer *answer,
 		 enum miss miss, int error)
 {
@@ -146,7 +164,7 @@ void link_finish(struct client *c, struct link *l, struct item *item, const stru
 		.answer = miss == MISS_NONE ? answer : NULL,
 		.miss = (uint8_t)miss,
 		.error = error,
-		.detail = l->why ? l->why : link_miss_of(l, MISS_NONE) == miss ? l->transport.detail : NULL,
+		.detail = miss == MISS_NONE ? NULL : detail_of(l, miss),
 		.h2_error = answer ? answer->h2_error : 0,
 		.answer_bytes = answer ? answer->bytes : 0,
 	};
@@ -450,7 +468,7 @@ static void closed_by_target(struct client *c, struct link *l, int error)
 		return;
 	}
 	if (error)
-		link_lose(c, l, link_miss_of(l, MISS_RESET), l->transport.fault ? 0 : error);
+		link_lose(c, l, link_miss_of_end(l), l->transport.fault ? 0 : error);
 	else
 		link_lose(c, l, has_begun ? MISS_CLOSED_EARLY : MISS_CLOSED, 0);
 }

@@ -38,7 +38,7 @@ struct client {
 	uint64_t timer_ns;    /* what timer_fd is set to; 0: it is not running */
 	struct link **links;  /* [plan.link_count], NULL while nothing is asked of it */
 	struct tls *tls;      /* NULL: no target wants it */
-	int spare[TARGET_MAX]; /* connections of client_probe(); -1 */
+	struct transport_socket spare[TARGET_MAX]; /* of client_probe() */
 	uint64_t probed_ns;
 	struct list ready;    /* links that wait for a slot */
 	struct list idle;     /* open links with nothing to do, longest first */
@@ -65,6 +65,8 @@ void link_watch(struct client *c, struct link *l, bool wants_out);
 size_t link_body_max(const struct item *item);
 /* link_miss_of() - what the transport says went wrong with TLS, or @otherwise */
 enum miss link_miss_of(const struct link *l, enum miss otherwise);
+/* link_miss_of_end() - the connection has broken */
+enum miss link_miss_of_end(const struct link *l);
 /* link_finish() - hand out a result; @item is in no list any more. @answer: whole or in part; NULL: none */
 void link_finish(struct client *c, struct link *l, struct item *item, const struct answer *answer,
 		 enum miss miss, int error);

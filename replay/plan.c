@@ -220,7 +220,10 @@ static void count_sending(struct plan *p, const struct exchange *x, uint16_t tar
 	p->first_ns = p->send_count == 0 ? x->start_ns : p->first_ns;
 	p->last_ns = x->start_ns;
 	p->send_count++;
-	p->at_recorded_count += target_is_recorded(&p->targets->list[target], x);
+	if (target_is_recorded(&p->targets->list[target], x))
+		p->at_recorded_count++;
+	else if (target_shares_namespace(&p->targets->list[target], x))
+		p->in_namespace_count++;
 }
 
 /* give it its time and its connection; @to->skip is set when it has no target */

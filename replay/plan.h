@@ -55,6 +55,7 @@ struct plan {
 	uint64_t send_count;
 	uint64_t elsewhere_count; /* selected, but of other shards */
 	uint64_t at_recorded_count; /* whose target is where they were recorded */
+	uint64_t in_namespace_count; /* not that, but in the same namespace of the cluster */
 	uint64_t first_ns, last_ns; /* recorded times of the ones to send */
 
 	/* private to plan.c */

@@ -69,6 +69,10 @@ static void add_targets(struct json *j, const struct targets *targets)
 		if (targets->list[i].name[0])
 			json_key_str(j, "service", targets->list[i].name);
 		json_key_str(j, "to", targets->list[i].shown);
+		if (*targets->list[i].name_space)
+			json_key_str(j, "namespace", targets->list[i].name_space);
+		if (*targets->list[i].how)
+			json_key_str(j, "how", targets->list[i].how);
 		if (targets->list[i].is_unverified)
 			json_key_bool(j, "insecure", true);
 		json_object_end(j);

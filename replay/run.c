@@ -33,6 +33,7 @@
 #define DUE_BATCH  64
 #define OTHER_FILES  UINT64_C(64)   /* the store's, the terminal, epoll */
 #define SOCKETS_KEPT UINT64_C(4096)
+#define WAY_FILES    3   /* of a connection through a tunnel: both ends of a pair, and what lies behind it */
 
 struct run {
 	const struct replay_config *config;
@@ -341,12 +342,17 @@ static void begin(struct run *run)
 }
 
 /* idle ones are kept as recorded, but within what this process may open */
-static uint32_t sockets_max(uint32_t concurrency)
+static uint32_t sockets_max(const struct targets *targets, uint32_t concurrency)
 {
 	struct rlimit files = {.rlim_cur = 1024};
+	bool has_way = false;
 	uint64_t may;
 
 	(void)getrlimit(RLIMIT_NOFILE, &files);
+	for (uint16_t i = 0; i < targets->count; i++)
+		has_way |= targets->list[i].way != NULL;
+	if (has_way)
+		files.rlim_cur /= WAY_FILES;
 	may = files.rlim_cur > 2 * OTHER_FILES ? files.rlim_cur - OTHER_FILES : OTHER_FILES;
 	return (uint32_t)MIN(may, MAX((uint64_t)concurrency * 4, SOCKETS_KEPT));
 }
@@ -367,7 +373,7 @@ static int open_run(struct run *run, const struct replay_source *source, struct 
 		.tls = &c->tls,
 		.loops = c->loops,
 		.concurrency = c->concurrency,
-		.sockets_max = sockets_max(c->concurrency),
+		.sockets_max = sockets_max(&c->targets, c->concurrency),
 		.timeout_ns = c->timeout_ns,
 		.schedule = turns_schedule(&c->schedule),
 		.on_result = on_result,

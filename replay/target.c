@@ -101,17 +101,39 @@ static int resolve(struct target *t, const char *host, const char *port, const c
 	return 0;
 }
 
-int target_add(struct targets *t, const char *name, const char *url, struct err *e)
+static struct target *place_for(struct targets *t, const char *name, const char *text, struct err *e)
 {
 	struct target *to = &t->list[MIN(t->count, TARGET_MAX - 1)];
+
+	if (t->count < TARGET_MAX && (!name || strlen(name) < sizeof(to->name))) {
+		*to = (struct target){0};
+		(void)snprintf(to->name, sizeof(to->name), "%s", name ? name : "");
+		return to;
+	}
+	(void)err_set(e, -E2BIG, "target %s: at most %d targets with names under %d letters", text, TARGET_MAX,
+		      TARGET_TEXT_MAX);
+	return NULL;
+}
+
+struct target *target_add_later(struct targets *t, const char *name, struct err *e)
+{
+	struct target *to = place_for(t, name, name ? name : "", e);
+
+	if (to)
+		t->count++;
+	return to;
+}
+
+int target_add(struct targets *t, const char *name, const char *url, struct err *e)
+{
+	struct target *to = place_for(t, name, url, e);
 	struct span rest = span_str(url);
 	char host[TARGET_TEXT_MAX - 8], port[6];
 	bool is_tls;
 	int r;
 
-	if (t->count == TARGET_MAX || (name && strlen(name) >= sizeof(to->name)))
-		return err_set(e, -E2BIG, "target %s: at most %d targets with names under %d letters",
-			       url, TARGET_MAX, TARGET_TEXT_MAX);
+	if (!to)
+		return -E2BIG;
 	r = take_scheme(&rest, &is_tls, url, e);
 	if (r == 0)
 		r = cut_authority(rest, is_tls, host, sizeof(host), port, url, e);
@@ -121,7 +143,6 @@ int target_add(struct targets *t, const char *name, const char *url, struct err 
 		r = resolve(to, host, port, url, e);
 	if (r < 0)
 		return r;
-	(void)snprintf(to->name, sizeof(to->name), "%s", name ? name : "");
 	(void)snprintf(to->authority, sizeof(to->authority), strchr(host, ':') ? "[%s]:%s" : "%s:%s",
 		       host, port);
 	(void)snprintf(to->shown, sizeof(to->shown), strchr(host, ':') ? "%s[%s]:%s" : "%s%s:%s",
@@ -171,11 +192,24 @@ uint16_t target_of(const struct targets *t, const struct exchange *x)
 	return fallback;
 }
 
+static bool is_at(const struct target_place *p, const struct exchange *x)
+{
+	return p->port == x->dst.port && memcmp(p->address, x->dst.address, sizeof(p->address)) == 0;
+}
+
+bool target_shares_namespace(const struct target *t, const struct exchange *x)
+{
+	return *t->name_space && span_eq(span_str(t->name_space), x->dst.who.name_space);
+}
+
 bool target_is_recorded(const struct target *t, const struct exchange *x)
 {
 	const struct sockaddr_in *v4 = (const void *)&t->address;
 	const struct sockaddr_in6 *v6 = (const void *)&t->address;
 
+	for (size_t i = 0; i < t->place_count; i++)
+		if (is_at(&t->places[i], x))
+			return true;
 	if (t->address.ss_family == AF_INET)
 		return x->dst.is_ipv4 && ntohs(v4->sin_port) == x->dst.port &&
 		       memcmp(&v4->sin_addr, x->dst.address + 12, 4) == 0;

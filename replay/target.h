@@ -1,15 +1,40 @@
 // SPDX-License-Identifier: Apache-2.0
-/* target.h - where requests go: --to URL for all, --map NAME=URL for one service */
+/* target.h - where requests go: --to for all, --map NAME=... for one service */
 #pragma once
 
 #include "lib/err.h"
 #include "schema/exchange.h"
 
 #include <sys/socket.h>
+#include <sys/types.h>
 
 #define TARGET_MAX       64 /* targets of one replay */
 #define TARGET_TEXT_MAX  272
 #define TARGET_NONE      UINT16_MAX
+#define TARGET_SHOWN_MAX 400
+
+/*
+ * How connections to a target are made when it is not by its address: through a tunnel, or to several servers
+ * in turn. Whoever makes them lives as long as the replay.
+ */
+struct target_way {
+	/*
+	 * open() - begin a connection. *line_out NULL: it is a socket that is connecting. Else it gives one octet
+	 * when it is connected, and ends without it when it cannot be. Return: a descriptor that does not block,
+	 * or a negative errno.
+	 */
+	int (*open)(void *ctx, void **line_out);
+	/* why() - it has ended: 0 as connections end; else a negative errno, with words that last */
+	int (*why)(void *line, const char **detail_out);
+	void (*close)(void *line);
+	void *ctx;
+};
+
+/* An address behind a target: for target_is_recorded(). */
+struct target_place {
+	uint8_t address[16]; /* as in struct endpoint */
+	uint16_t port;
+};
 
 struct target {
 	char name[TARGET_TEXT_MAX];      /* what --map calls it; "" for --to */
@@ -18,6 +43,11 @@ struct target {
 	char host[TARGET_TEXT_MAX];      /* name or address alone, without brackets */
 	bool is_tls;
 	bool is_unverified;              /* any certificate will do: for reports; tls_config decides */
+	char how[TARGET_SHOWN_MAX];      /* for reports: "port-forward to 3 pods: ..."; "": by its address */
+	char name_space[64];             /* of the cluster where it is; "": not known */
+	const struct target_way *way;    /* NULL: its address; borrowed */
+	const struct target_place *places; /* borrowed */
+	size_t place_count;
 	struct sockaddr_storage address;
 	socklen_t address_bytes;
 };
@@ -42,5 +72,9 @@ int target_add_map(struct targets *t, const char *map, struct err *e) MUST_USE;
  * without port), else the one without a name. Return: index, or TARGET_NONE.
  */
 uint16_t target_of(const struct targets *t, const struct exchange *x);
-/* target_is_recorded() - the exchange was recorded at this very address and port */
+/* target_add_later() - a place for a target that is filled in when it is known. Return: it, or NULL with @e. */
+struct target *target_add_later(struct targets *t, const char *name, struct err *e) MUST_USE;
+/* target_is_recorded() - the exchange was recorded at this very address and port, or one behind it */
 bool target_is_recorded(const struct target *t, const struct exchange *x);
+/* target_shares_namespace() - it was recorded in the namespace where the target is */
+bool target_shares_namespace(const struct target *t, const struct exchange *x);

@@ -7,6 +7,7 @@
 #include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -26,6 +27,7 @@
  */
 
 #define RECORD_MAX 16384 /* RFC 8446 5.1 */
+#define REFUSAL_NS (150 * NS_PER_MS) /* that a probe waits to hear that a tunnel has no other end */
 _Static_assert(TLS_RAW_BYTES > RECORD_MAX, "a record fits");
 
 static const struct {
@@ -43,7 +45,7 @@ void transport_init(struct transport *t)
 	*t = (struct transport){.fd = -1};
 }
 
-int transport_socket(const struct target *target)
+static int open_socket(const struct target *target)
 {
 	static const int on = 1;
 	int fd = socket(target->address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -59,6 +61,83 @@ int transport_socket(const struct target *target)
 		return r;
 	}
 	return fd;
+}
+
+int transport_socket(const struct target *target, struct transport_socket *out)
+{
+	struct transport_socket s = {.way = target->way};
+
+	s.fd = s.way ? s.way->open(s.way->ctx, &s.line) : open_socket(target);
+	if (s.fd < 0)
+		return s.fd;
+	*out = s;
+	return 0;
+}
+
+static void close_line(const struct target_way *way, void **line)
+{
+	if (*line)
+		way->close(*line);
+	*line = NULL;
+}
+
+void transport_socket_close(struct transport_socket *s)
+{
+	if (s->fd >= 0)
+		(void)close(s->fd);
+	s->fd = -1;
+	close_line(s->way, &s->line);
+}
+
+/* the end of a line that was not to be the end. Return: 0, or a negative errno */
+static int line_error(const struct target_way *way, void *line, const char **detail_out)
+{
+	return line ? way->why(line, detail_out) : 0;
+}
+
+/* Return: 1 when it can be read or written, 0 when it was not in time, or a negative errno */
+static int wait_for(int fd, short events, uint64_t timeout_ns)
+{
+	struct pollfd p = {.fd = fd, .events = events};
+	int ready = poll(&p, 1, (int)MIN(timeout_ns / NS_PER_MS + 1, (uint64_t)INT32_MAX));
+
+	return ready < 0 ? -errno : ready;
+}
+
+/*
+ * A tunnel is there before the port behind it is asked: that nobody listens there shows a moment later,
+ * if at all. When it shows too late it is the first request that finds out.
+ */
+static int probe_line(const struct transport_socket *s, uint64_t timeout_ns, const char **detail_out)
+{
+	char octets[2];
+	int r = wait_for(s->fd, POLLIN, timeout_ns);
+	ssize_t n;
+
+	if (r <= 0)
+		return r == 0 ? -ETIMEDOUT : r;
+	n = recv(s->fd, octets, 1, MSG_PEEK);
+	if (n == 1 && wait_for(s->fd, POLLRDHUP, REFUSAL_NS) == 1)
+		n = recv(s->fd, octets, sizeof(octets), MSG_PEEK) > 1 ? 1 : 0;
+	if (n > 0)
+		return 0;
+	r = line_error(s->way, s->line, detail_out);
+	return r ? r : -ECONNRESET;
+}
+
+int transport_probe(const struct transport_socket *s, uint64_t timeout_ns, const char **detail_out)
+{
+	int error = 0, r;
+	socklen_t len = sizeof(error);
+
+	*detail_out = NULL;
+	if (s->line)
+		return probe_line(s, timeout_ns, detail_out);
+	r = wait_for(s->fd, POLLOUT, timeout_ns);
+	if (r <= 0)
+		return r == 0 ? -ETIMEDOUT : r;
+	(void)getsockopt(s->fd, SOL_SOCKET, SO_ERROR, &error, &len);
+	return -error;
 }
 
 /* ---- what OpenSSL reads and writes ---- */
@@ -185,12 +264,14 @@ static int begin_tls(struct transport *t, const struct target *target)
 	return 0;
 }
 
-int transport_begin(struct transport *t, int fd, struct tls *tls, const struct target *target, size_t index,
-		    bool wants_http2)
+int transport_begin(struct transport *t, struct transport_socket *socket, struct tls *tls,
+		    const struct target *target, size_t index, bool wants_http2)
 {
 	int r;
 
-	*t = (struct transport){.fd = fd, .tls = tls, .target = index, .wants_http2 = wants_http2};
+	*t = (struct transport){.fd = socket->fd, .way = socket->way, .line = socket->line, .tls = tls,
+				.target = index, .wants_http2 = wants_http2};
+	*socket = (struct transport_socket){.fd = -1};
 	r = tls ? begin_tls(t, target) : 0;
 	if (r < 0)
 		transport_close(t);
@@ -264,10 +345,30 @@ static enum transport_state shake_hands(struct transport *t)
 	}
 }
 
+/* its octet, or its end */
+static enum transport_state hear_line(struct transport *t)
+{
+	char octet;
+	ssize_t n = recv(t->fd, &octet, 1, 0);
+	int r;
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return TRANSPORT_WAITS_IN;
+	if (n <= 0) {
+		r = line_error(t->way, t->line, &t->detail);
+		t->error = r ? -r : ECONNRESET;
+		return TRANSPORT_FAILED;
+	}
+	t->is_connected = true;
+	return t->tls ? shake_hands(t) : TRANSPORT_OPEN;
+}
+
 enum transport_state transport_advance(struct transport *t)
 {
 	socklen_t len = sizeof(t->error);
 
+	if (!t->is_connected && t->line)
+		return hear_line(t);
 	if (!t->is_connected) {
 		(void)getsockopt(t->fd, SOL_SOCKET, SO_ERROR, &t->error, &len);
 		if (t->error)
@@ -350,6 +451,8 @@ ssize_t transport_recv(struct transport *t, uint8_t *to, size_t room)
 	n = recv(t->fd, is_tls ? t->tls->raw : to, is_tls ? TLS_RAW_BYTES : room, 0);
 	if (n < 0)
 		return errno == EINTR ? -EAGAIN : -errno;
+	if (n == 0 && (t->error = -line_error(t->way, t->line, &t->detail)) > 0)
+		return -t->error;
 	if (!is_tls || n == 0) {
 		t->was_cut = is_tls;
 		return n;
@@ -369,5 +472,6 @@ void transport_close(struct transport *t)
 	if (t->fd >= 0)
 		(void)close(t->fd);
 	t->fd = -1;
+	close_line(t->way, &t->line);
 	t->is_connected = false;
 }

@@ -39,6 +39,8 @@ struct transport {
 	bool has_ended;      /* TLS: the peer has said its last, transport_recv() gives 0 */
 
 	/* private to transport.c */
+	const struct target_way *way; /* of the line */
+	void *line;          /* NULL: a socket of our own */
 	struct tls *tls;     /* NULL: plain TCP */
 	SSL *ssl;
 	size_t target;       /* index of its session */
@@ -49,18 +51,31 @@ struct transport {
 };
 
 void transport_init(struct transport *t);
-/* transport_socket() - a connection to @target begins. Return: its descriptor, or a negative errno. */
-int transport_socket(const struct target *target);
+/* A connection that has begun and that nobody speaks on yet. */
+struct transport_socket {
+	int fd; /* -1: none */
+	const struct target_way *way;
+	void *line;
+};
+/* transport_socket() - a connection to @target begins, its way asked. Return: 0, or a negative errno. */
+int transport_socket(const struct target *target, struct transport_socket *out) MUST_USE;
+void transport_socket_close(struct transport_socket *s); /* closed already is fine */
+/*
+ * transport_probe() - wait until it is connected, or is not
+ * @detail_out: a few words more that last; NULL: none
+ * Return: 0; -ETIMEDOUT; or why it could not be made.
+ */
+int transport_probe(const struct transport_socket *s, uint64_t timeout_ns, const char **detail_out);
 /**
- * transport_begin() - the way to a target over @fd, which is connecting; taken
+ * transport_begin() - the way to a target over @socket, which is connecting; taken
  * @t:           closed
  * @tls:         NULL unless the target wants TLS; borrowed until transport_close()
  * @index:       number of the target among those that @tls was made for
  * @wants_http2: what is offered by ALPN: h2, or http/1.1
  *
- * Return: 0, or -ENOMEM with @fd closed.
+ * Return: 0, or -ENOMEM with @socket closed.
  */
-int transport_begin(struct transport *t, int fd, struct tls *tls, const struct target *target, size_t index,
+int transport_begin(struct transport *t, struct transport_socket *socket, struct tls *tls, const struct target *target, size_t index,
 		    bool wants_http2) MUST_USE;
 /* transport_advance() - the socket is ready: connect, shake hands. Until it is OPEN or has FAILED. */
 enum transport_state transport_advance(struct transport *t);

@@ -23,6 +23,7 @@ import time
 import urllib.parse
 import uuid
 
+import fake_portforward
 from certificates import Authority
 
 # plural: (group/version, kind, is it in namespaces)
@@ -33,8 +34,11 @@ RESOURCES = {
     "namespaces": ("v1", "Namespace", False),
     "configmaps": ("v1", "ConfigMap", True),
     "secrets": ("v1", "Secret", True),
+    "endpoints": ("v1", "Endpoints", True),
     "endpointslices": ("discovery.k8s.io/v1", "EndpointSlice", True),
     "replicasets": ("apps/v1", "ReplicaSet", True),
+    "statefulsets": ("apps/v1", "StatefulSet", True),
+    "daemonsets": ("apps/v1", "DaemonSet", True),
     "deployments": ("apps/v1", "Deployment", True),
     "jobs": ("batch/v1", "Job", True),
     "cronjobs": ("batch/v1", "CronJob", True),
@@ -85,6 +89,8 @@ class ApiServer:
         self.allows = lambda user, groups, attributes: True  # SubjectAccessReview; attributes as the review has them
         self.refusals = {}  # beginning of a path: Refusal, for all requests below it
         self.backends = {}  # (namespace, "pods" or "services", "NAME" or "NAME:PORT"): (host, port) or a unix socket's path
+        self.forwards = {}  # (namespace, pod): connect(port) -> socket; for pods/portforward (fake_portforward.py)
+        self.forwarded, self.pongs = {}, 0  # what went through them, as lists of Forwarded
         self.page_max = None  # at most so many a page, whatever the client asks for
         self.requests = []  # {"method", "path", "query", "headers", "body", "status"}
         self.changed = threading.Condition()
@@ -243,6 +249,12 @@ class ApiServer:
                 kind.generation += 1
             self.changed.notify_all()
 
+    def cut_forwards(self, namespace, pod):
+        """What is forwarded to the pod now breaks off."""
+        for one in self.forwarded.get((namespace, pod), []):
+            if one.peer:
+                one.cut()
+
     def refuse(self, path, code, message="refused by the test", **headers):
         self.refusals[path] = Refusal(code, message, **headers)
 
@@ -362,6 +374,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         parts = [urllib.parse.unquote(p) for p in where.path.strip("/").split("/")]
         if "proxy" in parts[4:]:
             return self._proxy(parts, where)
+        if parts[-1] == "portforward" and parts[4:5] == ["pods"]:
+            return fake_portforward.serve(self, parts[3], parts[5], Refusal)
         return self._resource(*self._find(parts))
 
     def _authenticate(self):
