@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lib/base.h"
 
-#define EACH(byte) ((byte) * UINT64_C(0x0101010101010101))
+#define EACH(byte) ((byte)*UINT64_C(0x0101010101010101))
 
 /* eight characters at once, capitals made small; the sums carry into bit 7 from 'A' on and behind 'Z' */
 static uint64_t ascii_lower_8(uint64_t v)
 {
 	uint64_t low = v & EACH(0x7f);
-	uint64_t is_capital = ((low + EACH(0x80 - 'A')) ^ (low + EACH(0x7f - 'Z'))) & ~v & EACH(0x80);
+	uint64_t is_capital =
+		((low + EACH(0x80 - 'A')) ^ (low + EACH(0x7f - 'Z'))) & ~v & EACH(0x80);
 
 	return v | is_capital >> 2;
 }
@@ -27,7 +28,8 @@ static uint64_t load_few(const uint8_t *s, size_t len)
 	uint32_t first, last;
 
 	if (len < 4)
-		return len ? (uint64_t)s[0] | (uint64_t)s[len / 2] << 8 | (uint64_t)s[len - 1] << 16 : 0;
+		return len ? (uint64_t)s[0] | (uint64_t)s[len / 2] << 8 | (uint64_t)s[len - 1] << 16
+			   : 0;
 	memcpy(&first, s, 4);
 	memcpy(&last, s + len - 4, 4);
 	return first | (uint64_t)last << 32;

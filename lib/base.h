@@ -7,20 +7,20 @@
 #include <stdint.h>
 #include <string.h>
 
-#define MUST_USE          __attribute__((warn_unused_result))
+#define MUST_USE	  __attribute__((warn_unused_result))
 #define PRINTF_LIKE(f, a) __attribute__((format(printf, f, a)))
-#define UNUSED            __attribute__((unused))
-#define ALWAYS_INLINE     inline __attribute__((always_inline))
-#define HOT               __attribute__((hot))
-#define COLD              __attribute__((cold))
-#define LIKELY(x)         __builtin_expect(!!(x), 1)
-#define UNLIKELY(x)       __builtin_expect(!!(x), 0)
+#define UNUSED		  __attribute__((unused))
+#define ALWAYS_INLINE	  inline __attribute__((always_inline))
+#define HOT		  __attribute__((hot))
+#define COLD		  __attribute__((cold))
+#define LIKELY(x)	  __builtin_expect(!!(x), 1)
+#define UNLIKELY(x)	  __builtin_expect(!!(x), 0)
 
 #define COUNT_OF(a) (sizeof(a) / sizeof((a)[0]))
 #define MIN(a, b)   ((a) < (b) ? (a) : (b))
 #define MAX(a, b)   ((a) > (b) ? (a) : (b))
 
-#define CONTAINER_OF(ptr, type, member) ((type *)(void *)((char *)(ptr) - offsetof(type, member)))
+#define CONTAINER_OF(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 
 /*
  * One-owner values. AUTO_DEFINE(tape, tape_free) in a header lets a caller write

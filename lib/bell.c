@@ -8,7 +8,8 @@ void bell_ring(int fd)
 {
 	uint64_t one = 1;
 
-	if (write(fd, &one, sizeof(one)) < 0) /* only when it is about to overflow: it rings already */
+	if (write(fd, &one, sizeof(one)) <
+	    0) /* only when it is about to overflow: it rings already */
 		return;
 }
 

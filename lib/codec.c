@@ -14,9 +14,10 @@
 #include <zlib.h>
 #include <zstd.h>
 
-#define CODEC_STEP      16384
+#define CODEC_STEP	 16384
 #define RATIO_FREE_BYTES 65536
-#define ZSTD_WINDOW_LOG_MAX 27 /* 128 MiB is the library's own default; a hostile frame may ask for 2 GiB */
+#define ZSTD_WINDOW_LOG_MAX                                                                        \
+	27 /* 128 MiB is the library's own default; a hostile frame may ask for 2 GiB */
 
 /* Progress of one decoding, whatever the library. */
 struct progress {
@@ -211,7 +212,11 @@ int codec_decode(enum codec c, struct span in, const struct codec_limits *limits
 		 struct err *e)
 {
 	struct progress p = {
-		.in = in, .limits = limits, .out = out, .out_from = out->len, .in_bytes = in.len,
+		.in = in,
+		.limits = limits,
+		.out = out,
+		.out_from = out->len,
+		.in_bytes = in.len,
 	};
 	int r;
 

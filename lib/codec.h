@@ -14,8 +14,9 @@ enum codec {
 };
 
 struct codec_limits {
-	size_t out_max;     /* bytes that may come out */
-	unsigned ratio_max; /* out may be so many times as long as in, once it is longer than 64 KiB */
+	size_t out_max; /* bytes that may come out */
+	/* out may be so many times as long as in, once it is longer than 64 KiB */
+	unsigned ratio_max;
 };
 
 /* codec_parse() - by its name as content coding (RFC 9110 8.4.1), any case, x-gzip too. Return: codec or -ENOENT. */

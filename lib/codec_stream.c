@@ -14,10 +14,11 @@
 #include <zlib.h>
 #include <zstd.h>
 
-#define INFLATE_BYTES   (48 << 10)
-#define BROTLI_BYTES    (5 << 20) /* a window of 4 MiB, which encoders use by default at most, and tables */
+#define INFLATE_BYTES (48 << 10)
+#define BROTLI_BYTES                                                                               \
+	(5 << 20) /* a window of 4 MiB, which encoders use by default at most, and tables */
 #define ZSTD_WINDOW_LOG 20
-#define ZSTD_BYTES      ((1 << ZSTD_WINDOW_LOG) + (512 << 10))
+#define ZSTD_BYTES	((1 << ZSTD_WINDOW_LOG) + (512 << 10))
 
 struct codec_stream {
 	enum codec codec;
@@ -97,7 +98,9 @@ void codec_stream_free(struct codec_stream *s)
 
 static int begin_inflate(struct codec_stream *s, uint8_t first)
 {
-	int bits = s->codec == CODEC_GZIP ? 16 + MAX_WBITS : (first & 15) == Z_DEFLATED ? MAX_WBITS : -MAX_WBITS;
+	int bits = s->codec == CODEC_GZIP	? 16 + MAX_WBITS
+		   : (first & 15) == Z_DEFLATED ? MAX_WBITS
+						: -MAX_WBITS;
 
 	if (inflateInit2(&s->z, bits) != Z_OK)
 		return -ENOMEM;
@@ -105,7 +108,8 @@ static int begin_inflate(struct codec_stream *s, uint8_t first)
 	return 0;
 }
 
-static int feed_inflate(struct codec_stream *s, struct span *in, uint8_t *out, size_t room, size_t *made_out)
+static int feed_inflate(struct codec_stream *s, struct span *in, uint8_t *out, size_t room,
+			size_t *made_out)
 {
 	int r = s->has_begun ? 0 : begin_inflate(s, in->ptr[0]), zr;
 
@@ -124,17 +128,20 @@ static int feed_inflate(struct codec_stream *s, struct span *in, uint8_t *out, s
 	return zr == Z_OK || zr == Z_STREAM_END || zr == Z_BUF_ERROR ? 0 : -EBADMSG;
 }
 
-static int feed_brotli(struct codec_stream *s, struct span *in, uint8_t *out, size_t room, size_t *made_out)
+static int feed_brotli(struct codec_stream *s, struct span *in, uint8_t *out, size_t room,
+		       size_t *made_out)
 {
 	size_t left = room;
-	BrotliDecoderResult br = BrotliDecoderDecompressStream(s->brotli, &in->len, &in->ptr, &left, &out, NULL);
+	BrotliDecoderResult br =
+		BrotliDecoderDecompressStream(s->brotli, &in->len, &in->ptr, &left, &out, NULL);
 
 	*made_out = room - left;
 	s->is_over = br == BROTLI_DECODER_RESULT_SUCCESS;
 	return br == BROTLI_DECODER_RESULT_ERROR ? -EBADMSG : 0;
 }
 
-static int feed_zstd(struct codec_stream *s, struct span *in, uint8_t *out, size_t room, size_t *made_out)
+static int feed_zstd(struct codec_stream *s, struct span *in, uint8_t *out, size_t room,
+		     size_t *made_out)
 {
 	ZSTD_inBuffer from = {in->ptr, in->len, 0};
 	ZSTD_outBuffer to = {out, room, 0};
@@ -145,7 +152,8 @@ static int feed_zstd(struct codec_stream *s, struct span *in, uint8_t *out, size
 	return ZSTD_isError(zr) ? -EBADMSG : 0;
 }
 
-int codec_stream_feed(struct codec_stream *s, struct span *in, uint8_t *out, size_t room, size_t *made_out)
+int codec_stream_feed(struct codec_stream *s, struct span *in, uint8_t *out, size_t room,
+		      size_t *made_out)
 {
 	*made_out = 0;
 	if (s->is_over)

@@ -20,4 +20,5 @@ void codec_stream_free(struct codec_stream *s); /* accepts NULL */
  *
  * Return: 0; -EBADMSG damaged, or something follows the end; -ENOMEM.
  */
-int codec_stream_feed(struct codec_stream *s, struct span *in, uint8_t *out, size_t room, size_t *made_out) MUST_USE;
+int codec_stream_feed(struct codec_stream *s, struct span *in, uint8_t *out, size_t room,
+		      size_t *made_out) MUST_USE;

@@ -7,7 +7,7 @@
 #define ERR_WHY_MAX 512
 
 struct err {
-	int code;              /* negative errno */
+	int code;	       /* negative errno */
 	char why[ERR_WHY_MAX]; /* what, where, and what was expected */
 };
 

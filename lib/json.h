@@ -10,7 +10,7 @@
 #include "lib/buf.h"
 
 struct json {
-	struct buf *out;   /* borrowed; check out->is_failed at the end */
+	struct buf *out;  /* borrowed; check out->is_failed at the end */
 	bool needs_comma; /* something stands before us at this level */
 };
 
@@ -19,10 +19,10 @@ static inline struct json json_to(struct buf *out)
 	return (struct json){.out = out};
 }
 
-void json_object_begin(struct json *j);     /* { */
-void json_object_end(struct json *j); /* } */
-void json_array_begin(struct json *j);      /* [ */
-void json_array_end(struct json *j);  /* ] */
+void json_object_begin(struct json *j); /* { */
+void json_object_end(struct json *j);	/* } */
+void json_array_begin(struct json *j);	/* [ */
+void json_array_end(struct json *j);	/* ] */
 void json_key(struct json *j, const char *key);
 void json_key_span(struct json *j, struct span key); /* written as json_text() writes */
 /*
@@ -33,11 +33,12 @@ void json_text(struct json *j, struct span s);
 void json_str(struct json *j, const char *s); /* NULL gives null */
 void json_u64(struct json *j, uint64_t v);
 void json_i64(struct json *j, int64_t v);
-void json_double(struct json *j, double v); /* six significant digits; null if not finite */
+void json_double(struct json *j, double v);	  /* six significant digits; null if not finite */
 void json_double_exact(struct json *j, double v); /* as many digits as reading it back takes */
 void json_bool(struct json *j, bool v);
 void json_none(struct json *j);
-void json_time(struct json *j, uint64_t wall_ns); /* RFC 3339 as lib/clock.h writes it; 0 gives null */
+void json_time(struct json *j,
+	       uint64_t wall_ns); /* RFC 3339 as lib/clock.h writes it; 0 gives null */
 void json_base64(struct json *j, struct span s); /* RFC 4648 section 4, with padding */
 
 /* key and value in one call */

@@ -10,7 +10,8 @@ static int refuse(struct err *e)
 {
 	const char *why = dlerror();
 
-	return err_set(e, -EIO, "nothing can be asked without libcurl: %s", why ? why : LIBCURL_FILE);
+	return err_set(e, -EIO, "nothing can be asked without libcurl: %s",
+		       why ? why : LIBCURL_FILE);
 }
 
 /* dlsym() gives a pointer to data where C wants one to a function: POSIX has them alike */

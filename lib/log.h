@@ -5,9 +5,9 @@
 #include "lib/base.h"
 
 enum log_level {
-	LOG_LEVEL_ERR,   /* someone must act */
-	LOG_LEVEL_WARN,  /* degraded but going on */
-	LOG_LEVEL_INFO,  /* once per state change */
+	LOG_LEVEL_ERR,	 /* someone must act */
+	LOG_LEVEL_WARN,	 /* degraded but going on */
+	LOG_LEVEL_INFO,	 /* once per state change */
 	LOG_LEVEL_DEBUG, /* free; never per packet */
 };
 

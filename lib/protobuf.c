@@ -13,8 +13,8 @@
 #include <stdlib.h>
 
 #define VARINT_BYTES_MAX 10
-#define NUMBER_MAX       ((1U << 29) - 1)
-#define DEPTH_MAX        32
+#define NUMBER_MAX	 ((1U << 29) - 1)
+#define DEPTH_MAX	 32
 
 static int take_varint(struct span *s, uint64_t *out)
 {
@@ -83,7 +83,8 @@ static int next_at_depth(struct span *rest, struct proto_field *f, unsigned dept
 
 	if (s.len == 0)
 		return 0;
-	if (depth > DEPTH_MAX || take_varint(&s, &key) < 0 || key >> 3 == 0 || key >> 3 > NUMBER_MAX)
+	if (depth > DEPTH_MAX || take_varint(&s, &key) < 0 || key >> 3 == 0 ||
+	    key >> 3 > NUMBER_MAX)
 		return -EBADMSG;
 	*f = (struct proto_field){.number = (uint32_t)(key >> 3), .wire = key & 7};
 	switch ((enum proto_wire)f->wire) {
@@ -134,7 +135,8 @@ static bool is_printable(struct span s)
 typedef int nested_fn(struct json *j, struct span message, unsigned depth);
 
 /* a value, judged by its looks; @nested writes what looks like a message */
-static void raw_value(struct json *j, const struct proto_field *f, unsigned depth, nested_fn *nested)
+static void raw_value(struct json *j, const struct proto_field *f, unsigned depth,
+		      nested_fn *nested)
 {
 	size_t before = j->out->len;
 	bool needs_comma = j->needs_comma;
@@ -210,7 +212,8 @@ static size_t list_fields(struct span message, struct placed_field *fields, size
 static int by_number_at_depth(struct json *j, struct span message, unsigned depth);
 
 /* fields of one number, as one member */
-static void put_member(struct json *j, const struct placed_field *fields, size_t count, unsigned depth)
+static void put_member(struct json *j, const struct placed_field *fields, size_t count,
+		       unsigned depth)
 {
 	char key[12];
 
@@ -224,7 +227,8 @@ static void put_member(struct json *j, const struct placed_field *fields, size_t
 		json_array_end(j);
 }
 
-static void put_members(struct json *j, const struct placed_field *fields, size_t count, unsigned depth)
+static void put_members(struct json *j, const struct placed_field *fields, size_t count,
+			unsigned depth)
 {
 	size_t n;
 

@@ -22,9 +22,9 @@ enum proto_wire {
 /* One field of a message. */
 struct proto_field {
 	uint32_t number;
-	uint8_t wire;       /* enum proto_wire */
-	uint64_t scalar;    /* VARINT, FIXED64, FIXED32 */
-	struct span bytes;  /* BYTES, GROUP: lies in the message */
+	uint8_t wire;	   /* enum proto_wire */
+	uint64_t scalar;   /* VARINT, FIXED64, FIXED32 */
+	struct span bytes; /* BYTES, GROUP: lies in the message */
 };
 
 /*
@@ -63,7 +63,8 @@ struct proto_set; /* the messages, enums and services of a descriptor set; immut
  */
 int proto_set_load(const char *path, struct proto_set **s_out, struct err *e) MUST_USE;
 /* proto_set_read() - likewise from memory, which is copied */
-int proto_set_read(struct span bytes, const char *name, struct proto_set **s_out, struct err *e) MUST_USE;
+int proto_set_read(struct span bytes, const char *name, struct proto_set **s_out,
+		   struct err *e) MUST_USE;
 void proto_set_free(struct proto_set *s); /* accepts NULL */
 AUTO_DEFINE(proto_set, proto_set_free)
 

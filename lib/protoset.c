@@ -160,7 +160,8 @@ static int add_symbol(struct symbols *all, struct span scope, struct span descri
 	return 0;
 }
 
-static int add_message(struct proto_set *s, struct span scope, struct span descriptor, unsigned depth)
+static int add_message(struct proto_set *s, struct span scope, struct span descriptor,
+		       unsigned depth)
 {
 	struct proto_field f;
 	struct span name;
@@ -276,8 +277,10 @@ int proto_set_read(struct span bytes, const char *name, struct proto_set **s_out
 	if (r == -ENOMEM)
 		return err_set(e, r, "%s: out of memory", name);
 	if (r < 0)
-		return err_set(e, r, "%s: no descriptor set (make one with protoc --include_imports -o FILE)",
-			       name);
+		return err_set(
+			e, r,
+			"%s: no descriptor set (make one with protoc --include_imports -o FILE)",
+			name);
 	*s_out = TAKE(s);
 	return 0;
 }
@@ -456,8 +459,8 @@ static int packed_values(const struct proto_set *s, const struct field_type *t, 
 			 struct span bytes)
 {
 	static const uint8_t width[TYPE_COUNT] = {
-		[TYPE_DOUBLE] = 8,  [TYPE_FIXED64] = 8,	 [TYPE_SFIXED64] = 8,
-		[TYPE_FLOAT] = 4,   [TYPE_FIXED32] = 4,	 [TYPE_SFIXED32] = 4,
+		[TYPE_DOUBLE] = 8, [TYPE_FIXED64] = 8, [TYPE_SFIXED64] = 8,
+		[TYPE_FLOAT] = 4,  [TYPE_FIXED32] = 4, [TYPE_SFIXED32] = 4,
 	};
 
 	while (bytes.len) {
@@ -529,8 +532,9 @@ static int map_entry(const struct proto_set *s, const struct symbol *entry, stru
 
 static const struct symbol *map_entry_type(const struct proto_set *s, const struct field_type *t)
 {
-	const struct symbol *type =
-		t->is_repeated && t->type == TYPE_MESSAGE ? find_symbol(&s->messages, t->type_name) : NULL;
+	const struct symbol *type = t->is_repeated && t->type == TYPE_MESSAGE
+					    ? find_symbol(&s->messages, t->type_name)
+					    : NULL;
 
 	return type && scalar_of(bytes_of(type->descriptor, MESSAGE_OPTIONS),
 				 MESSAGE_OPTIONS_MAP_ENTRY)

@@ -37,10 +37,10 @@ static inline struct scan scan_two(const uint8_t *at, char first, char second)
 	__m128i c = _mm_loadu_si128(from + 2), d = _mm_loadu_si128(from + 3);
 
 	return (struct scan){
-		scan_mask_16(a, wanted) | scan_mask_16(b, wanted) << 16 | scan_mask_16(c, wanted) << 32 |
-			scan_mask_16(d, wanted) << 48,
-		scan_mask_16(a, other) | scan_mask_16(b, other) << 16 | scan_mask_16(c, other) << 32 |
-			scan_mask_16(d, other) << 48,
+		scan_mask_16(a, wanted) | scan_mask_16(b, wanted) << 16 |
+			scan_mask_16(c, wanted) << 32 | scan_mask_16(d, wanted) << 48,
+		scan_mask_16(a, other) | scan_mask_16(b, other) << 16 |
+			scan_mask_16(c, other) << 32 | scan_mask_16(d, other) << 48,
 	};
 }
 
@@ -83,7 +83,8 @@ static inline struct scan scan_tail(struct span in, size_t left, char first, cha
 		if (left)
 			memcpy(padded, in.ptr + in.len - left, left);
 		s = scan_two(padded, first, second);
-		return (struct scan){s.first & ((UINT64_C(1) << left) - 1), s.second & ((UINT64_C(1) << left) - 1)};
+		return (struct scan){s.first & ((UINT64_C(1) << left) - 1),
+				     s.second & ((UINT64_C(1) << left) - 1)};
 	}
 	s = scan_two(in.ptr + in.len - SCAN_BYTES, first, second);
 	return left ? (struct scan){s.first >> (SCAN_BYTES - left), s.second >> (SCAN_BYTES - left)}

@@ -47,10 +47,12 @@ struct kept {
 
 static bool append_kept(struct children *all, struct conn *c, const struct kept *k, size_t len)
 {
-	return k->chain ? append_chain(all, c, k->chain, len) : append(all, c, span_of(k->bytes.ptr, len));
+	return k->chain ? append_chain(all, c, k->chain, len)
+			: append(all, c, span_of(k->bytes.ptr, len));
 }
 
-static void add(struct children *all, struct conn *c, const struct child *child, const struct kept *payload)
+static void add(struct children *all, struct conn *c, const struct child *child,
+		const struct kept *payload)
 {
 	size_t before = all->row.len, max = c->wire->config.body_max, room;
 	struct child record = *child;
@@ -67,7 +69,8 @@ static void add(struct children *all, struct conn *c, const struct child *child,
 	record.payload = span_of(NULL, MIN(payload->len, room));
 	record.is_cut |= record.payload.len < payload->len;
 	child_encode_head(&record, head);
-	if (!append(all, c, span_of(head, sizeof(head))) || !append_kept(all, c, payload, record.payload.len)) {
+	if (!append(all, c, span_of(head, sizeof(head))) ||
+	    !append_kept(all, c, payload, record.payload.len)) {
 		chain_cut(&all->row, c->wire->pool, before);
 		children_cut(all, c);
 	}
@@ -75,12 +78,14 @@ static void add(struct children *all, struct conn *c, const struct child *child,
 		children_cut(all, c);
 }
 
-void children_add(struct children *all, struct conn *c, const struct child *child, const struct chain *payload)
+void children_add(struct children *all, struct conn *c, const struct child *child,
+		  const struct chain *payload)
 {
 	add(all, c, child, &(struct kept){.chain = payload, .len = payload->len});
 }
 
-void children_add_bytes(struct children *all, struct conn *c, const struct child *child, struct span payload)
+void children_add_bytes(struct children *all, struct conn *c, const struct child *child,
+			struct span payload)
 {
 	add(all, c, child, &(struct kept){.bytes = payload, .len = payload.len});
 }

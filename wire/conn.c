@@ -206,7 +206,8 @@ static struct h2_finder *finder_of(struct conn *c, unsigned dir)
 }
 
 /* Return: how many of @bytes are dealt with, because it is HTTP/2 and they were read; 0 while that is not certain */
-static size_t try_to_join(struct conn *c, unsigned dir, uint64_t offset, struct span bytes, uint64_t ts_ns)
+static size_t try_to_join(struct conn *c, unsigned dir, uint64_t offset, struct span bytes,
+			  uint64_t ts_ns)
 {
 	size_t n = MIN(bytes.len, (size_t)(JOIN_SEARCH_MAX - c->searched));
 	struct span rest = {bytes.ptr, n};

@@ -14,9 +14,9 @@
 #include "wire/wire.h"
 
 enum conn_end {
-	CONN_END_FIN,     /* this direction ended in order: all its bytes before were delivered */
-	CONN_END_RST,     /* the sender of this direction reset the connection */
-	CONN_END_IDLE,    /* flow_timeout */
+	CONN_END_FIN,	  /* this direction ended in order: all its bytes before were delivered */
+	CONN_END_RST,	  /* the sender of this direction reset the connection */
+	CONN_END_IDLE,	  /* flow_timeout */
 	CONN_END_EVICTED, /* to keep memory_max or flows_max */
 	CONN_END_REUSED,  /* a new connection has taken the same ports */
 	CONN_END_CAPTURE, /* the capture ends */
@@ -35,19 +35,21 @@ struct conn_address {
 /* Embedded in a flow; the message layer's part of it. Directions are 0 and 1, as in the flow. */
 struct conn {
 	struct wire *wire;
-	uint64_t id;               /* exchange.connection */
-	uint32_t netns;            /* exchange.netns: where it was seen first */
-	uint16_t share;            /* exchange.share */
+	uint64_t id;		     /* exchange.connection */
+	uint32_t netns;		     /* exchange.netns: where it was seen first */
+	uint16_t share;		     /* exchange.share */
 	struct conn_address ends[2]; /* ends[d] sends direction d */
-	uint32_t first_seq[2];     /* sequence number of offset 0 of each direction, as far as it is known */
-	int8_t client;             /* which direction is the client's: 0, 1, or -1 while unknown */
-	bool is_midstream;         /* no SYN was seen */
-	bool was_cut[2];           /* the capture cut a packet of this direction (snaplen) */
-	uint32_t sequence;         /* requests so far */
-	uint32_t searched;         /* bytes of a joined connection that were searched for HTTP/2 */
-	struct h2_finder *finders[2]; /* of that search, from wire->pool; NULL while there is none */
+	/* sequence number of offset 0 of each direction, as far as it is known */
+	uint32_t first_seq[2];
+	int8_t client;	   /* which direction is the client's: 0, 1, or -1 while unknown */
+	bool is_midstream; /* no SYN was seen */
+	bool was_cut[2];   /* the capture cut a packet of this direction (snaplen) */
+	uint32_t sequence; /* requests so far */
+	uint32_t searched; /* bytes of a joined connection that were searched for HTTP/2 */
+	/* of that search, from wire->pool; NULL while there is none */
+	struct h2_finder *finders[2];
 	const struct conn_protocol *protocol; /* NULL while not recognised */
-	void *state;               /* the protocol's, from wire->pool; NULL while none */
+	void *state;			      /* the protocol's, from wire->pool; NULL while none */
 };
 
 /*

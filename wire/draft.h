@@ -11,15 +11,17 @@
 
 struct draft {
 	struct chain head, body, framing, trailers;
-	uint64_t offset;         /* of its first byte, in its direction */
-	uint64_t acked;          /* of the packet with its first byte, as conn_data() has it */
+	uint64_t offset; /* of its first byte, in its direction */
+	uint64_t acked;	 /* of the packet with its first byte, as conn_data() has it */
 	uint64_t first_ns, last_ns;
-	uint64_t body_bytes;     /* seen, kept or not */
-	uint32_t flags;          /* enum message_flag; MESSAGE_PRESENT once its start line was read */
+	uint64_t body_bytes; /* seen, kept or not */
+	/* enum message_flag; MESSAGE_PRESENT once its start line was read */
+	uint32_t flags;
 	bool has_plain_trailers; /* no name among the trailers is watched */
-	bool is_over;            /* nothing more comes of it */
-	bool is_part;            /* what came before was handed out already: wire/part.h */
-	struct http1_head info;  /* what its head says; offsets into head; all 0 until it was read */
+	bool is_over;		 /* nothing more comes of it */
+	bool is_part;		 /* what came before was handed out already: wire/part.h */
+	/* what its head says; offsets into head; all 0 until it was read */
+	struct http1_head info;
 };
 
 /* draft_begin() - of one that is empty, or whose chains were given back; info is left as it is */

@@ -51,20 +51,23 @@ struct plan {
 	const struct draft *draft;
 	enum http1_kind kind;
 	const struct http1_head *info; /* positions in the copy of the head ... */
-	struct http1_head *moved;      /* ... and where they are when they are not those of the draft's head */
+	/* ... and where they are when they are not those of the draft's head */
+	struct http1_head *moved;
 	size_t head_bytes, trailer_bytes;
-	size_t secrets;           /* to be replaced in the head ... */
-	size_t trailer_secrets;   /* ... and in the trailers */
-	const uint8_t *redacted;  /* the copy of the head; NULL: none was made yet */
-	bool is_certain;          /* the parser looked out for what is a secret now */
-	bool is_moved;            /* info holds for the copy */
+	size_t secrets;		 /* to be replaced in the head ... */
+	size_t trailer_secrets;	 /* ... and in the trailers */
+	const uint8_t *redacted; /* the copy of the head; NULL: none was made yet */
+	bool is_certain;	 /* the parser looked out for what is a secret now */
+	bool is_moved;		 /* info holds for the copy */
 };
 
 static bool may_hold_secret(const struct draft *d, enum http1_kind kind, struct span head)
 {
-	return d->info.is_watched || (d->info.anomalies & ANOMALY_BIT(OBS_FOLD)) || d->info.version == 0 ||
-	       (kind == HTTP1_REQUEST && (redact_target_may_matter(http1_span(head, d->info.target)) ||
-					  redact_target_may_matter(http1_span(head, d->info.host))));
+	return d->info.is_watched || (d->info.anomalies & ANOMALY_BIT(OBS_FOLD)) ||
+	       d->info.version == 0 ||
+	       (kind == HTTP1_REQUEST &&
+		(redact_target_may_matter(http1_span(head, d->info.target)) ||
+		 redact_target_may_matter(http1_span(head, d->info.host))));
 }
 
 static void plan_redaction(struct wire *w, struct plan *p, struct span head)
@@ -103,7 +106,8 @@ static void make_plan(struct plan *p, struct wire *w, bool is_certain)
 	if (!is_certain || may_hold_secret(d, p->kind, head))
 		plan_redaction(w, p, head);
 	if (d->trailers.len && !(is_certain && d->has_plain_trailers))
-		p->trailer_bytes = redact_trailers(w->redactor, draft_trailers(d, w), NULL, &p->trailer_secrets);
+		p->trailer_bytes = redact_trailers(w->redactor, draft_trailers(d, w), NULL,
+						   &p->trailer_secrets);
 }
 
 static size_t plan_bytes(const struct plan *p)
@@ -164,7 +168,8 @@ static void note_length(struct message *m, const struct draft *d)
 	m->body_bytes = d->body_bytes;
 	if (m->flags & MESSAGE_COMPLETE) {
 		m->flags |= MESSAGE_LENGTH_KNOWN;
-	} else if (!d->is_part && d->info.framing == HTTP1_LENGTH && d->info.content_length >= d->body_bytes) {
+	} else if (!d->is_part && d->info.framing == HTTP1_LENGTH &&
+		   d->info.content_length >= d->body_bytes) {
 		m->flags |= MESSAGE_LENGTH_KNOWN;
 		m->body_bytes = d->info.content_length;
 	}
@@ -223,7 +228,8 @@ static uint64_t wire_key(const struct pair *p, const struct exchange *x)
 		number += is_asked ? p->request.offset : p->response.offset;
 	else if (c->is_midstream)
 		number = XXH3_64bits(x->src.address, sizeof(x->src.address));
-	return ((number & UINT32_MAX) << 32 | (uint64_t)x->src.port << 16 | (uint64_t)is_asked << 1 | 1) ^
+	return ((number & UINT32_MAX) << 32 | (uint64_t)x->src.port << 16 |
+		(uint64_t)is_asked << 1 | 1) ^
 	       p->stream * UINT64_C(0x9e3779b97f4a7c15);
 }
 
@@ -272,7 +278,8 @@ static void make_route(struct request_route *r, struct wire *w, const struct pai
 	const struct draft *d = &p->request;
 
 	if (p->protocol != PROTOCOL_GRPC) {
-		request_route_of(r, &d->info, draft_has_begun(d) ? draft_head(d, w) : (struct span){0});
+		request_route_of(r, &d->info,
+				 draft_has_begun(d) ? draft_head(d, w) : (struct span){0});
 		return;
 	}
 	r->len = 0; /* /service/method: nothing in it varies */
@@ -296,7 +303,8 @@ void emit_pair(const struct pair *p, enum outcome outcome, enum reason reason)
 	make_route(&route, w, p);
 	if (!draft_has_begun(&p->request))
 		counter_add(w->counters, COUNTER_RESPONSES_ALONE, 1);
-	bytes = sizeof(*x) + plan_bytes(&request) + plan_bytes(&response) + route.len + p->children.row.len;
+	bytes = sizeof(*x) + plan_bytes(&request) + plan_bytes(&response) + route.len +
+		p->children.row.len;
 	if (w->sink.may_take && !w->sink.may_take(w->sink.ctx, p->owner->c->share, bytes)) {
 		counter_add(w->counters, COUNTER_REQUESTS_SHARE, 1);
 		return;

@@ -16,7 +16,7 @@
  * or no room for a decoder end it: what is missing is said by children_cut.
  */
 
-#define STEP_BYTES      2048
+#define STEP_BYTES	 2048
 #define RATIO_FREE_BYTES 65536
 
 /* the coding of the body; -ENOENT: none, or none that is known, or several */
@@ -27,7 +27,8 @@ static int coding_of(struct span head, unsigned version)
 	return codec_parse(message_header(&m, "Content-Encoding"));
 }
 
-void events_begin(struct events *e, struct conn *c, struct span head, unsigned version, struct span content_type)
+void events_begin(struct events *e, struct conn *c, struct span head, unsigned version,
+		  struct span content_type)
 {
 	struct wire *w = c->wire;
 	int coding;
@@ -59,11 +60,13 @@ static void add_text(struct events *e, struct conn *c, struct span piece)
 	size_t room = c->wire->config.body_max - MIN(c->wire->config.body_max, e->text.len);
 
 	e->text_bytes += piece.len;
-	if (chain_add(&e->text, c->wire->pool, span_of(piece.ptr, MIN(piece.len, room))) < piece.len)
+	if (chain_add(&e->text, c->wire->pool, span_of(piece.ptr, MIN(piece.len, room))) <
+	    piece.len)
 		return; /* text.len < text_bytes says so */
 }
 
-static void take_text(struct events *e, struct children *all, struct conn *c, struct span text, uint64_t ts_ns)
+static void take_text(struct events *e, struct children *all, struct conn *c, struct span text,
+		      uint64_t ts_ns)
 {
 	struct span piece;
 
@@ -87,7 +90,8 @@ static bool is_bomb(const struct events *e)
 	return e->out_bytes > RATIO_FREE_BYTES && e->out_bytes / e->in_bytes >= CONTENT_RATIO_MAX;
 }
 
-void events_decode(struct events *e, struct children *all, struct conn *c, struct span bytes, bool has_gap, uint64_t ts_ns)
+void events_decode(struct events *e, struct children *all, struct conn *c, struct span bytes,
+		   bool has_gap, uint64_t ts_ns)
 {
 	uint8_t out[STEP_BYTES];
 	size_t n = 0;

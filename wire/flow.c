@@ -30,10 +30,10 @@
  * no list is walked across such a call with more than its head in hand.
  */
 
-#define TOUCH_NS         (100 * NS_PER_MS)
+#define TOUCH_NS	 (100 * NS_PER_MS)
 #define CLOSED_LINGER_NS (30 * NS_PER_S)
-#define ROOM_SEARCH_MAX  1024 /* connections looked at for one that holds blocks */
-#define OVER_SEARCH_MAX  64   /* at each end, for one of a pod that has more than its part */
+#define ROOM_SEARCH_MAX	 1024 /* connections looked at for one that holds blocks */
+#define OVER_SEARCH_MAX	 64   /* at each end, for one of a pod that has more than its part */
 
 static struct flow *flow_of_stream(struct stream *s)
 {
@@ -145,8 +145,8 @@ static struct flow *take_place(struct flow_table *t, const struct flow_key *k, u
 {
 	struct flow *f;
 
-	for (unsigned class = 0; !(f = flow_place(t, k, hash)); class++) {
-		struct flow *given = flow_oldest(t, (enum flow_class)class);
+	for (unsigned which = 0; !(f = flow_place(t, k, hash)); which++) {
+		struct flow *given = flow_oldest(t, (enum flow_class)which);
 
 		if (given)
 			give_up(t, given);
@@ -288,12 +288,13 @@ static void note_wants(struct flow_table *t, struct flow *f, unsigned dir)
 	if (is_ignoring)
 		stream_drop(s, &t->host, COUNTER_BYTES_IGNORED);
 	s->is_ignoring = is_ignoring;
-	flow_set_class(t, f, f->streams[0].is_ignoring && f->streams[1].is_ignoring ? FLOW_IGNORED
+	flow_set_class(t, f,
+		       f->streams[0].is_ignoring && f->streams[1].is_ignoring ? FLOW_IGNORED
 									      : FLOW_ACTIVE);
 }
 
-static enum counter feed(struct flow_table *t, struct flow *f, unsigned dir,
-			 const struct packet *p, uint64_t acked, uint64_t ts_ns)
+static enum counter feed(struct flow_table *t, struct flow *f, unsigned dir, const struct packet *p,
+			 uint64_t acked, uint64_t ts_ns)
 {
 	struct stream *s = &f->streams[dir];
 	const struct stream_segment seg = {
@@ -375,7 +376,8 @@ static void follow(struct flow_table *t, struct flow *f, unsigned dir, const str
 
 	if (UNLIKELY(p->flags & PACKET_RST)) {
 		count(t, which, 1);
-		count(t, COUNTER_BYTES_IGNORED, p->payload.len); /* an error text (RFC 9293 3.5.3) */
+		/* an error text (RFC 9293 3.5.3) */
+		count(t, COUNTER_BYTES_IGNORED, p->payload.len);
 		note_reset(t, f, dir, p, ts_ns);
 	} else {
 		acked = note_numbers(f, dir, p);
@@ -466,13 +468,13 @@ static void tick_waiting(struct flow_table *t, uint64_t now_ns)
 	}
 }
 
-static void tick_class(struct flow_table *t, enum flow_class class, uint64_t wait_ns,
+static void tick_class(struct flow_table *t, enum flow_class which, uint64_t wait_ns,
 		       uint64_t now_ns)
 {
 	struct flow *f;
 
-	while ((f = flow_oldest(t, class)) && is_past(f->touched_ns, wait_ns, now_ns)) {
-		if (class != FLOW_CLOSED)
+	while ((f = flow_oldest(t, which)) && is_past(f->touched_ns, wait_ns, now_ns)) {
+		if (which != FLOW_CLOSED)
 			end_both(t, f, CONN_END_IDLE, 0, now_ns);
 		flow_forget(t, f);
 	}
@@ -482,8 +484,8 @@ void flow_tick(struct flow_table *t, uint64_t now_ns)
 {
 	tick_waiting(t, now_ns);
 	tick_class(t, FLOW_CLOSED, CLOSED_LINGER_NS, now_ns);
-	for (unsigned class = FLOW_HALF_OPEN; class < FLOW_CLASS_COUNT; class++)
-		tick_class(t, (enum flow_class)class, t->wire->config.flow_timeout_ns, now_ns);
+	for (unsigned which = FLOW_HALF_OPEN; which < FLOW_CLASS_COUNT; which++)
+		tick_class(t, (enum flow_class)which, t->wire->config.flow_timeout_ns, now_ns);
 }
 
 static void flush(struct flow_table *t, struct flow *f, uint64_t now_ns)
@@ -496,10 +498,10 @@ static void flush(struct flow_table *t, struct flow *f, uint64_t now_ns)
 
 void flow_flush(struct flow_table *t, uint64_t now_ns)
 {
-	for (unsigned class = 0; class < FLOW_CLASS_COUNT; class++) {
+	for (unsigned which = 0; which < FLOW_CLASS_COUNT; which++) {
 		struct flow *f;
 
-		while ((f = flow_oldest(t, (enum flow_class)class)))
+		while ((f = flow_oldest(t, (enum flow_class)which)))
 			flush(t, f, now_ns);
 	}
 }
@@ -549,7 +551,8 @@ static struct flow *find_over(const struct wire *w, const struct conn *except)
 			struct flow *f = CONTAINER_OF(at[end], struct flow, link);
 
 			at[end] = end ? at[end]->prev : at[end]->next;
-			if (&f->conn != except && has_blocks(f) && pool_is_over(w->pool, f->conn.share))
+			if (&f->conn != except && has_blocks(f) &&
+			    pool_is_over(w->pool, f->conn.share))
 				return f;
 		}
 	return NULL;

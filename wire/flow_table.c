@@ -54,7 +54,8 @@ unsigned flow_key_of(struct flow_key *k, const struct packet *p, const struct wi
 	memcpy(k->address[!dir], p->dst, 16);
 	k->port[dir] = p->src_port;
 	k->port[!dir] = p->dst_port;
-	k->netns = source->is_apart || UNLIKELY(is_loopback(p->src, p->is_ipv4)) ? source->netns : 0;
+	k->netns =
+		source->is_apart || UNLIKELY(is_loopback(p->src, p->is_ipv4)) ? source->netns : 0;
 	return dir;
 }
 
@@ -109,16 +110,16 @@ struct flow *flow_place(struct flow_table *t, const struct flow_key *k, uint32_t
 	return f;
 }
 
-void flow_set_class(struct flow_table *t, struct flow *f, enum flow_class class)
+void flow_set_class(struct flow_table *t, struct flow *f, enum flow_class which)
 {
 	list_remove(&f->link);
-	list_append(&t->classes[class], &f->link);
-	f->class = (uint8_t)class;
+	list_append(&t->classes[which], &f->link);
+	f->class = (uint8_t)which;
 }
 
-struct flow *flow_oldest(const struct flow_table *t, enum flow_class class)
+struct flow *flow_oldest(const struct flow_table *t, enum flow_class which)
 {
-	struct list *l = list_first(&t->classes[class]);
+	struct list *l = list_first(&t->classes[which]);
 
 	return l ? CONTAINER_OF(l, struct flow, link) : NULL;
 }
@@ -176,8 +177,8 @@ struct flow_table *flow_table_reserve(struct wire *w, size_t flows_max)
 	t->bucket_mask = bucket_count(flows) - 1;
 	t->memory_bytes = flow_bytes(flows);
 	t->free = NO_FLOW;
-	for (unsigned class = 0; class < FLOW_CLASS_COUNT; class++)
-		list_init(&t->classes[class]);
+	for (unsigned which = 0; which < FLOW_CLASS_COUNT; which++)
+		list_init(&t->classes[which]);
 	list_init(&t->waiting);
 	if (!reserve(t)) {
 		free(t);

@@ -10,26 +10,22 @@
 #include "wire/stream.h"
 
 /* In the order in which they give their places up. */
-enum flow_class {
-	FLOW_CLOSED,
-	FLOW_HALF_OPEN,
-	FLOW_IGNORED,
-	FLOW_ACTIVE,
-	FLOW_CLASS_COUNT
-};
+enum flow_class { FLOW_CLOSED, FLOW_HALF_OPEN, FLOW_IGNORED, FLOW_ACTIVE, FLOW_CLASS_COUNT };
 
 struct flow {
 	struct conn conn;
 	struct stream streams[2];
 	struct list link;    /* flow_table::classes[class] */
 	struct list waiting; /* flow_table::waiting; empty when it does not wait */
-	uint64_t touched_ns; /* time of its newest packet, to within TOUCH_NS; when closed: since then */
+	/* time of its newest packet, to within TOUCH_NS; when closed: since then */
+	uint64_t touched_ns;
 	uint64_t waiting_ns; /* when it was put into the list */
-	uint64_t reset_ns;   /* time of a RST that was believed but not yet carried out; 0 for none */
+	/* time of a RST that was believed but not yet carried out; 0 for none */
+	uint64_t reset_ns;
 	uint32_t hash;
-	uint32_t next;       /* index in the bucket's chain or of the next free place */
+	uint32_t next; /* index in the bucket's chain or of the next free place */
 	uint32_t netns;
-	uint8_t class;       /* enum flow_class */
+	uint8_t class; /* enum flow_class */
 	uint8_t reset_dir;
 	bool has_bytes;
 };
@@ -42,7 +38,7 @@ struct flow_table {
 	uint32_t bucket_mask;
 	uint32_t flow_count;
 	uint32_t touched; /* places ever used */
-	uint32_t free;    /* first of the places that came back */
+	uint32_t free;	  /* first of the places that came back */
 	struct list classes[FLOW_CLASS_COUNT];
 	struct list waiting;
 	struct stream_host host;
@@ -57,9 +53,11 @@ struct flow_key {
 _Static_assert(sizeof(struct flow_key) == 40, "padding would be hashed");
 
 /* flow_key_of() - Return: the packet's direction: its sender is end 0 or 1 */
-unsigned flow_key_of(struct flow_key *k, const struct packet *p, const struct wire_source *source) HOT;
+unsigned flow_key_of(struct flow_key *k, const struct packet *p,
+		     const struct wire_source *source) HOT;
 /* flow_find() - the connection of that key, or NULL. @hash_out: for flow_place() */
-struct flow *flow_find(const struct flow_table *t, const struct flow_key *k, uint32_t *hash_out) HOT;
+struct flow *flow_find(const struct flow_table *t, const struct flow_key *k,
+		       uint32_t *hash_out) HOT;
 /**
  * flow_place() - a place for a new connection, found from now on
  *
@@ -75,8 +73,8 @@ static inline bool flow_is_used(const struct flow *f)
 /* flow_forget() - its place is free; the message layer was told before */
 void flow_forget(struct flow_table *t, struct flow *f);
 /* flow_set_class() - and it is the youngest of that class */
-void flow_set_class(struct flow_table *t, struct flow *f, enum flow_class class);
+void flow_set_class(struct flow_table *t, struct flow *f, enum flow_class which);
 /* flow_oldest() - the one of the class that was silent longest, or NULL */
-struct flow *flow_oldest(const struct flow_table *t, enum flow_class class);
+struct flow *flow_oldest(const struct flow_table *t, enum flow_class which);
 /* flow_table_reserve() - memory for @flows_max places. NULL: out of memory. */
 struct flow_table *flow_table_reserve(struct wire *w, size_t flows_max) MUST_USE;

@@ -22,7 +22,7 @@
  * newest entry is looked at first.
  */
 
-#define FRAGMENT_MAX       256
+#define FRAGMENT_MAX	   256
 #define FRAGMENT_PIECE_MAX 2048
 #define FRAGMENT_BYTES_MAX 65535
 #define FRAGMENT_WAIT_NS   (10 * NS_PER_S) /* RFC 791 suggests 15 s; packets do not live so long */

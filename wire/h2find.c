@@ -18,7 +18,8 @@
  * stream alone, so cuts do not matter; when bytes came is noted by offset too, as finely as there is room for.
  */
 
-#define LENGTH_MAX     (64 << 10) /* of a frame met midstream; senders rarely raise the default of 16 KiB */
+#define LENGTH_MAX                                                                                 \
+	(64 << 10) /* of a frame met midstream; senders rarely raise the default of 16 KiB */
 #define WEIGHT_CERTAIN 3
 
 static void restart(struct h2_finder *f, uint64_t offset)
@@ -117,17 +118,19 @@ static void put_candidate(struct h2_finder *f, const struct h2_candidate *new)
 		*last = *new;
 }
 
-static bool is_expected(const struct h2_candidate *before, const struct h2_frame *head, h2_is_open_fn *is_open,
-			const void *ctx)
+static bool is_expected(const struct h2_candidate *before, const struct h2_frame *head,
+			h2_is_open_fn *is_open, const void *ctx)
 {
 	if (head->stream == 0)
 		return false;
 	return (before->weight && before->streams[1] == head->stream) ||
-	       ((head->type == H2_HEADERS || head->type == H2_DATA) && is_open && is_open(ctx, head->stream));
+	       ((head->type == H2_HEADERS || head->type == H2_DATA) && is_open &&
+		is_open(ctx, head->stream));
 }
 
 /* A plausible head ends at f->at. Return: true when it makes a beginning certain. */
-static bool take_head(struct h2_finder *f, const struct h2_frame *head, h2_is_open_fn *is_open, const void *ctx)
+static bool take_head(struct h2_finder *f, const struct h2_frame *head, h2_is_open_fn *is_open,
+		      const void *ctx)
 {
 	uint64_t at = f->at - H2_FRAME_HEAD_BYTES;
 	struct h2_candidate c = take_candidate(f, at);
@@ -171,8 +174,8 @@ static bool take_byte(struct h2_finder *f, uint8_t byte, h2_is_open_fn *is_open,
 	return false;
 }
 
-bool h2_find(struct h2_finder *f, uint64_t offset, struct span *bytes, uint64_t ts_ns, h2_is_open_fn *is_open,
-	     const void *ctx)
+bool h2_find(struct h2_finder *f, uint64_t offset, struct span *bytes, uint64_t ts_ns,
+	     h2_is_open_fn *is_open, const void *ctx)
 {
 	struct span all = *bytes;
 	bool is_found = false;

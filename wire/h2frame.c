@@ -19,20 +19,21 @@ enum walker_state {
 	WALKER_PADDING,
 };
 
-#define LENGTH_MAX       0xffffff /* RFC 9113 4.2 */
-#define PRIORITY_BYTES   5
+#define LENGTH_MAX     0xffffff /* RFC 9113 4.2 */
+#define PRIORITY_BYTES 5
 
 struct type_rule {
-	uint8_t flags;       /* those that have a meaning */
-	bool on_stream;      /* stream must not be 0 ... */
-	bool on_connection;  /* ... or must be 0; both: either */
+	uint8_t flags;	    /* those that have a meaning */
+	bool on_stream;	    /* stream must not be 0 ... */
+	bool on_connection; /* ... or must be 0; both: either */
 	uint32_t length_min, length_max;
 };
 
 /* RFC 9113 sections 6.1 to 6.10 */
 static const struct type_rule type_rules[H2_TYPE_COUNT] = {
 	[H2_DATA] = {H2_FLAG_END_STREAM | H2_FLAG_PADDED, true, false, 0, LENGTH_MAX},
-	[H2_HEADERS] = {H2_FLAG_END_STREAM | H2_FLAG_END_HEADERS | H2_FLAG_PADDED | H2_FLAG_PRIORITY,
+	[H2_HEADERS] = {H2_FLAG_END_STREAM | H2_FLAG_END_HEADERS | H2_FLAG_PADDED |
+				H2_FLAG_PRIORITY,
 			true, false, 1, LENGTH_MAX},
 	[H2_PRIORITY] = {0, true, false, PRIORITY_BYTES, PRIORITY_BYTES},
 	[H2_RST_STREAM] = {0, true, false, 4, 4},
@@ -51,7 +52,8 @@ struct h2_frame h2_frame_read(const uint8_t head[H2_FRAME_HEAD_BYTES])
 		.type = head[3],
 		.flags = head[4],
 		.stream = ((uint32_t)head[5] << 24 | (uint32_t)head[6] << 16 |
-			   (uint32_t)head[7] << 8 | head[8]) & 0x7fffffff,
+			   (uint32_t)head[7] << 8 | head[8]) &
+			  0x7fffffff,
 	};
 }
 
@@ -63,7 +65,8 @@ bool h2_frame_is_plausible(const struct h2_frame *f)
 		return false;
 	rule = &type_rules[f->type];
 	return (f->flags & ~rule->flags) == 0 && f->length >= rule->length_min &&
-	       f->length <= rule->length_max && (f->stream ? rule->on_stream : rule->on_connection) &&
+	       f->length <= rule->length_max &&
+	       (f->stream ? rule->on_stream : rule->on_connection) &&
 	       !(f->type == H2_SETTINGS && f->length % 6 != 0) &&
 	       !(f->type == H2_SETTINGS && (f->flags & H2_FLAG_ACK) && f->length != 0);
 }
@@ -84,7 +87,8 @@ static bool has_priority(const struct h2_frame *f)
 static bool is_usual(const struct h2_frame *f)
 {
 	return f->type <= H2_HEADERS && f->stream && f->length &&
-	       !(f->flags & ~(f->type == H2_DATA ? H2_FLAG_END_STREAM : H2_FLAG_END_STREAM | H2_FLAG_END_HEADERS));
+	       !(f->flags & ~(f->type == H2_DATA ? H2_FLAG_END_STREAM
+						 : H2_FLAG_END_STREAM | H2_FLAG_END_HEADERS));
 }
 
 static enum h2_event begin_frame(struct h2_walker *w, const uint8_t *head)
@@ -149,7 +153,8 @@ bool h2_walk_whole(struct h2_walker *w, struct span *bytes, struct span *payload
 {
 	struct h2_frame f;
 
-	if (w->state != WALKER_HEAD || w->head_bytes || w->length_max || bytes->len < H2_FRAME_HEAD_BYTES)
+	if (w->state != WALKER_HEAD || w->head_bytes || w->length_max ||
+	    bytes->len < H2_FRAME_HEAD_BYTES)
 		return false;
 	f = h2_frame_read(bytes->ptr);
 	if (!is_usual(&f) || f.length > bytes->len - H2_FRAME_HEAD_BYTES)
@@ -158,7 +163,8 @@ bool h2_walk_whole(struct h2_walker *w, struct span *bytes, struct span *payload
 	w->left = 0;
 	w->pad = w->skip = 0;
 	*payload_out = (struct span){bytes->ptr + H2_FRAME_HEAD_BYTES, f.length};
-	*bytes = (struct span){payload_out->ptr + f.length, bytes->len - H2_FRAME_HEAD_BYTES - f.length};
+	*bytes = (struct span){payload_out->ptr + f.length,
+			       bytes->len - H2_FRAME_HEAD_BYTES - f.length};
 	return true;
 }
 

@@ -31,7 +31,7 @@ enum h2_flag {
 };
 
 #define H2_FRAME_HEAD_BYTES 9
-#define H2_PREFACE          "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" /* RFC 9113 3.4 */
+#define H2_PREFACE	    "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" /* RFC 9113 3.4 */
 #define H2_PREFACE_BYTES    24
 
 struct h2_frame {
@@ -46,7 +46,7 @@ enum h2_event {
 	H2_NEED_MORE, /* all bytes are used up */
 	H2_BEGIN,     /* a frame begins: walker.frame */
 	H2_PAYLOAD,   /* a piece of its payload, without padding and priority fields: *piece_out */
-	H2_END,       /* the frame ends */
+	H2_END,	      /* the frame ends */
 	H2_BROKEN,    /* no frame can look like this: find the next with h2_find() */
 };
 
@@ -55,10 +55,10 @@ struct h2_walker {
 	struct h2_frame frame;
 	uint8_t head[H2_FRAME_HEAD_BYTES];
 	uint8_t head_bytes;  /* of head, so far */
-	uint8_t state;       /* enum walker_state in h2frame.c */
-	uint8_t skip;        /* bytes of the priority fields yet to come */
-	uint8_t pad;         /* bytes of padding at the end of the payload */
-	uint32_t left;       /* bytes of the payload yet to come, padding included */
+	uint8_t state;	     /* enum walker_state in h2frame.c */
+	uint8_t skip;	     /* bytes of the priority fields yet to come */
+	uint8_t pad;	     /* bytes of padding at the end of the payload */
+	uint32_t left;	     /* bytes of the payload yet to come, padding included */
 	uint32_t length_max; /* largest payload taken; 0 = the protocol's limit of 2^24-1 */
 };
 

@@ -14,10 +14,10 @@
 struct held_piece {
 	struct held_piece *next; /* at a higher offset; pieces never overlap */
 	uint64_t offset;
-	uint64_t acked;          /* whatever came with it: see conn_data() */
-	uint64_t ts_ns;          /* of its packet */
-	uint64_t arrived_ns;     /* newest packet time when it came */
-	uint32_t missing;        /* bytes behind it that the capture cut off */
+	uint64_t acked;	     /* whatever came with it: see conn_data() */
+	uint64_t ts_ns;	     /* of its packet */
+	uint64_t arrived_ns; /* newest packet time when it came */
+	uint32_t missing;    /* bytes behind it that the capture cut off */
 	uint16_t len;
 	uint8_t bytes[];
 };

@@ -27,19 +27,20 @@
 #include "wire/http2_name.h"
 #include "wire/huffman.h"
 
-#define ENTRY_BYTES     32 /* RFC 7541 4.1: what an entry counts besides its name and value */
+#define ENTRY_BYTES	32 /* RFC 7541 4.1: what an entry counts besides its name and value */
 #define ENTRY_BYTES_MIN 33
-#define UNKNOWN_BYTES   34
-#define TABLE_BYTES     4096      /* at the beginning (RFC 9113 6.5.2) */
-#define TABLE_BYTES_MAX (128 << 10) /* what a peer may raise it to; its SETTINGS are not looked at */
-#define STRING_MAX      (64 << 10)
-#define TEXT_BYTES_MIN  1024
-#define ENTRIES_MIN     16 /* power of two */
-#define LINE_EXTRA      4  /* colon, blank, CR, LF */
-#define STATIC_COUNT    61
+#define UNKNOWN_BYTES	34
+#define TABLE_BYTES	4096 /* at the beginning (RFC 9113 6.5.2) */
+#define TABLE_BYTES_MAX                                                                            \
+	(128 << 10) /* what a peer may raise it to; its SETTINGS are not looked at */
+#define STRING_MAX     (64 << 10)
+#define TEXT_BYTES_MIN 1024
+#define ENTRIES_MIN    16 /* power of two */
+#define LINE_EXTRA     4  /* colon, blank, CR, LF */
+#define STATIC_COUNT   61
 
-#define UNKNOWN_NAME  ":unknown"
-#define UNKNOWN_LINE  UNKNOWN_NAME ": ?\r\n"
+#define UNKNOWN_NAME ":unknown"
+#define UNKNOWN_LINE UNKNOWN_NAME ": ?\r\n"
 
 static const size_t join_table_bytes[HPACK_LEVEL_MAX + 1] = {4096, 16384, 65536};
 
@@ -49,13 +50,14 @@ struct static_entry {
 };
 
 static const struct static_entry statics[STATIC_COUNT] = {
-#define STATIC(name, value, mark) {name ": " value "\r\n", sizeof(name) - 1, sizeof(value) - 1, mark},
+#define STATIC(name, value, mark)                                                                  \
+	{name ": " value "\r\n", sizeof(name) - 1, sizeof(value) - 1, mark},
 #include "wire/hpack.tbl.h"
 #undef STATIC
 };
 
 struct entry {
-	uint32_t at;        /* of its line in the text */
+	uint32_t at; /* of its line in the text */
 	uint32_t value_len;
 	uint32_t name_len;
 	uint8_t mark;
@@ -69,9 +71,9 @@ struct hpack {
 	struct entry *entries; /* a ring: the newest is before `next` */
 	uint32_t next, count, max;
 	uint32_t unknown_count; /* they are older than all others */
-	size_t size, size_max;  /* of the table, as RFC 7541 4.1 counts */
-	bool has_fields;        /* the block being read has had some */
-	uint8_t *rest;          /* of a block that goes on: a field that is not whole */
+	size_t size, size_max;	/* of the table, as RFC 7541 4.1 counts */
+	bool has_fields;	/* the block being read has had some */
+	uint8_t *rest;		/* of a block that goes on: a field that is not whole */
 	size_t rest_len, rest_max;
 	size_t memory_bytes, memory_max;
 };
@@ -325,7 +327,8 @@ static bool clean(uint8_t *p, size_t len)
 
 /* --- fields --- */
 
-static void give(const uint8_t *line, const struct entry *e, bool is_never_indexed, hpack_field_fn *fn, void *ctx)
+static void give(const uint8_t *line, const struct entry *e, bool is_never_indexed,
+		 hpack_field_fn *fn, void *ctx)
 {
 	struct hpack_field f = {
 		.line = {line, e->name_len + e->value_len + LINE_EXTRA},
@@ -342,7 +345,8 @@ static void give(const uint8_t *line, const struct entry *e, bool is_never_index
 
 static void give_unknown(hpack_field_fn *fn, void *ctx)
 {
-	struct hpack_field f = {.line = SPAN_LIT(UNKNOWN_LINE), .is_name_unknown = true, .is_value_unknown = true};
+	struct hpack_field f = {
+		.line = SPAN_LIT(UNKNOWN_LINE), .is_name_unknown = true, .is_value_unknown = true};
 
 	fn(ctx, &f);
 }
@@ -382,7 +386,8 @@ static int take_indexed(struct hpack *h, struct cursor *c, hpack_field_fn *fn, v
 }
 
 /* The name of a literal as the beginning of a line at @to. What is noted of it goes to *e. */
-static int put_name(const struct hpack *h, uint32_t index, const struct string *name, uint8_t *to, struct entry *e)
+static int put_name(const struct hpack *h, uint32_t index, const struct string *name, uint8_t *to,
+		    struct entry *e)
 {
 	int64_t n;
 
@@ -424,8 +429,8 @@ static size_t name_room(const struct hpack *h, uint32_t index, const struct stri
 }
 
 /* The line of a literal, behind the text. */
-static int put_line(struct hpack *h, uint32_t index, const struct string *name, const struct string *value,
-		    struct entry *e)
+static int put_line(struct hpack *h, uint32_t index, const struct string *name,
+		    const struct string *value, struct entry *e)
 {
 	int r = reserve_text(h, name_room(h, index, name) + string_room(value) + LINE_EXTRA);
 	uint8_t *line = h->text + h->text_len, *to;
@@ -447,7 +452,8 @@ static int put_line(struct hpack *h, uint32_t index, const struct string *name, 
 	return 0;
 }
 
-static int take_literal(struct hpack *h, struct cursor *c, unsigned prefix_bits, hpack_field_fn *fn, void *ctx)
+static int take_literal(struct hpack *h, struct cursor *c, unsigned prefix_bits, hpack_field_fn *fn,
+			void *ctx)
 {
 	bool is_never_indexed = prefix_bits == 4 && (c->at[0] & 0x10);
 	struct string name = {0}, value;

@@ -16,13 +16,15 @@ struct hpack;
  * contain (RFC 9113 8.2.1), are blanks.
  */
 struct hpack_field {
-	struct span line;  /* `name: value` with CRLF; `:unknown` for a name that is not known, `?` for a value */
+	/* `name: value` with CRLF; `:unknown` for a name that is not known, `?` for a value */
+	struct span line;
 	struct span name;  /* in the line; empty when is_name_unknown */
 	struct span value; /* in the line; empty when is_value_unknown */
-	uint8_t mark;      /* http2_name_find() of the name */
-	bool is_name_unknown;  /* its name stands in a part of the table that was sent before we joined */
+	uint8_t mark;	   /* http2_name_find() of the name */
+	/* its name stands in a part of the table that was sent before we joined */
+	bool is_name_unknown;
 	bool is_value_unknown; /* likewise its value */
-	bool has_bad;          /* CR, LF or NUL were in it */
+	bool has_bad;	       /* CR, LF or NUL were in it */
 	bool is_never_indexed; /* the sender asked not to keep it in any table (RFC 7541 7.1.3) */
 };
 typedef void hpack_field_fn(void *ctx, const struct hpack_field *f);
@@ -58,8 +60,8 @@ int hpack_join(struct hpack *h, unsigned level) MUST_USE;
  * Return: 0; -EBADMSG the block is damaged, or refers to what is not in the table: every later block
  * of this direction is lost (hpack_join() again to go on with unknowns); -E2BIG memory_max; -ENOMEM.
  */
-int hpack_block(struct hpack *h, struct span bytes, bool is_last, hpack_field_fn *fn, void *ctx)
-	MUST_USE;
+int hpack_block(struct hpack *h, struct span bytes, bool is_last, hpack_field_fn *fn,
+		void *ctx) MUST_USE;
 /* hpack_unknown_entries() - entries of the table that still stand for "unknown" */
 size_t hpack_unknown_entries(const struct hpack *h);
 size_t hpack_memory_bytes(const struct hpack *h);

@@ -161,14 +161,11 @@ enum http1_gap http1_gap(struct http1 *p, uint64_t len)
 			p->phase = PHASE_BEFORE;
 		}
 		return HTTP1_GAP_BODY;
-	case STATE_CLOSE:
-		return HTTP1_GAP_BODY;
-	case STATE_TUNNEL:
-		return HTTP1_GAP_TUNNEL;
+	case STATE_CLOSE: return HTTP1_GAP_BODY;
+	case STATE_TUNNEL: return HTTP1_GAP_TUNNEL;
 	case STATE_START:
 	case STATE_SKIP_LINE:
-	case STATE_SEARCH:
-		return lose(p, HTTP1_GAP_BETWEEN);
+	case STATE_SEARCH: return lose(p, HTTP1_GAP_BETWEEN);
 	case STATE_START_LINE:
 	case STATE_HEAD:
 	case STATE_AWAIT:
@@ -177,8 +174,7 @@ enum http1_gap http1_gap(struct http1 *p, uint64_t len)
 	case STATE_TRAILERS:
 	case STATE_END:
 	case STATE_BROKEN:
-	case STATE_COUNT:
-		break;
+	case STATE_COUNT: break;
 	}
 	return lose(p, HTTP1_GAP_LOST);
 }

@@ -37,45 +37,51 @@
 enum http1_step_kind {
 	HTTP1_NEED_MORE,
 	HTTP1_HEAD_PART, /* bytes of a head whose end is not in sight: keep them */
-	HTTP1_HEAD,      /* bytes up to the end of a head; http1_begin_body() must follow */
-	HTTP1_BODY,      /* octets of the body, de-chunked */
-	HTTP1_FRAMING,   /* bytes of a chunk-size line, with its line end */
-	HTTP1_TRAILER,   /* bytes of the trailer lines, without the final empty line */
-	HTTP1_END,       /* the message is whole */
-	HTTP1_BROKEN,    /* no sense in this: what began, if anything, is no message or cannot be followed */
-	HTTP1_SKIPPED,   /* bytes that belong to no message that could be read */
-	HTTP1_TUNNEL,    /* bytes behind a 101 or a 2xx to CONNECT */
+	HTTP1_HEAD,	 /* bytes up to the end of a head; http1_begin_body() must follow */
+	HTTP1_BODY,	 /* octets of the body, de-chunked */
+	HTTP1_FRAMING,	 /* bytes of a chunk-size line, with its line end */
+	HTTP1_TRAILER,	 /* bytes of the trailer lines, without the final empty line */
+	HTTP1_END,	 /* the message is whole */
+	/* no sense in this: what began, if anything, is no message or cannot be followed */
+	HTTP1_BROKEN,
+	HTTP1_SKIPPED, /* bytes that belong to no message that could be read */
+	HTTP1_TUNNEL,  /* bytes behind a 101 or a 2xx to CONNECT */
 };
 
 struct http1_step {
 	enum http1_step_kind kind;
-	struct span bytes;  /* in what was fed, or in the parser, until its next call */
-	uint32_t behind;    /* is_begin: how many bytes before the first one taken in this step the head began */
-	bool is_begin;      /* HEAD_PART, HEAD: the first of its head */
-	bool is_parsed;     /* HEAD: it lay in one piece, http1.head is filled */
-	bool is_resynced;   /* of a message found by searching, after bytes that were not understood */
+	struct span bytes; /* in what was fed, or in the parser, until its next call */
+	/* is_begin: how many bytes before the first one taken in this step the head began */
+	uint32_t behind;
+	bool is_begin;	/* HEAD_PART, HEAD: the first of its head */
+	bool is_parsed; /* HEAD: it lay in one piece, http1.head is filled */
+	/* of a message found by searching, after bytes that were not understood */
+	bool is_resynced;
 };
 
 #define HTTP1_TAIL_MAX 16
 
 /* One direction of a connection. Callers read head and kind. */
 struct http1 {
-	struct http1_head head;          /* of the message now being read */
+	struct http1_head head;		 /* of the message now being read */
 	const struct http1_watch *watch; /* borrowed, may be NULL */
-	uint64_t skipped;                /* bytes before this message that were not understood */
-	uint64_t left;                   /* bytes of the body or chunk still to come */
-	uint32_t head_bytes;             /* handed out of the head so far */
-	uint8_t wanted;                  /* enum http1_kind as given; HTTP1_ANY: each message says */
-	uint8_t kind;                    /* enum http1_kind of the message now being read */
-	uint8_t state;                   /* enum state, http1.c */
-	uint8_t phase;                   /* within the state */
-	uint8_t count;                   /* within the phase */
-	uint8_t http_letters;            /* of "HTTP" at the beginning of a line that may be of either kind */
-	uint8_t line;                    /* enum line: where in a line of a head or of trailers */
-	uint8_t start_version;           /* of the start line just accepted */
-	bool is_strict;                  /* the start line was found by searching */
+	uint64_t skipped;		 /* bytes before this message that were not understood */
+	uint64_t left;			 /* bytes of the body or chunk still to come */
+	uint32_t head_bytes;		 /* handed out of the head so far */
+	/* enum http1_kind as given; HTTP1_ANY: each message says */
+	uint8_t wanted;
+	uint8_t kind;  /* enum http1_kind of the message now being read */
+	uint8_t state; /* enum state, http1.c */
+	uint8_t phase; /* within the state */
+	uint8_t count; /* within the phase */
+	/* of "HTTP" at the beginning of a line that may be of either kind */
+	uint8_t http_letters;
+	uint8_t line;	       /* enum line: where in a line of a head or of trailers */
+	uint8_t start_version; /* of the start line just accepted */
+	bool is_strict;	       /* the start line was found by searching */
 	uint8_t tail_len;
-	uint8_t tail[HTTP1_TAIL_MAX];    /* newest bytes of the start line, or of what is searched */
+	/* newest bytes of the start line, or of what is searched */
+	uint8_t tail[HTTP1_TAIL_MAX];
 };
 
 /* http1_init() - @kind HTTP1_ANY: the first message tells, and http1_expect() fixes it */
@@ -106,7 +112,7 @@ bool http1_has_start_line(const struct http1 *p);
 
 /* What a response answers; for requests all false. */
 struct http1_asked {
-	bool is_head;    /* HEAD: no body, whatever the head says */
+	bool is_head;	 /* HEAD: no body, whatever the head says */
 	bool is_connect; /* CONNECT: 2xx opens a tunnel */
 };
 
@@ -116,16 +122,17 @@ enum http1_follows {
 	HTTP1_FOLLOWS_CLOSE,   /* a body that ends with the connection */
 	HTTP1_FOLLOWS_INTERIM, /* 1xx: another head follows for the same request */
 	HTTP1_FOLLOWS_TUNNEL,  /* what follows is no HTTP/1 */
-	HTTP1_FOLLOWS_UNKNOWN, /* no telling where the message ends: the next start line is searched */
+	/* no telling where the message ends: the next start line is searched */
+	HTTP1_FOLLOWS_UNKNOWN,
 };
 /* http1_begin_body() - after HTTP1_HEAD: what p->head means for the bytes that follow (RFC 9112 6.3) */
 enum http1_follows http1_begin_body(struct http1 *p, struct http1_asked asked);
 
 enum http1_gap {
 	HTTP1_GAP_BETWEEN, /* no message was being read; whole ones may be missing */
-	HTTP1_GAP_BODY,    /* inside a body whose end is still known */
-	HTTP1_GAP_END,     /* the body's missing rest: the message ends here */
-	HTTP1_GAP_LOST,    /* the message cannot be followed further */
+	HTTP1_GAP_BODY,	   /* inside a body whose end is still known */
+	HTTP1_GAP_END,	   /* the body's missing rest: the message ends here */
+	HTTP1_GAP_LOST,	   /* the message cannot be followed further */
 	HTTP1_GAP_TUNNEL,
 };
 /* http1_gap() - @len bytes are missing here */

@@ -13,7 +13,8 @@
 
 /* --- what follows a head --- */
 
-static enum http1_follows follow(struct http1 *p, enum http1_state state, enum http1_follows follows)
+static enum http1_follows follow(struct http1 *p, enum http1_state state,
+				 enum http1_follows follows)
 {
 	p->state = (uint8_t)state;
 	if (state == STATE_SEARCH)
@@ -40,17 +41,14 @@ static enum http1_follows follow_chunks(struct http1 *p)
 static enum http1_follows begin_request_body(struct http1 *p)
 {
 	switch ((enum http1_framing)p->head.framing) {
-	case HTTP1_LENGTH:
-		return follow_length(p, p->head.content_length);
-	case HTTP1_CHUNKED:
-		return follow_chunks(p);
+	case HTTP1_LENGTH: return follow_length(p, p->head.content_length);
+	case HTTP1_CHUNKED: return follow_chunks(p);
 	case HTTP1_UNFRAMED:
 		if (!p->head.is_cut)
 			return follow(p, STATE_END, HTTP1_FOLLOWS_NOTHING);
 		break;
 	case HTTP1_UNKNOWN_TE:
-	case HTTP1_BAD_LENGTH:
-		break;
+	case HTTP1_BAD_LENGTH: break;
 	}
 	return follow(p, STATE_SEARCH, HTTP1_FOLLOWS_UNKNOWN);
 }

@@ -28,18 +28,18 @@
 
 struct direction {
 	struct http1 parser;
-	struct draft draft;   /* bytes that may be the beginning of a message */
-	uint64_t next;        /* offset of the byte that comes next */
-	uint64_t searched;    /* bytes that belonged to no message */
-	bool is_open;         /* a message was begun: its draft is in pairs.asking or .answering */
-	bool has_ended;       /* FIN */
-	bool is_hopeless;     /* no message began where one must, or none was found */
+	struct draft draft; /* bytes that may be the beginning of a message */
+	uint64_t next;	    /* offset of the byte that comes next */
+	uint64_t searched;  /* bytes that belonged to no message */
+	bool is_open;	    /* a message was begun: its draft is in pairs.asking or .answering */
+	bool has_ended;	    /* FIN */
+	bool is_hopeless;   /* no message began where one must, or none was found */
 };
 
 struct http1_conn {
 	struct pairs pairs;
 	struct direction dirs[2];
-	bool has_spoken;      /* a message was found: who is client is known */
+	bool has_spoken; /* a message was found: who is client is known */
 };
 
 _Static_assert(sizeof(struct http1_conn) <= POOL_BLOCK_BYTES, "a connection's state is one block");
@@ -212,7 +212,8 @@ static void become_tunnel(const struct feed *f, struct direction *d)
 	conn_become(f->c, &http1_tunnel_protocol);
 }
 
-static void note_response_head(const struct http1_head *head, struct draft *draft, enum http1_follows follows)
+static void note_response_head(const struct http1_head *head, struct draft *draft,
+			       enum http1_follows follows)
 {
 	bool has_body = head->framing == HTTP1_CHUNKED ||
 			(head->framing == HTTP1_LENGTH && head->content_length);
@@ -229,7 +230,8 @@ static void begin_events(const struct feed *f, struct pair *p)
 {
 	struct span head = draft_head(&p->response, f->c->wire);
 
-	events_begin(&p->events, f->c, head, p->response.info.version, http1_span(head, p->response.info.content_type));
+	events_begin(&p->events, f->c, head, p->response.info.version,
+		     http1_span(head, p->response.info.content_type));
 }
 
 static void end_response_head(const struct feed *f, struct direction *d, struct draft *draft)
@@ -249,9 +251,7 @@ static void end_response_head(const struct feed *f, struct direction *d, struct 
 		pair_skip_interim(&h->pairs);
 		d->is_open = false;
 		break;
-	case HTTP1_FOLLOWS_TUNNEL:
-		become_tunnel(f, d);
-		break;
+	case HTTP1_FOLLOWS_TUNNEL: become_tunnel(f, d); break;
 	case HTTP1_FOLLOWS_UNKNOWN:
 		end_message(f->c, d, false, REASON_PARSE_ERROR, f->ts_ns);
 		pair_lost_responses(&h->pairs, f->offset, f->offset, REASON_PARSE_ERROR);
@@ -263,8 +263,7 @@ static void end_response_head(const struct feed *f, struct direction *d, struct 
 		if (draft && h->pairs.answering && draft->info.content_type.len)
 			begin_events(f, h->pairs.answering);
 		break;
-	case HTTP1_FOLLOWS_NOTHING:
-		break;
+	case HTTP1_FOLLOWS_NOTHING: break;
 	}
 }
 
@@ -302,7 +301,7 @@ static void take_head_step(const struct feed *f, const struct http1_step *step)
 		draft_add_head(draft, f->c, step->bytes);
 		draft->last_ns = f->ts_ns;
 	}
-	if (!d->is_open && http1_has_start_line(&d->parser) && 
+	if (!d->is_open && http1_has_start_line(&d->parser) &&
 	    !open_message(f, step->bytes, step->is_resynced))
 		return;
 	if (step->kind == HTTP1_HEAD)
@@ -370,7 +369,8 @@ static void take_skipped_step(const struct feed *f, const struct http1_step *ste
 	struct http1_conn *h = state_of(f->c);
 
 	if (is_server(f->c, f->dir))
-		pair_lost_responses(&h->pairs, f->offset, f->offset + step->bytes.len, REASON_PARSE_ERROR);
+		pair_lost_responses(&h->pairs, f->offset, f->offset + step->bytes.len,
+				    REASON_PARSE_ERROR);
 	note_nonsense(f->c, f->dir, step->bytes.len);
 }
 
@@ -378,32 +378,24 @@ static void take_step(const struct feed *f, const struct http1_step *step)
 {
 	switch (step->kind) {
 	case HTTP1_HEAD_PART:
-	case HTTP1_HEAD:
-		take_head_step(f, step);
-		break;
+	case HTTP1_HEAD: take_head_step(f, step); break;
 	case HTTP1_BODY:
 	case HTTP1_FRAMING:
-	case HTTP1_TRAILER:
-		take_body_step(f, step);
-		break;
+	case HTTP1_TRAILER: take_body_step(f, step); break;
 	case HTTP1_END:
 		end_message(f->c, &state_of(f->c)->dirs[f->dir], true, REASON_NONE, f->ts_ns);
 		break;
-	case HTTP1_BROKEN:
-		take_broken_step(f, step);
-		break;
-	case HTTP1_SKIPPED:
-		take_skipped_step(f, step);
-		break;
+	case HTTP1_BROKEN: take_broken_step(f, step); break;
+	case HTTP1_SKIPPED: take_skipped_step(f, step); break;
 	case HTTP1_NEED_MORE:
-	case HTTP1_TUNNEL:
-		break;
+	case HTTP1_TUNNEL: break;
 	}
 }
 
 /* --- what conn.c calls --- */
 
-static void http1_conn_gap(struct conn *c, unsigned dir, uint64_t offset, uint64_t len, uint64_t ts_ns);
+static void http1_conn_gap(struct conn *c, unsigned dir, uint64_t offset, uint64_t len,
+			   uint64_t ts_ns);
 
 static void http1_conn_data(struct conn *c, unsigned dir, uint64_t offset, uint64_t acked,
 			    struct span bytes, uint64_t ts_ns)
@@ -426,7 +418,8 @@ static void http1_conn_data(struct conn *c, unsigned dir, uint64_t offset, uint6
 		if (c->protocol != &http1_conn_protocol) {
 			/* what follows the head of a 101 is for the protocol that it opened */
 			if (conn_wants_data(c, dir))
-				conn_data(c, dir, f.offset + n, acked, span_from(f.bytes, n), ts_ns);
+				conn_data(c, dir, f.offset + n, acked, span_from(f.bytes, n),
+					  ts_ns);
 			return;
 		}
 		f.bytes = (struct span){f.bytes.ptr + n, f.bytes.len - n};
@@ -436,7 +429,8 @@ static void http1_conn_data(struct conn *c, unsigned dir, uint64_t offset, uint6
 		pair_passed(&h->pairs, d->next);
 }
 
-static void http1_conn_gap(struct conn *c, unsigned dir, uint64_t offset, uint64_t len, uint64_t ts_ns)
+static void http1_conn_gap(struct conn *c, unsigned dir, uint64_t offset, uint64_t len,
+			   uint64_t ts_ns)
 {
 	struct http1_conn *h = state_of(c);
 	struct direction *d = &h->dirs[dir];
@@ -457,17 +451,12 @@ static void http1_conn_gap(struct conn *c, unsigned dir, uint64_t offset, uint64
 static enum reason reason_of(enum conn_end how, bool is_server_side)
 {
 	switch (how) {
-	case CONN_END_RST:
-		return is_server_side ? REASON_RESET_SERVER : REASON_RESET_CLIENT;
-	case CONN_END_IDLE:
-		return REASON_TIMED_OUT;
-	case CONN_END_EVICTED:
-		return REASON_EVICTED;
-	case CONN_END_REUSED:
-		return REASON_GAP;
+	case CONN_END_RST: return is_server_side ? REASON_RESET_SERVER : REASON_RESET_CLIENT;
+	case CONN_END_IDLE: return REASON_TIMED_OUT;
+	case CONN_END_EVICTED: return REASON_EVICTED;
+	case CONN_END_REUSED: return REASON_GAP;
 	case CONN_END_CAPTURE:
-	case CONN_END_FIN:
-		break;
+	case CONN_END_FIN: break;
 	}
 	return REASON_CAPTURE_END;
 }

@@ -24,16 +24,16 @@
 /* A head on its way from line to line. */
 struct reader {
 	struct span in;
-	size_t at;         /* where the next line begins */
-	size_t base;       /* of the bytes that were scanned last */
+	size_t at;	   /* where the next line begins */
+	size_t base;	   /* of the bytes that were scanned last */
 	struct scan ahead; /* line ends and colons in them that were not passed yet */
 };
 
 struct line {
 	struct span text; /* without its line end */
-	size_t colon;     /* how far into text the first one is; text.len or more: there is none */
+	size_t colon;	  /* how far into text the first one is; text.len or more: there is none */
 	bool has_end;
-	bool is_bare;     /* it ends in LF alone */
+	bool is_bare; /* it ends in LF alone */
 };
 
 static ALWAYS_INLINE void scan_from(struct reader *r, size_t base)
@@ -115,7 +115,8 @@ static void read_header(struct http1_head *h, struct span in, const struct http1
 }
 
 /* the same without a watch list */
-static void read_noted(struct http1_head *h, struct span in, struct span name, struct span value, size_t next)
+static void read_noted(struct http1_head *h, struct span in, struct span name, struct span value,
+		       size_t next)
 {
 	struct http1_name row = {.noted = (uint8_t)noted_find(name)};
 
@@ -154,11 +155,13 @@ static ALWAYS_INLINE void take_line(struct http1_head *h, const struct http1_wat
 /* a line whose end is missing: its value cannot be relied on, but it may hold a secret */
 static bool is_line_watched(const struct http1_watch *watch, const struct line *l)
 {
-	return l->colon < l->text.len && http1_is_watched(watch, noted_trim(span_of(l->text.ptr, l->colon)));
+	return l->colon < l->text.len &&
+	       http1_is_watched(watch, noted_trim(span_of(l->text.ptr, l->colon)));
 }
 
 /* the lines behind the start line. Return: whether the empty one was found */
-static bool take_lines(struct http1_head *h, const struct http1_watch *watch, struct reader r, size_t *end_out)
+static bool take_lines(struct http1_head *h, const struct http1_watch *watch, struct reader r,
+		       size_t *end_out)
 {
 	for (;;) {
 		struct line l = next_line(&r);
@@ -188,7 +191,8 @@ size_t http1_head_parse(enum http1_kind kind, struct span in, bool is_cut,
 	*out = (struct http1_head){.is_cut = is_cut};
 	scan_from(&r, 0);
 	start = next_line(&r);
-	if ((!start.has_end && !is_cut) || !http1_start_parse(kind, start.text, !start.has_end, out))
+	if ((!start.has_end && !is_cut) ||
+	    !http1_start_parse(kind, start.text, !start.has_end, out))
 		return 0;
 	if (start.is_bare)
 		out->anomalies |= ANOMALY_BIT(BARE_LF);

@@ -20,9 +20,9 @@ struct http1_at {
 
 /* What a head says about the body that follows it (RFC 9112 6.3, before status and method are asked) */
 enum http1_framing {
-	HTTP1_UNFRAMED,   /* neither Content-Length nor Transfer-Encoding */
-	HTTP1_LENGTH,     /* content_length */
-	HTTP1_CHUNKED,    /* Transfer-Encoding ends in chunked */
+	HTTP1_UNFRAMED,	  /* neither Content-Length nor Transfer-Encoding */
+	HTTP1_LENGTH,	  /* content_length */
+	HTTP1_CHUNKED,	  /* Transfer-Encoding ends in chunked */
 	HTTP1_UNKNOWN_TE, /* Transfer-Encoding ends in something else */
 	HTTP1_BAD_LENGTH, /* no number, or several that differ */
 };
@@ -30,27 +30,28 @@ enum http1_framing {
 /* What one head says. */
 struct http1_head {
 	uint64_t content_length; /* when framing is HTTP1_LENGTH */
-	uint64_t anomalies;      /* bits of enum anomaly */
-	uint32_t bytes;          /* length of the head with its empty line */
-	uint32_t method_len;     /* the method lies at the head's beginning; requests only */
-	struct http1_at target;  /* requests only */
+	uint64_t anomalies;	 /* bits of enum anomaly */
+	uint32_t bytes;		 /* length of the head with its empty line */
+	uint32_t method_len;	 /* the method lies at the head's beginning; requests only */
+	struct http1_at target;	 /* requests only */
 	struct http1_at host, content_type, trace_id, replay_of;
 	struct http1_at watched[HTTP1_WATCHED_MAX]; /* values of headers with a rule ... */
-	uint8_t rules[HTTP1_WATCHED_MAX];           /* ... and which one it is */
-	uint16_t status;         /* responses: 0 when the status line has no number */
-	uint8_t version;         /* 9, 10, 11; as struct message has it */
-	uint8_t framing;         /* enum http1_framing */
-	uint8_t trace_rank;      /* which header gave trace_id */
-	bool has_close;          /* Connection: close */
-	bool has_keep_alive;     /* Connection: keep-alive */
-	bool has_length;         /* Content-Length, whatever it says */
-	bool has_coding;         /* Transfer-Encoding, other than identity ... */
-	bool is_chunked;         /* ... whose last one is chunked */
-	bool is_head;            /* the method is HEAD */
-	bool is_connect;         /* the method is CONNECT */
-	uint8_t watched_count;   /* headers with a rule; one more than fit into watched: or more of them */
-	bool is_watched;         /* there is a header with a rule */
-	bool is_cut;             /* only its beginning was parsed: what follows is unknown */
+	uint8_t rules[HTTP1_WATCHED_MAX];	    /* ... and which one it is */
+	uint16_t status;     /* responses: 0 when the status line has no number */
+	uint8_t version;     /* 9, 10, 11; as struct message has it */
+	uint8_t framing;     /* enum http1_framing */
+	uint8_t trace_rank;  /* which header gave trace_id */
+	bool has_close;	     /* Connection: close */
+	bool has_keep_alive; /* Connection: keep-alive */
+	bool has_length;     /* Content-Length, whatever it says */
+	bool has_coding;     /* Transfer-Encoding, other than identity ... */
+	bool is_chunked;     /* ... whose last one is chunked */
+	bool is_head;	     /* the method is HEAD */
+	bool is_connect;     /* the method is CONNECT */
+	/* headers with a rule; one more than fit into watched: or more of them */
+	uint8_t watched_count;
+	bool is_watched; /* there is a header with a rule */
+	bool is_cut;	 /* only its beginning was parsed: what follows is unknown */
 };
 
 /* http1_place() - where @part of @head lies */

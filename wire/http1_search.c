@@ -19,10 +19,10 @@
 
 /* the methods worth finding, longer ones before their endings; where a message must begin all are taken */
 static const char *const methods[] = {
-	"GET",       "POST",  "PUT",     "HEAD",      "DELETE",     "PATCH", "OPTIONS", "CONNECT",
-	"TRACE",     "PROPFIND", "REPORT", "PROPPATCH", "MKCOL",    "COPY",  "MOVE",    "UNLOCK",
-	"LOCK",      "M-SEARCH", "SEARCH", "PURGE",   "MERGE",      "NOTIFY", "SUBSCRIBE", "UNLINK",
-	"LINK",      "CHECKOUT", "MKACTIVITY", "QUERY",
+	"GET",	   "POST",	"PUT",	    "HEAD",	"DELETE",    "PATCH",	   "OPTIONS",
+	"CONNECT", "TRACE",	"PROPFIND", "REPORT",	"PROPPATCH", "MKCOL",	   "COPY",
+	"MOVE",	   "UNLOCK",	"LOCK",	    "M-SEARCH", "SEARCH",    "PURGE",	   "MERGE",
+	"NOTIFY",  "SUBSCRIBE", "UNLINK",   "LINK",	"CHECKOUT",  "MKACTIVITY", "QUERY",
 };
 
 static bool is_digit(uint8_t c)
@@ -44,7 +44,8 @@ static size_t method_before(const uint8_t *start, const uint8_t *end)
 
 static bool may_begin_target(uint8_t c)
 {
-	return c == '/' || c == '*' || c == '[' || is_digit(c) || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z');
+	return c == '/' || c == '*' || c == '[' || is_digit(c) ||
+	       ((c | 0x20) >= 'a' && (c | 0x20) <= 'z');
 }
 
 /* Where to look: beginnings from @from on that end behind @end_after; @before: the byte before @from. */
@@ -143,7 +144,16 @@ struct http1_found http1_search_in(enum http1_kind kind, struct span before, str
 	return f;
 }
 
-enum goes_on { METHOD, FIRST, TARGET, VERSION, LAST_DIGIT = VERSION + 7, LINE_END, LINE_FEED, OVER };
+enum goes_on {
+	METHOD,
+	FIRST,
+	TARGET,
+	VERSION,
+	LAST_DIGIT = VERSION + 7,
+	LINE_END,
+	LINE_FEED,
+	OVER
+};
 
 bool http1_search_goes_on(uint8_t *phase, uint8_t c)
 {
@@ -153,24 +163,12 @@ bool http1_search_goes_on(uint8_t *phase, uint8_t c)
 	case METHOD:
 		*phase = c == ' ' ? FIRST : METHOD;
 		return c == ' ' || c == '-' || c == '_' || (c >= 'A' && c <= 'Z');
-	case FIRST:
-		*phase = TARGET;
-		return may_begin_target(c);
-	case TARGET:
-		*phase = c == ' ' ? VERSION : TARGET;
-		return c >= ' ';
-	case LAST_DIGIT:
-		++*phase;
-		return c == '0' || c == '1';
-	case LINE_END:
-		*phase = c == '\r' ? LINE_FEED : OVER;
-		return c == '\r' || c == '\n';
-	case LINE_FEED:
-		*phase = OVER;
-		return c == '\n';
-	case OVER:
-		return true;
-	default:
-		return c == (uint8_t)version[(*phase)++ - VERSION];
+	case FIRST: *phase = TARGET; return may_begin_target(c);
+	case TARGET: *phase = c == ' ' ? VERSION : TARGET; return c >= ' ';
+	case LAST_DIGIT: ++*phase; return c == '0' || c == '1';
+	case LINE_END: *phase = c == '\r' ? LINE_FEED : OVER; return c == '\r' || c == '\n';
+	case LINE_FEED: *phase = OVER; return c == '\n';
+	case OVER: return true;
+	default: return c == (uint8_t)version[(*phase)++ - VERSION];
 	}
 }

@@ -11,7 +11,8 @@
 
 uint8_t http1_version_at(const uint8_t *s)
 {
-	static const uint8_t form[8] = "HTTP/\0.", matters[8] = {0xdf, 0xdf, 0xdf, 0xdf, 0xff, 0, 0xff, 0};
+	static const uint8_t form[8] = "HTTP/\0.",
+			     matters[8] = {0xdf, 0xdf, 0xdf, 0xdf, 0xff, 0, 0xff, 0};
 	uint64_t text, want, mask;
 
 	memcpy(&text, s, 8);
@@ -61,7 +62,8 @@ static bool parse_request_line(struct span line, struct http1_head *h)
 {
 	size_t method = method_length(line), to;
 
-	for (int i = 0; i < HTTP1_BLANKS_MAX && line.len && http1_is_blank(line.ptr[line.len - 1]); i++)
+	for (int i = 0; i < HTTP1_BLANKS_MAX && line.len && http1_is_blank(line.ptr[line.len - 1]);
+	     i++)
 		line.len--;
 	if (method == 0 || line.len < method + 9)
 		return false;
@@ -96,14 +98,14 @@ static bool parse_status_line(struct span line, struct http1_head *h)
 		return false;
 	while (at < line.len && http1_is_blank(s[at]))
 		at++;
-	if (line.len - at < 3 || !http1_is_digit(s[at]) || !http1_is_digit(s[at + 1]) || !http1_is_digit(s[at + 2]))
+	if (line.len - at < 3 || !http1_is_digit(s[at]) || !http1_is_digit(s[at + 1]) ||
+	    !http1_is_digit(s[at + 2]))
 		return false;
 	h->status = (uint16_t)((s[at] - '0') * 100 + (s[at + 1] - '0') * 10 + (s[at + 2] - '0'));
 	return true;
 }
 
-bool http1_start_parse(enum http1_kind kind, struct span line, bool is_cut,
-		       struct http1_head *h)
+bool http1_start_parse(enum http1_kind kind, struct span line, bool is_cut, struct http1_head *h)
 {
 	if (kind == HTTP1_RESPONSE)
 		return parse_status_line(line, h);

@@ -25,7 +25,8 @@ static inline bool http1_is_digit(uint8_t c)
  *
  * Return: false when it is none; @h is then undefined.
  */
-bool http1_start_parse(enum http1_kind kind, struct span line, bool is_cut, struct http1_head *h) MUST_USE;
+bool http1_start_parse(enum http1_kind kind, struct span line, bool is_cut,
+		       struct http1_head *h) MUST_USE;
 /* http1_version_at() - "HTTP/1.1" in the 8 bytes at @s, in any case: 11; 0 when it is not that */
 uint8_t http1_version_at(const uint8_t *s);
 /* http1_is_method_char() - may stand in a method (token of RFC 9110 5.6.2) */

@@ -21,8 +21,8 @@ enum http1_state {
 	STATE_CHUNK_DATA,
 	STATE_CHUNK_END,
 	STATE_TRAILERS,
-	STATE_END,       /* to be said */
-	STATE_BROKEN,    /* to be said */
+	STATE_END,    /* to be said */
+	STATE_BROKEN, /* to be said */
 	STATE_SKIP_LINE,
 	STATE_SEARCH,
 	STATE_TUNNEL,
@@ -50,7 +50,8 @@ http1_take_fn http1_take_broken;
 http1_take_fn http1_take_skip_line;
 http1_take_fn http1_take_search;
 
-static inline size_t http1_say(struct http1_step *step, enum http1_step_kind kind, struct span in, size_t n)
+static inline size_t http1_say(struct http1_step *step, enum http1_step_kind kind, struct span in,
+			       size_t n)
 {
 	step->kind = kind;
 	step->bytes = (struct span){in.ptr, n};
@@ -58,8 +59,8 @@ static inline size_t http1_say(struct http1_step *step, enum http1_step_kind kin
 }
 
 /* http1_say_head() - a part of the head, @n bytes of @in */
-static inline size_t http1_say_head(struct http1 *p, struct http1_step *step, enum http1_step_kind kind,
-		       struct span in, size_t n)
+static inline size_t http1_say_head(struct http1 *p, struct http1_step *step,
+				    enum http1_step_kind kind, struct span in, size_t n)
 {
 	step->is_begin = p->head_bytes == 0;
 	step->is_resynced = p->skipped > 0;

@@ -76,16 +76,11 @@ static bool take_status_char(struct http1 *p, uint8_t c)
 	if (p->count == 9 && http1_is_blank(c))
 		return true;
 	switch (form[p->count++]) {
-	case '0':
-		return http1_is_digit(c);
-	case ' ':
-		return http1_is_blank(c);
-	case '/':
-		return c == '/';
-	case '.':
-		return c == '.';
-	default:
-		return (c | 0x20) == form[p->count - 1];
+	case '0': return http1_is_digit(c);
+	case ' ': return http1_is_blank(c);
+	case '/': return c == '/';
+	case '.': return c == '.';
+	default: return (c | 0x20) == form[p->count - 1];
 	}
 }
 
@@ -101,7 +96,7 @@ static size_t walk_start_line(struct http1 *p, struct span in)
 			return in.len;
 		if (p->phase == PHASE_STATUS && p->count == STATUS_MATCHED)
 			return in.len;
-		is_good = p->is_strict             ? http1_search_goes_on(&p->count, in.ptr[i])
+		is_good = p->is_strict		     ? http1_search_goes_on(&p->count, in.ptr[i])
 			  : p->phase == PHASE_METHOD ? take_method_char(p, in.ptr[i])
 						     : take_status_char(p, in.ptr[i]);
 		if (!is_good)

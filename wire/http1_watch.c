@@ -22,7 +22,8 @@ static struct http1_name *find(struct http1_watch *w, struct span name)
 static bool is_plain(struct span name)
 {
 	for (size_t i = 0; i < name.len; i++)
-		if (!(name.ptr[i] >= 'a' && name.ptr[i] <= 'z') && !(name.ptr[i] >= '-' && name.ptr[i] <= ':'))
+		if (!(name.ptr[i] >= 'a' && name.ptr[i] <= 'z') &&
+		    !(name.ptr[i] >= '-' && name.ptr[i] <= ':'))
 			return false;
 	return true;
 }
@@ -59,7 +60,8 @@ void http1_watch_add(struct http1_watch *w, struct span name, uint8_t rule)
 		add(w, name, NOTED_NONE, rule);
 }
 
-const struct http1_name *http1_watch_slow(const struct http1_watch *w, struct span name, size_t slot)
+const struct http1_name *http1_watch_slow(const struct http1_watch *w, struct span name,
+					  size_t slot)
 {
 	for (uint16_t i = w->first[slot]; i; i = w->rows[i - 1].next) {
 		const struct http1_name *row = &w->rows[i - 1];

@@ -30,7 +30,8 @@ static inline bool http1_name_eq(const uint8_t *s, const uint8_t *lower, size_t 
 	if (i == len)
 		return true;
 	if (i)
-		return http1_name_eq_8(s + len - 8, lower + len - 8); /* the rest, some of it again */
+		/* the rest, some of it again */
+		return http1_name_eq_8(s + len - 8, lower + len - 8);
 	for (; i < len; i++)
 		if ((s[i] | (lower[i] & 0x40) >> 1) != lower[i])
 			return false;
@@ -40,19 +41,20 @@ static inline bool http1_name_eq(const uint8_t *s, const uint8_t *lower, size_t 
 /* A name, what is noted of it and by which rule its value is a secret. */
 struct http1_name {
 	struct span text; /* lower case, of whoever added it */
-	uint8_t noted;    /* enum noted; NOTED_NONE: nothing */
-	uint8_t rule;     /* given to http1_watch_add(); 0: none */
-	bool is_plain;    /* made of the characters that http1_name_eq() takes */
-	uint16_t next;    /* 1 + the row that shares its slot; 0: none */
+	uint8_t noted;	  /* enum noted; NOTED_NONE: nothing */
+	uint8_t rule;	  /* given to http1_watch_add(); 0: none */
+	bool is_plain;	  /* made of the characters that http1_name_eq() takes */
+	uint16_t next;	  /* 1 + the row that shares its slot; 0: none */
 };
 
 #define HTTP1_WATCH_SLOTS    1024 /* power of two */
-#define HTTP1_WATCH_ROWS_MIN 16   /* those of wire/noted.h */
+#define HTTP1_WATCH_ROWS_MIN 16	  /* those of wire/noted.h */
 
 struct http1_watch {
 	struct http1_name *rows; /* the owner's memory */
 	size_t count, max;
-	uint16_t first[HTTP1_WATCH_SLOTS]; /* 1 + the row that begins the slot's chain; 0: no name is there */
+	/* 1 + the row that begins the slot's chain; 0: no name is there */
+	uint16_t first[HTTP1_WATCH_SLOTS];
 };
 
 /* http1_watch_init() - the names of wire/noted.h; @rows: the caller's memory for @max >= HTTP1_WATCH_ROWS_MIN names */
@@ -60,7 +62,8 @@ void http1_watch_init(struct http1_watch *w, struct http1_name *rows, size_t max
 /* http1_watch_add() - a name in lower case, borrowed, and its rule; one that is there takes the new rule */
 void http1_watch_add(struct http1_watch *w, struct span name, uint8_t rule);
 /* http1_watch_slow() - http1_watch_find() for a name that shares the slot of one that is there */
-const struct http1_name *http1_watch_slow(const struct http1_watch *w, struct span name, size_t slot);
+const struct http1_name *http1_watch_slow(const struct http1_watch *w, struct span name,
+					  size_t slot);
 
 /*
  * Of the length and of first, middle and last letter in any case; @name is not empty. The factors are such that
@@ -68,13 +71,15 @@ const struct http1_name *http1_watch_slow(const struct http1_watch *w, struct sp
  */
 static inline size_t http1_watch_slot(struct span name)
 {
-	size_t a = name.ptr[0] & 31u, b = name.ptr[name.len / 2] & 31u, c = name.ptr[name.len - 1] & 31u;
+	size_t a = name.ptr[0] & 31u, b = name.ptr[name.len / 2] & 31u,
+	       c = name.ptr[name.len - 1] & 31u;
 
 	return (name.len * 296 + a * 165 + b * 783 - c * 8) % HTTP1_WATCH_SLOTS;
 }
 
 /* http1_watch_find() - the row of a name in any case; NULL: it means nothing. @name is not empty */
-static inline const struct http1_name *http1_watch_find(const struct http1_watch *w, struct span name)
+static inline const struct http1_name *http1_watch_find(const struct http1_watch *w,
+							struct span name)
 {
 	size_t slot = http1_watch_slot(name);
 

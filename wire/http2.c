@@ -77,7 +77,8 @@ static void read_found(struct conn *c, unsigned dir)
 }
 
 /* Return: false when @bytes are used up, and it is not certain yet */
-static bool search(struct conn *c, unsigned dir, uint64_t offset, struct span *bytes, uint64_t ts_ns)
+static bool search(struct conn *c, unsigned dir, uint64_t offset, struct span *bytes,
+		   uint64_t ts_ns)
 {
 	struct http2 *h = http2_of(c);
 	struct h2_direction *d = &h->dirs[dir];
@@ -100,7 +101,8 @@ static void look_for_peer(struct conn *c, unsigned dir, uint32_t stream)
 	struct http2 *h = http2_of(c);
 	struct h2_direction *other = &h->dirs[!dir];
 
-	if (other->finder && !h2_stream_find(&h->streams, stream) && h2_find_on_stream(other->finder, stream))
+	if (other->finder && !h2_stream_find(&h->streams, stream) &&
+	    h2_find_on_stream(other->finder, stream))
 		read_found(c, !dir);
 }
 
@@ -154,12 +156,14 @@ static bool take_payload(struct conn *c, unsigned dir, struct span piece, uint64
 			h2_stream_data(x, is_server_side(c, dir), piece, ts_ns);
 		return true;
 	case H2_PUSH_PROMISE:
-		piece = collect(d, piece, 4); /* the promised stream stands before the block (RFC 9113 6.6) */
+		/* the promised stream stands before the block (RFC 9113 6.6) */
+		piece = collect(d, piece, 4);
 		if (d->small_bytes == 4)
 			d->block_stream = number_at(d->small) & 0x7fffffff;
 		return piece.len == 0 || h2_block_feed(c, dir, piece, is_block_over(d));
 	case H2_HEADERS:
-	case H2_CONTINUATION: return !d->is_in_block || h2_block_feed(c, dir, piece, is_block_over(d));
+	case H2_CONTINUATION:
+		return !d->is_in_block || h2_block_feed(c, dir, piece, is_block_over(d));
 	case H2_RST_STREAM: (void)collect(d, piece, 4); return true;
 	case H2_GOAWAY: (void)collect(d, piece, SMALL_BYTES); return true;
 	default: return true;
@@ -294,7 +298,8 @@ static void http2_gap(struct conn *c, unsigned dir, uint64_t offset, uint64_t le
 static enum reason reason_of(const struct conn *c, unsigned dir, enum conn_end how)
 {
 	switch (how) {
-	case CONN_END_RST: return is_server_side(c, dir) ? REASON_RESET_SERVER : REASON_RESET_CLIENT;
+	case CONN_END_RST:
+		return is_server_side(c, dir) ? REASON_RESET_SERVER : REASON_RESET_CLIENT;
 	case CONN_END_FIN: return is_server_side(c, dir) ? REASON_CLOSED : REASON_CLIENT_CLOSED;
 	case CONN_END_IDLE: return REASON_TIMED_OUT;
 	case CONN_END_EVICTED: return REASON_EVICTED;
@@ -387,7 +392,8 @@ static enum conn_guess recognise(const struct conn *c, struct span first)
 	if (first.len < H2_FRAME_HEAD_BYTES)
 		return CONN_MAYBE;
 	f = h2_frame_read(first.ptr);
-	return f.type == H2_SETTINGS && f.flags == 0 && h2_frame_is_plausible(&f) ? CONN_YES : CONN_NO;
+	return f.type == H2_SETTINGS && f.flags == 0 && h2_frame_is_plausible(&f) ? CONN_YES
+										  : CONN_NO;
 }
 
 const struct conn_protocol http2_conn_protocol = {

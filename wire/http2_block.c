@@ -59,7 +59,8 @@ static bool hpack_ready(struct conn *c, struct h2_direction *d)
 
 /* --- what a block means --- */
 
-static void promise_request(struct conn *c, struct span head, const struct http2_block *b, struct h2_direction *d)
+static void promise_request(struct conn *c, struct span head, const struct http2_block *b,
+			    struct h2_direction *d)
 {
 	struct http2 *h = http2_of(c);
 	struct h2_stream *x = h2_stream_find(&h->streams, d->block_stream);
@@ -88,7 +89,7 @@ static void begin_request(struct conn *c, struct h2_stream *x, struct span head,
 }
 
 static void begin_response(struct conn *c, struct h2_stream *x, struct span head,
-			  const struct http2_block *b, struct h2_direction *d)
+			   const struct http2_block *b, struct h2_direction *d)
 {
 	struct http2 *h = http2_of(c);
 
@@ -106,11 +107,12 @@ static void begin_response(struct conn *c, struct h2_stream *x, struct span head
 		h2_stream_response(&h->streams, x, head, b, d->block_ns);
 }
 
-static void begin_message(struct conn *c, struct h2_stream *x, bool is_response, struct http2_block *b,
-			  struct h2_direction *d)
+static void begin_message(struct conn *c, struct h2_stream *x, bool is_response,
+			  struct http2_block *b, struct h2_direction *d)
 {
 	bool is_promise = d->block_type == H2_PUSH_PROMISE;
-	struct span head = http2_block_head(b, is_response && !is_promise ? HTTP1_RESPONSE : HTTP1_REQUEST);
+	struct span head =
+		http2_block_head(b, is_response && !is_promise ? HTTP1_RESPONSE : HTTP1_REQUEST);
 
 	b->info.anomalies |= b->has_bad ? ANOMALY_BIT(BAD_HEADER) : 0;
 	b->info.anomalies |= b->has_unknown ? ANOMALY_BIT(H2_PARTIAL) : 0;
@@ -147,7 +149,8 @@ static void take_block(struct conn *c, unsigned dir, struct http2_block *b)
 	x = h2_stream_find(&h->streams, d->block_stream);
 	if (x && !is_promise && h2_stream_has_begun(x, is_response)) {
 		h2_stream_trailers(&h->streams, x, is_response, b, d->block_ns);
-	} else if (b->has_pseudo || (b->has_unknown && !is_response && d->block_stream > h->newest[0])) {
+	} else if (b->has_pseudo ||
+		   (b->has_unknown && !is_response && d->block_stream > h->newest[0])) {
 		begin_message(c, x, is_response, b, d);
 		x = h2_stream_find(&h->streams, d->block_stream);
 	}
@@ -196,7 +199,8 @@ void h2_block_drop(struct conn *c, struct h2_direction *d)
 }
 
 /* Return: what hpack_block() did */
-static int decode(struct conn *c, struct h2_direction *d, struct span bytes, bool is_last, hpack_field_fn *fn, void *ctx)
+static int decode(struct conn *c, struct h2_direction *d, struct span bytes, bool is_last,
+		  hpack_field_fn *fn, void *ctx)
 {
 	size_t before = hpack_memory_bytes(d->hpack);
 	int r = hpack_block(d->hpack, bytes, is_last, fn, ctx);
@@ -215,7 +219,8 @@ bool h2_block_feed(struct conn *c, unsigned dir, struct span bytes, bool is_last
 	if (!hpack_ready(c, d))
 		return true;
 	d->is_in_pieces |= !is_last;
-	http2_block_begin(&b, c->wire->block, c->wire->config.head_max, redactor_watch(c->wire->redactor));
+	http2_block_begin(&b, c->wire->block, c->wire->config.head_max,
+			  redactor_watch(c->wire->redactor));
 	r = LIKELY(!d->is_in_pieces) ? decode(c, d, bytes, true, http2_block_add, &b)
 				     : decode(c, d, bytes, is_last, keep_line, &lines);
 	if (UNLIKELY(r < 0)) {

@@ -13,22 +13,22 @@ struct h2_direction {
 	struct h2_walker walker;
 	struct h2_finder *finder; /* while it is searching and had bytes to search */
 	struct hpack *hpack;
-	struct chain lines;      /* of a block that is not complete yet */
-	uint64_t block_ns;       /* when it began */
-	uint32_t block_stream;   /* stream that the block belongs to; promised by PUSH_PROMISE */
-	uint8_t block_type;      /* H2_HEADERS or H2_PUSH_PROMISE */
+	struct chain lines;    /* of a block that is not complete yet */
+	uint64_t block_ns;     /* when it began */
+	uint32_t block_stream; /* stream that the block belongs to; promised by PUSH_PROMISE */
+	uint8_t block_type;    /* H2_HEADERS or H2_PUSH_PROMISE */
 	bool block_ends_stream;
-	bool block_has_bad;      /* so far: CR, LF or NUL in a field */
-	bool block_is_cut;       /* so far: lines were left out for want of room */
-	bool is_in_pieces;       /* its fields are in `lines` */
-	bool is_in_block;        /* HEADERS without END_HEADERS: CONTINUATION must follow */
+	bool block_has_bad; /* so far: CR, LF or NUL in a field */
+	bool block_is_cut;  /* so far: lines were left out for want of room */
+	bool is_in_pieces;  /* its fields are in `lines` */
+	bool is_in_block;   /* HEADERS without END_HEADERS: CONTINUATION must follow */
 	uint8_t small[SMALL_BYTES];
 	uint8_t small_bytes;
 	uint8_t preface_left;
 	bool is_searching;
-	bool is_joined;          /* some of its table was not seen */
-	uint8_t join_level;      /* of hpack_join(): how large a table the peer was found to use */
-	bool is_hpack_lost;      /* no memory for a table: blocks are passed over */
+	bool is_joined;	    /* some of its table was not seen */
+	uint8_t join_level; /* of hpack_join(): how large a table the peer was found to use */
+	bool is_hpack_lost; /* no memory for a table: blocks are passed over */
 };
 
 struct http2 {

@@ -19,7 +19,7 @@
 
 #define UNKNOWN_NAME  ":unknown"
 #define UNKNOWN_VALUE "?"
-#define VERSION       " HTTP/2\r\n"
+#define VERSION	      " HTTP/2\r\n"
 #define STATUS_LINE   "HTTP/2 000\r\n"
 #define START_EXTRA   32 /* what a head is longer than its lines and its path, at most */
 
@@ -40,13 +40,15 @@ static uint16_t number_of(struct span s)
 /* --- fields --- */
 
 /* of :authority and Host the former counts (RFC 9113 8.3.1) */
-static void note_field(struct http1_head *info, unsigned mark, struct span value, struct http1_at at)
+static void note_field(struct http1_head *info, unsigned mark, struct span value,
+		       struct http1_at at)
 {
 	if (mark != NOTED_NONE && mark < NOTED_COUNT && !(mark == NOTED_HOST && info->host.from))
 		noted_read(info, (enum noted)mark, at, value);
 }
 
-void http2_block_begin(struct http2_block *b, uint8_t *memory, size_t head_max, const struct http1_watch *watch)
+void http2_block_begin(struct http2_block *b, uint8_t *memory, size_t head_max,
+		       const struct http1_watch *watch)
 {
 	*b = (struct http2_block){
 		.lines = memory + HTTP2_START_ROOM,
@@ -111,7 +113,8 @@ static bool take_pseudo(struct http2_block *b, const struct hpack_field *f)
 
 static bool is_pseudo(unsigned mark)
 {
-	return (mark >= HTTP2_NAME_METHOD && mark <= HTTP2_NAME_PROTOCOL) || mark == NOTED_AUTHORITY;
+	return (mark >= HTTP2_NAME_METHOD && mark <= HTTP2_NAME_PROTOCOL) ||
+	       mark == NOTED_AUTHORITY;
 }
 
 static void note_marked(struct http2_block *b, const struct hpack_field *f, struct span line)
@@ -125,7 +128,8 @@ static void note_marked(struct http2_block *b, const struct hpack_field *f, stru
 		b->grpc.timeout_ns = grpc_timeout_ns(value);
 	else
 		note_field(&b->info, f->mark, value,
-			   (struct http1_at){(uint32_t)(line.ptr + from - b->lines), (uint32_t)value.len});
+			   (struct http1_at){(uint32_t)(line.ptr + from - b->lines),
+					     (uint32_t)value.len});
 }
 
 void http2_block_add(void *ctx, const struct hpack_field *f)
@@ -148,8 +152,9 @@ void http2_block_add(void *ctx, const struct hpack_field *f)
 		return;
 	if (f->mark)
 		note_marked(b, f, line);
-	b->info.is_watched |= f->mark && f->mark < NOTED_COUNT ? http1_is_noted_watched(b->watch, f->mark)
-								: http1_is_watched(b->watch, f->name);
+	b->info.is_watched |= f->mark && f->mark < NOTED_COUNT
+				      ? http1_is_noted_watched(b->watch, f->mark)
+				      : http1_is_watched(b->watch, f->name);
 }
 
 /* One line off the front of @lines: every line came from wire/hpack.c. */
@@ -161,7 +166,8 @@ static bool next_line(struct span *lines, struct span *name, struct span *value,
 	if (!end || end - lines->ptr < 4)
 		return false;
 	*line = span_of(lines->ptr, (size_t)(end - lines->ptr) + 1);
-	colon = memchr(line->ptr + 1, ':', line->len - 4); /* a pseudo-header's own colon is the first byte */
+	/* a pseudo-header's own colon is the first byte */
+	colon = memchr(line->ptr + 1, ':', line->len - 4);
 	if (!colon)
 		return false;
 	*name = span_of(line->ptr, (size_t)(colon - line->ptr));
@@ -213,7 +219,8 @@ static size_t put_request_line(struct http2_block *b)
 {
 	struct span unknown = SPAN_LIT(UNKNOWN_VALUE), method = {b->method, b->method_len};
 	struct span target = b->has_path ? b->path : unknown;
-	size_t before = (method.len ? method.len : unknown.len) + 1, len = before + target.len + sizeof(VERSION) - 1;
+	size_t before = (method.len ? method.len : unknown.len) + 1,
+	       len = before + target.len + sizeof(VERSION) - 1;
 	uint8_t *at = put(room_for_start(b, len), method.len ? method : unknown);
 
 	*at++ = ' ';
@@ -328,4 +335,3 @@ void http2_head_read(enum http1_kind kind, struct span head, const struct http1_
 		info->is_watched |= http1_is_watched(watch, name);
 	}
 }
-

@@ -23,27 +23,29 @@
 
 /* What fields of gRPC a block has. */
 struct http2_grpc {
-	int16_t status;      /* -1: none */
+	int16_t status;	     /* -1: none */
 	uint64_t timeout_ns; /* 0: none */
 };
 
 /* A header block on its way to a head. */
 struct http2_block {
-	uint8_t *lines;     /* the caller's memory */
-	size_t len, max;    /* bytes; max is for lines and path together */
-	struct span path;   /* behind the lines */
+	uint8_t *lines;	  /* the caller's memory */
+	size_t len, max;  /* bytes; max is for lines and path together */
+	struct span path; /* behind the lines */
 	const struct http1_watch *watch;
-	struct http1_head info; /* what the lines say; positions in them, until http2_block_head() */
+	/* what the lines say; positions in them, until http2_block_head() */
+	struct http1_head info;
 	struct http2_grpc grpc;
 	uint8_t method[HTTP2_METHOD_MAX];
 	uint8_t method_len;
-	uint16_t status;    /* 0: none */
+	uint16_t status; /* 0: none */
 	bool has_path, has_authority;
-	bool has_pseudo;    /* any pseudo-header field */
-	bool has_unknown;   /* some name or value is not known */
+	bool has_pseudo;  /* any pseudo-header field */
+	bool has_unknown; /* some name or value is not known */
 	bool has_unknown_name;
-	bool has_bad;       /* CR, LF or NUL in a field (RFC 9113 8.2.1), kept as a blank; or a field without a name, left out */
-	bool is_cut;        /* what did not fit was left out */
+	/* CR, LF or NUL in a field (RFC 9113 8.2.1), kept as a blank; or a field without a name, left out */
+	bool has_bad;
+	bool is_cut; /* what did not fit was left out */
 };
 
 /**
@@ -51,7 +53,8 @@ struct http2_block {
  * @memory: HTTP2_BLOCK_BYTES(@head_max), borrowed as long as the block and its spans are used
  * @watch:  may be NULL; borrowed
  */
-void http2_block_begin(struct http2_block *b, uint8_t *memory, size_t head_max, const struct http1_watch *watch);
+void http2_block_begin(struct http2_block *b, uint8_t *memory, size_t head_max,
+		       const struct http1_watch *watch);
 /* http2_block_add() - one more field; a hpack_field_fn, @ctx is the struct http2_block */
 void http2_block_add(void *ctx, const struct hpack_field *f);
 /* http2_block_add_lines() - fields as wire/hpack.h gave them, line behind line */

@@ -85,20 +85,19 @@ static void forget(struct h2_streams *s, struct h2_stream *x)
 /* doc/PROTOCOL-HTTP2.md, "Errors": what a stream's error code means to gRPC */
 static const uint8_t grpc_status_of_code[] = {
 	[0x0] = 13, /* NO_ERROR: INTERNAL */
-	[0x1] = 13, [0x2] = 13, [0x3] = 13, [0x4] = 13, [0x5] = 2, [0x6] = 13,
-	[0x7] = 14, /* REFUSED_STREAM: UNAVAILABLE */
-	[0x8] = 1,  /* CANCEL: CANCELLED */
-	[0x9] = 13, [0xa] = 13,
-	[0xb] = 8,  /* ENHANCE_YOUR_CALM: RESOURCE_EXHAUSTED */
-	[0xc] = 7,  /* INADEQUATE_SECURITY: PERMISSION_DENIED */
+	[0x1] = 13, [0x2] = 13, [0x3] = 13, [0x4] = 13,
+	[0x5] = 2,  [0x6] = 13, [0x7] = 14, /* REFUSED_STREAM: UNAVAILABLE */
+	[0x8] = 1,			    /* CANCEL: CANCELLED */
+	[0x9] = 13, [0xa] = 13, [0xb] = 8,  /* ENHANCE_YOUR_CALM: RESOURCE_EXHAUSTED */
+	[0xc] = 7,			    /* INADEQUATE_SECURITY: PERMISSION_DENIED */
 };
 /*
  * A client's deadline runs from before its head is on the wire, and the head's number is rounded up:
  * it gives up somewhat earlier than the wire says.
  */
-#define DEADLINE_PART          10
+#define DEADLINE_PART	       10
 #define DEADLINE_SLACK_NS      (5 * NS_PER_MS)
-#define GRPC_CANCELLED         1
+#define GRPC_CANCELLED	       1
 #define GRPC_DEADLINE_EXCEEDED 4
 
 static bool is_status_unknown(const struct h2_stream *x)
@@ -133,7 +132,8 @@ static enum outcome outcome_of(const struct h2_stream *x, enum reason reason)
 	}
 	if (!has_response(x) || is_status_unknown(x))
 		return OUTCOME_INCOMPLETE;
-	return status < 400 && x->pair.grpc_status > 0 ? OUTCOME_GRPC_ERROR : outcome_of_status(status);
+	return status < 400 && x->pair.grpc_status > 0 ? OUTCOME_GRPC_ERROR
+						       : outcome_of_status(status);
 }
 
 static enum reason why(const struct h2_stream *x, enum reason reason)
@@ -220,7 +220,8 @@ static void note_grpc_reset(struct h2_stream *x, uint32_t code, uint64_t ts_ns)
 
 	if (x->pair.protocol != PROTOCOL_GRPC || x->pair.grpc_status >= 0)
 		return;
-	x->pair.grpc_status = code < sizeof(grpc_status_of_code) ? grpc_status_of_code[code] : GRPC_UNKNOWN;
+	x->pair.grpc_status =
+		code < sizeof(grpc_status_of_code) ? grpc_status_of_code[code] : GRPC_UNKNOWN;
 	if (x->pair.grpc_status == GRPC_CANCELLED && deadline &&
 	    ts_ns + deadline / DEADLINE_PART + DEADLINE_SLACK_NS >= begun_ns + deadline)
 		x->pair.grpc_status = GRPC_DEADLINE_EXCEEDED;
@@ -276,12 +277,13 @@ void h2_stream_response(struct h2_streams *s, struct h2_stream *x, struct span h
 		x->pair.anomalies |= ANOMALY_BIT(EARLY_RESPONSE);
 	if (x->pair.request.info.is_connect && info->status >= 200 && info->status < 300)
 		x->pair.anomalies |= ANOMALY_BIT(TUNNEL); /* RFC 9113 8.5, RFC 8441 */
-	events_begin(&x->pair.events, s->pairs.c, head, info->version, http1_span(head, info->content_type));
+	events_begin(&x->pair.events, s->pairs.c, head, info->version,
+		     http1_span(head, info->content_type));
 	note_grpc_status(x, b, false); /* trailers-only */
 }
 
-void h2_stream_trailers(struct h2_streams *s, struct h2_stream *x, bool is_response, const struct http2_block *b,
-			uint64_t ts_ns)
+void h2_stream_trailers(struct h2_streams *s, struct h2_stream *x, bool is_response,
+			const struct http2_block *b, uint64_t ts_ns)
 {
 	struct draft *d = draft_of(x, is_response);
 

@@ -13,10 +13,10 @@
 #define H2_STREAMS_MAX 4096 /* open at once on a connection; the oldest makes room */
 
 struct h2_stream {
-	struct pair pair;       /* pair.owner: h2_streams::pairs; pair.link: open, by age */
+	struct pair pair;	/* pair.owner: h2_streams::pairs; pair.link: open, by age */
 	struct h2_stream *next; /* in its slot */
 	uint32_t id;
-	bool has_unknown_status;    /* fields that are not known may hold the status */
+	bool has_unknown_status; /* fields that are not known may hold the status */
 };
 
 struct h2_streams {
@@ -37,12 +37,12 @@ static inline bool h2_stream_has_begun(const struct h2_stream *x, bool is_respon
 }
 
 /* The messages of a stream; @head: what http2_block_head() made of @b, borrowed. */
-void h2_stream_request(struct h2_streams *s, struct h2_stream *x, struct span head, const struct http2_block *b,
-		       uint64_t ts_ns);
-void h2_stream_response(struct h2_streams *s, struct h2_stream *x, struct span head, const struct http2_block *b,
-			uint64_t ts_ns);
-void h2_stream_trailers(struct h2_streams *s, struct h2_stream *x, bool is_response, const struct http2_block *b,
-			uint64_t ts_ns);
+void h2_stream_request(struct h2_streams *s, struct h2_stream *x, struct span head,
+		       const struct http2_block *b, uint64_t ts_ns);
+void h2_stream_response(struct h2_streams *s, struct h2_stream *x, struct span head,
+			const struct http2_block *b, uint64_t ts_ns);
+void h2_stream_trailers(struct h2_streams *s, struct h2_stream *x, bool is_response,
+			const struct http2_block *b, uint64_t ts_ns);
 void h2_stream_data(struct h2_stream *x, bool is_response, struct span bytes, uint64_t ts_ns);
 /* h2_stream_missing() - @len bytes of the body were not captured */
 void h2_stream_missing(struct h2_stream *x, bool is_response, uint64_t len);

@@ -12,8 +12,8 @@
  * numbers, so the first length whose codes end behind the bits at hand is theirs.
  */
 
-#define EOS          256
-#define PADDING_MAX  7
+#define EOS	    256
+#define PADDING_MAX 7
 
 /* the symbol below, the bits of its code above; 0 bits: the code is longer */
 static const uint16_t prefixes[256] = {
@@ -23,7 +23,7 @@ static const uint16_t prefixes[256] = {
 };
 
 static const struct {
-	uint64_t end;  /* of the codes of this length, as the top of 32 bits */
+	uint64_t end; /* of the codes of this length, as the top of 32 bits */
 	uint8_t bits;
 	uint8_t first; /* in symbols */
 } lengths[] = {

@@ -5,7 +5,7 @@
 #include "lib/base.h"
 
 /* HUFFMAN_ROOM() - what @len coded bytes may become at most: the shortest code has 5 bits */
-#define HUFFMAN_ROOM(len) ((size_t)(len) * 8 / 5 + 1)
+#define HUFFMAN_ROOM(len) ((size_t)(len)*8 / 5 + 1)
 
 /**
  * huffman_decode() - undo the code

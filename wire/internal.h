@@ -18,20 +18,26 @@ struct wire {
 	struct wire_sink sink;
 	struct counters *counters;
 	struct pool *pool;
-	struct flow_table *flows;         /* wire/flow.c */
+	struct flow_table *flows;	  /* wire/flow.c */
 	struct fragment_table *fragments; /* wire/fragment.c */
-	struct redactor *redactor;        /* wire/redact.c; NULL: nothing is redacted */
-	uint32_t redaction_rules;         /* counts wire_set_redaction(): heads read by older rules are looked at again */
-	struct list pending;              /* requests that wait, oldest first; wire/conn.c */
-	struct list running;              /* responses under way, the one written longest ago first; wire/part.c */
-	bool has_shares;                  /* sources have shares: memory is divided among them */
-	uint64_t now_ns;                  /* newest time seen */
-	uint64_t tick_due_ns;             /* packets' time at which wire_packet() ticks by itself */
-	uint64_t connection_last;         /* last conn.id given */
-	uint8_t *scratch;                 /* head_max bytes: a head that spans blocks is parsed here */
-	uint8_t *block;                   /* HTTP2_BLOCK_BYTES: a header block of HTTP/2 is decoded here */
-	uint8_t redacted[2][WIRE_REDACTED_BYTES]; /* heads whose secrets were replaced; wire/emit.c */
-	size_t decoder_bytes;             /* that decoders have from malloc: http2.c, wsdecode.c, events.c */
+	struct redactor *redactor;	  /* wire/redact.c; NULL: nothing is redacted */
+	/* counts wire_set_redaction(): heads read by older rules are looked at again */
+	uint32_t redaction_rules;
+	struct list pending; /* requests that wait, oldest first; wire/conn.c */
+	/* responses under way, the one written longest ago first; wire/part.c */
+	struct list running;
+	bool has_shares;	  /* sources have shares: memory is divided among them */
+	uint64_t now_ns;	  /* newest time seen */
+	uint64_t tick_due_ns;	  /* packets' time at which wire_packet() ticks by itself */
+	uint64_t connection_last; /* last conn.id given */
+	/* head_max bytes: a head that spans blocks is parsed here */
+	uint8_t *scratch;
+	/* HTTP2_BLOCK_BYTES: a header block of HTTP/2 is decoded here */
+	uint8_t *block;
+	/* heads whose secrets were replaced; wire/emit.c */
+	uint8_t redacted[2][WIRE_REDACTED_BYTES];
+	/* that decoders have from malloc: http2.c, wsdecode.c, events.c */
+	size_t decoder_bytes;
 };
 
 /**

@@ -6,12 +6,14 @@
 
 /* The layers that have a step of their own; below LAYER_FIRST: the decoding is over, enum packet_kind. */
 #define LAYERS(X)                                                                                  \
-	X(ETHERNET) X(ETHERTYPE) X(LLC) X(VLAN) X(MPLS) X(PPPOE) X(PPP) X(HDLC) X(IP) X(IPV4)      \
-	X(IPV6) X(PROTOCOL) X(IPV6_OPTIONS) X(IPV6_ROUTING) X(IPV6_FRAGMENT) X(AUTHENTICATION)     \
-	X(TCP) X(UDP) X(GRE) X(ERSPAN2) X(ERSPAN3) X(WCCP) X(ETHERIP) X(VNTAG) X(NSH) X(VXLAN)     \
-	X(VXLAN_GPE) X(GENEVE) X(GTP) X(TEREDO) X(AYIYA) X(SLL) X(SLL2) X(NULL)            \
-	X(RADIOTAP) X(PRISM) X(AVS) X(WIFI) X(NFLOG) X(ARCNET_LINUX) X(ARCNET) X(FDDI)             \
-	X(TOKEN_RING) X(PFLOG) X(ENC) X(PKTAP)
+	X(ETHERNET)                                                                                \
+	X(ETHERTYPE) X(LLC) X(VLAN) X(MPLS) X(PPPOE) X(PPP) X(HDLC) X(IP) X(IPV4) X(IPV6)          \
+		X(PROTOCOL) X(IPV6_OPTIONS) X(IPV6_ROUTING) X(IPV6_FRAGMENT) X(AUTHENTICATION)     \
+			X(TCP) X(UDP) X(GRE) X(ERSPAN2) X(ERSPAN3) X(WCCP) X(ETHERIP) X(VNTAG)     \
+				X(NSH) X(VXLAN) X(VXLAN_GPE) X(GENEVE) X(GTP) X(TEREDO) X(AYIYA)   \
+					X(SLL) X(SLL2) X(NULL) X(RADIOTAP) X(PRISM) X(AVS) X(WIFI) \
+						X(NFLOG) X(ARCNET_LINUX) X(ARCNET) X(FDDI)         \
+							X(TOKEN_RING) X(PFLOG) X(ENC) X(PKTAP)
 
 enum layer {
 	LAYER_FIRST = PACKET_KIND_COUNT,
@@ -19,16 +21,16 @@ enum layer {
 #define X(NAME) LAYER_##NAME,
 	LAYERS(X)
 #undef X
-	LAYER_COUNT
+		LAYER_COUNT
 };
 
 /* Where the decoding stands. Every step moves on over its header and names the next layer. */
 struct layers {
 	struct packet *packet;
 	const uint8_t *at; /* first byte not peeled off */
-	size_t left;       /* captured bytes from there */
-	size_t wire;       /* bytes from there on the wire, >= left */
-	uint16_t type;     /* for LAYER_ETHERTYPE: the type; for LAYER_PROTOCOL: the IP protocol */
+	size_t left;	   /* captured bytes from there */
+	size_t wire;	   /* bytes from there on the wire, >= left */
+	uint16_t type;	   /* for LAYER_ETHERTYPE: the type; for LAYER_PROTOCOL: the IP protocol */
 };
 
 #define X(NAME) enum layer layer_##NAME(struct layers *l);

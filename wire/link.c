@@ -17,15 +17,19 @@ enum layer layer_of_linktype(int linktype)
 		int linktype;
 		enum layer layer;
 	} first[] = {
-		{0, LAYER_NULL},          {1, LAYER_ETHERNET},      {6, LAYER_TOKEN_RING},
-		{7, LAYER_ARCNET},        {9, LAYER_PPP},           {10, LAYER_FDDI},
-		{12, LAYER_IP},           {14, LAYER_IP},           {50, LAYER_PPP},
-		{51, LAYER_PPPOE},    {101, LAYER_IP},          {104, LAYER_HDLC},
-		{105, LAYER_WIFI},        {108, LAYER_NULL},        {109, LAYER_ENC},
-		{113, LAYER_SLL},         {117, LAYER_PFLOG},       {119, LAYER_PRISM},
-		{127, LAYER_RADIOTAP},    {129, LAYER_ARCNET_LINUX}, {163, LAYER_AVS},
-		{228, LAYER_IPV4},        {229, LAYER_IPV6},        {239, LAYER_NFLOG},
-		{258, LAYER_PKTAP},       {276, LAYER_SLL2},
+		{0, LAYER_NULL},       {1, LAYER_ETHERNET},
+		{6, LAYER_TOKEN_RING}, {7, LAYER_ARCNET},
+		{9, LAYER_PPP},	       {10, LAYER_FDDI},
+		{12, LAYER_IP},	       {14, LAYER_IP},
+		{50, LAYER_PPP},       {51, LAYER_PPPOE},
+		{101, LAYER_IP},       {104, LAYER_HDLC},
+		{105, LAYER_WIFI},     {108, LAYER_NULL},
+		{109, LAYER_ENC},      {113, LAYER_SLL},
+		{117, LAYER_PFLOG},    {119, LAYER_PRISM},
+		{127, LAYER_RADIOTAP}, {129, LAYER_ARCNET_LINUX},
+		{163, LAYER_AVS},      {228, LAYER_IPV4},
+		{229, LAYER_IPV6},     {239, LAYER_NFLOG},
+		{258, LAYER_PKTAP},    {276, LAYER_SLL2},
 	};
 
 	for (size_t i = 0; i < COUNT_OF(first); i++)
@@ -40,11 +44,11 @@ enum layer layer_ETHERTYPE(struct layers *l)
 		uint16_t type;
 		uint16_t layer;
 	} next[] = {
-		{0x0800, LAYER_IPV4},    {0x86dd, LAYER_IPV6},    {0x8100, LAYER_VLAN},
-		{0x88a8, LAYER_VLAN},    {0x9100, LAYER_VLAN},    {0x9200, LAYER_VLAN},
-		{0x8847, LAYER_MPLS},    {0x8848, LAYER_MPLS},    {0x8864, LAYER_PPPOE},
+		{0x0800, LAYER_IPV4},	  {0x86dd, LAYER_IPV6},	   {0x8100, LAYER_VLAN},
+		{0x88a8, LAYER_VLAN},	  {0x9100, LAYER_VLAN},	   {0x9200, LAYER_VLAN},
+		{0x8847, LAYER_MPLS},	  {0x8848, LAYER_MPLS},	   {0x8864, LAYER_PPPOE},
 		{0x6558, LAYER_ETHERNET}, {0x88be, LAYER_ERSPAN2}, {0x22eb, LAYER_ERSPAN3},
-		{0x880b, LAYER_PPP},     {0x883e, LAYER_WCCP},    {0x8926, LAYER_VNTAG},
+		{0x880b, LAYER_PPP},	  {0x883e, LAYER_WCCP},	   {0x8926, LAYER_VNTAG},
 		{0x894f, LAYER_NSH},
 	};
 
@@ -282,7 +286,8 @@ enum layer layer_WIFI(struct layers *l)
 	if (!layer_has(l, 24))
 		return layer_short(l, 24);
 	is_qos = h[0] & 0x80;
-	if ((h[0] & 0x0c) != 0x08 || (h[0] & 0x40) || (h[1] & 0x40)) /* data; not null; not secret */
+	if ((h[0] & 0x0c) != 0x08 || (h[0] & 0x40) ||
+	    (h[1] & 0x40)) /* data; not null; not secret */
 		return layer_end(PACKET_NOT_IP);
 	if ((h[1] & 3) == 3)
 		header += 6; /* a fourth address */

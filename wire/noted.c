@@ -105,7 +105,8 @@ static void read_content_length(struct http1_head *h, struct http1_at at, struct
 
 	(void)at;
 	h->has_length = true;
-	if (LIKELY(!had_one && h->framing == HTTP1_UNFRAMED && take_number(value, &h->content_length))) {
+	if (LIKELY(!had_one && h->framing == HTTP1_UNFRAMED &&
+		   take_number(value, &h->content_length))) {
 		h->framing = HTTP1_LENGTH;
 		return;
 	}
@@ -189,7 +190,8 @@ static uint32_t until_dash(struct span s)
 static void read_traceparent(struct http1_head *h, struct http1_at at, struct span value)
 {
 	if (value.len >= 35)
-		note_trace(h, TRACE_PARENT, (struct http1_at){at.from + 3, until_dash(span_from(value, 3))});
+		note_trace(h, TRACE_PARENT,
+			   (struct http1_at){at.from + 3, until_dash(span_from(value, 3))});
 }
 
 /* id-span-sampled-parent, or the id alone */

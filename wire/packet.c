@@ -190,21 +190,17 @@ enum layer layer_PROTOCOL(struct layers *l)
 	/* IP protocol numbers; those not named end as PACKET_NOT_TCP, which is 0 */
 	static const uint8_t next[256] = {
 		[0] = LAYER_IPV6_OPTIONS, /* hop-by-hop */
-		[4] = LAYER_IPV4,
-		[6] = LAYER_TCP,
-		[17] = LAYER_UDP,
-		[41] = LAYER_IPV6,
-		[43] = LAYER_IPV6_ROUTING,
-		[44] = LAYER_IPV6_FRAGMENT,
-		[47] = LAYER_GRE,
-		[51] = LAYER_AUTHENTICATION,
+		[4] = LAYER_IPV4,	    [6] = LAYER_TCP,
+		[17] = LAYER_UDP,	    [41] = LAYER_IPV6,
+		[43] = LAYER_IPV6_ROUTING,  [44] = LAYER_IPV6_FRAGMENT,
+		[47] = LAYER_GRE,	    [51] = LAYER_AUTHENTICATION,
 		[60] = LAYER_IPV6_OPTIONS,  /* destination options */
-		[97] = LAYER_ETHERIP,       /* RFC 3378 */
+		[97] = LAYER_ETHERIP,	    /* RFC 3378 */
 		[135] = LAYER_IPV6_OPTIONS, /* mobility */
-		[137] = LAYER_MPLS,         /* RFC 4023 */
+		[137] = LAYER_MPLS,	    /* RFC 4023 */
 		[139] = LAYER_IPV6_OPTIONS, /* HIP */
 		[140] = LAYER_IPV6_OPTIONS, /* Shim6 */
-		[143] = LAYER_ETHERNET,     /* RFC 8986 */
+		[143] = LAYER_ETHERNET,	    /* RFC 8986 */
 	};
 	_Static_assert(PACKET_NOT_TCP == 0, "the table's default");
 

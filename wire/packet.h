@@ -12,12 +12,12 @@
 
 /* What a packet turned out to be. */
 enum packet_kind {
-	PACKET_NOT_TCP,   /* IP that carries something else */
-	PACKET_TCP,       /* a TCP segment: all fields but fragment are set */
+	PACKET_NOT_TCP,	  /* IP that carries something else */
+	PACKET_TCP,	  /* a TCP segment: all fields but fragment are set */
 	PACKET_FRAGMENT,  /* part of an IP datagram: src, dst, fragment, payload, missing are set */
-	PACKET_NOT_IP,    /* no IP in it */
+	PACKET_NOT_IP,	  /* no IP in it */
 	PACKET_MALFORMED, /* headers that contradict themselves or the packet's length */
-	PACKET_CUT,       /* the capture cut it inside its headers */
+	PACKET_CUT,	  /* the capture cut it inside its headers */
 	PACKET_LINKTYPE,  /* a link type that is not known */
 	PACKET_KIND_COUNT
 };
@@ -47,9 +47,9 @@ struct packet {
 	uint8_t flags; /* enum packet_flag */
 	uint32_t seq, ack;
 	struct span payload; /* borrowed from the packet's bytes */
-	size_t missing;      /* payload bytes behind it that were on the wire but not captured */
+	size_t missing;	     /* payload bytes behind it that were on the wire but not captured */
 	bool has_wrong_checksum; /* of an IPv4 header */
-	uint8_t depth;           /* layers peeled off so far */
+	uint8_t depth;		 /* layers peeled off so far */
 	bool has_ip;
 	struct packet_fragment fragment;
 };
@@ -61,7 +61,8 @@ struct packet {
  * @bytes:    as captured; @p->payload borrows from it
  * @length:   on the wire [bytes]; less than bytes.len counts as bytes.len
  */
-enum packet_kind packet_decode(struct packet *p, int linktype, struct span bytes, size_t length) HOT;
+enum packet_kind packet_decode(struct packet *p, int linktype, struct span bytes,
+			       size_t length) HOT;
 
 /**
  * packet_resume() - go on with a datagram that was put together

@@ -100,12 +100,9 @@ static enum outcome outcome_of_reason(enum reason reason, enum outcome otherwise
 {
 	switch (reason) {
 	case REASON_RESET_CLIENT:
-	case REASON_RESET_SERVER:
-		return OUTCOME_RESET;
-	case REASON_CLOSED:
-		return OUTCOME_NO_RESPONSE;
-	case REASON_TIMED_OUT:
-		return OUTCOME_TIMEOUT;
+	case REASON_RESET_SERVER: return OUTCOME_RESET;
+	case REASON_CLOSED: return OUTCOME_NO_RESPONSE;
+	case REASON_TIMED_OUT: return OUTCOME_TIMEOUT;
 	case REASON_CLIENT_CLOSED:
 		return otherwise == OUTCOME_INCOMPLETE ? OUTCOME_NO_RESPONSE : otherwise;
 	case REASON_NONE:
@@ -118,8 +115,7 @@ static enum outcome outcome_of_reason(enum reason reason, enum outcome otherwise
 	case REASON_GOAWAY:
 	case REASON_UNKNOWN_STATUS:
 	case REASON_ONGOING:
-	case REASON_COUNT:
-		break;
+	case REASON_COUNT: break;
 	}
 	return otherwise;
 }
@@ -132,7 +128,8 @@ static enum reason why_unanswered(const struct pair *p, enum reason reason)
 
 	if (!ps->has_response_bytes && is_acked)
 		return REASON_ONE_SIDED;
-	if (ps->lost_from != UNKNOWN && (p->request.acked == UNKNOWN || ps->lost_until > p->request.acked))
+	if (ps->lost_from != UNKNOWN &&
+	    (p->request.acked == UNKNOWN || ps->lost_until > p->request.acked))
 		return (enum reason)ps->lost_why;
 	return reason;
 }

@@ -12,43 +12,47 @@
 #include "wire/draft.h"
 
 struct pair {
-	struct list pending;  /* wire::pending while its request is whole and no response has begun; wire::running then */
-	struct list link;     /* pairs::open */
+	/* wire::pending while its request is whole and no response has begun; wire::running then */
+	struct list pending;
+	struct list link; /* pairs::open */
 	struct pairs *owner;
 	struct draft request, response;
 	uint64_t anomalies;
-	uint64_t waits_since_ns; /* orders wire::pending, and wire::running */
-	uint64_t begun_ns;       /* of a continuation: when its request began */
-	uint64_t grpc_timeout_ns;    /* from grpc-timeout; 0 = none */
-	struct grpc_walker grpc[2];  /* of the request, of the response */
-	struct child first[2];       /* gRPC: first message of each side, until a second one makes it a stream */
+	uint64_t waits_since_ns;    /* orders wire::pending, and wire::running */
+	uint64_t begun_ns;	    /* of a continuation: when its request began */
+	uint64_t grpc_timeout_ns;   /* from grpc-timeout; 0 = none */
+	struct grpc_walker grpc[2]; /* of the request, of the response */
+	/* gRPC: first message of each side, until a second one makes it a stream */
+	struct child first[2];
 	void (*on_part)(struct pair *p); /* a part of it is about to be written; may be NULL */
-	struct children children; /* WebSocket messages, server-sent events */
-	struct events events;    /* of a response that is an event stream */
-	uint64_t begun_bytes[2]; /* of each body: those of a gRPC message or an event that is not whole yet */
-	uint16_t close_code;     /* of a WebSocket; 0 otherwise */
-	uint32_t stream;         /* HTTP/2; 0 otherwise */
-	uint32_t h2_error;       /* code of RST_STREAM or GOAWAY */
-	int16_t grpc_status;     /* -1: none */
-	uint8_t protocol;        /* enum protocol */
+	struct children children;	 /* WebSocket messages, server-sent events */
+	struct events events;		 /* of a response that is an event stream */
+	/* of each body: those of a gRPC message or an event that is not whole yet */
+	uint64_t begun_bytes[2];
+	uint16_t close_code; /* of a WebSocket; 0 otherwise */
+	uint32_t stream;     /* HTTP/2; 0 otherwise */
+	uint32_t h2_error;   /* code of RST_STREAM or GOAWAY */
+	int16_t grpc_status; /* -1: none */
+	uint8_t protocol;    /* enum protocol */
 	uint32_t sequence;
-	uint32_t rules;       /* wire->redaction_rules when it began */
+	uint32_t rules; /* wire->redaction_rules when it began */
 	uint8_t first_count;
 	bool is_continuation; /* parts of it were handed out before: wire/part.h */
-	bool is_told;         /* handed out already; its late response is read and left out */
+	bool is_told;	      /* handed out already; its late response is read and left out */
 };
 
 struct pairs {
 	struct conn *c;
 	struct list open;
-	struct pair *asking;     /* whose request is being read; NULL: none */
-	struct pair *answering;  /* whose response is being read; NULL: none */
-	uint64_t lost_from;      /* responses may be missing since this offset; UINT64_MAX: none */
-	uint64_t lost_until;     /* ... and before this one */
-	uint64_t asked_until;    /* the client's stream is known up to this offset */
-	uint64_t acked_max;      /* bytes of the server's stream that the client acknowledged */
-	uint8_t lost_why;        /* enum reason */
-	uint8_t ended;           /* enum reason: no response can come any more; REASON_NONE: it may */
+	struct pair *asking;	/* whose request is being read; NULL: none */
+	struct pair *answering; /* whose response is being read; NULL: none */
+	uint64_t lost_from;	/* responses may be missing since this offset; UINT64_MAX: none */
+	uint64_t lost_until;	/* ... and before this one */
+	uint64_t asked_until;	/* the client's stream is known up to this offset */
+	uint64_t acked_max;	/* bytes of the server's stream that the client acknowledged */
+	uint8_t lost_why;	/* enum reason */
+	/* enum reason: no response can come any more; REASON_NONE: it may */
+	uint8_t ended;
 	bool has_response_bytes; /* any byte of the server's direction was seen */
 };
 

@@ -37,13 +37,15 @@ static size_t whole_bytes(struct pair *p, bool is_response)
 	const struct draft *d = draft_of(p, is_response);
 	uint64_t begun = p->begun_bytes[is_response];
 
-	return is_kept_to_the_end(d) && begun <= d->body.len ? d->body.len - (size_t)begun : d->body.len;
+	return is_kept_to_the_end(d) && begun <= d->body.len ? d->body.len - (size_t)begun
+							     : d->body.len;
 }
 
 static bool has_news(struct pair *p)
 {
-	return !p->is_continuation || p->children.count[0] || p->children.count[1] || p->response.trailers.len ||
-	       whole_bytes(p, false) || whole_bytes(p, true) || !is_kept_to_the_end(&p->response);
+	return !p->is_continuation || p->children.count[0] || p->children.count[1] ||
+	       p->response.trailers.len || whole_bytes(p, false) || whole_bytes(p, true) ||
+	       !is_kept_to_the_end(&p->response);
 }
 
 static enum outcome outcome_so_far(const struct pair *p)
@@ -147,11 +149,14 @@ void part_write_full(struct pair *p, uint64_t ts_ns)
 
 static void note_grpc(struct pair *p, bool is_response, uint64_t ts_ns)
 {
-	struct child c = {.kind = CHILD_GRPC, .is_from_server = is_response, .time_ns = ts_ns,
+	struct child c = {.kind = CHILD_GRPC,
+			  .is_from_server = is_response,
+			  .time_ns = ts_ns,
 			  .bytes = p->grpc[is_response].length};
 	static const struct chain none;
 
-	if (p->grpc[is_response].messages == 1 && p->grpc[!is_response].messages <= 1 && !p->is_continuation) {
+	if (p->grpc[is_response].messages == 1 && p->grpc[!is_response].messages <= 1 &&
+	    !p->is_continuation) {
 		p->first[p->first_count++] = c;
 		return;
 	}
@@ -161,7 +166,10 @@ static void note_grpc(struct pair *p, bool is_response, uint64_t ts_ns)
 
 static void note_event(struct pair *p, uint64_t ts_ns)
 {
-	struct child c = {.kind = CHILD_SSE, .is_from_server = true, .time_ns = ts_ns, .bytes = p->begun_bytes[1]};
+	struct child c = {.kind = CHILD_SSE,
+			  .is_from_server = true,
+			  .time_ns = ts_ns,
+			  .bytes = p->begun_bytes[1]};
 	static const struct chain none;
 
 	children_add(&p->children, p->owner->c, &c, &none);
@@ -170,7 +178,7 @@ static void note_event(struct pair *p, uint64_t ts_ns)
 static bool has_messages(const struct pair *p, bool is_response)
 {
 	return p->protocol == PROTOCOL_GRPC ? !p->grpc[is_response].is_lost
-					     : is_response && p->events.is_on && !p->events.codec;
+					    : is_response && p->events.is_on && !p->events.codec;
 }
 
 /* Up to the end of the next message in @bytes. Return: true when one ends there. */
@@ -208,7 +216,8 @@ static bool is_overflowing(struct pair *p, bool is_response, size_t n)
 	if (d->body.len + n <= p->owner->c->wire->config.body_max || !has_messages(p, is_response))
 		return false;
 	return draft_has_begun(&p->response) && !p->is_told &&
-	       (is_kept_to_the_end(d) ? whole_bytes(p, is_response) > 0 : p->begun_bytes[is_response] == 0);
+	       (is_kept_to_the_end(d) ? whole_bytes(p, is_response) > 0
+				      : p->begun_bytes[is_response] == 0);
 }
 
 void part_take_body(struct pair *p, bool is_response, struct span bytes, uint64_t ts_ns)
@@ -218,7 +227,8 @@ void part_take_body(struct pair *p, bool is_response, struct span bytes, uint64_
 
 	if (UNLIKELY(is_response && p->events.codec)) {
 		draft_add_body(d, c, bytes);
-		events_decode(&p->events, &p->children, c, bytes, d->flags & MESSAGE_HAS_GAP, ts_ns);
+		events_decode(&p->events, &p->children, c, bytes, d->flags & MESSAGE_HAS_GAP,
+			      ts_ns);
 		part_write_full(p, ts_ns);
 		return;
 	}
@@ -230,7 +240,8 @@ void part_take_body(struct pair *p, bool is_response, struct span bytes, uint64_
 		if (UNLIKELY(is_overflowing(p, is_response, n)))
 			part_write(p, ts_ns);
 		draft_add_body(d, c, span_of(bytes.ptr, n));
-		p->begun_bytes[is_response] = has_messages(p, is_response) ? p->begun_bytes[is_response] + n : 0;
+		p->begun_bytes[is_response] =
+			has_messages(p, is_response) ? p->begun_bytes[is_response] + n : 0;
 		if (is_end)
 			end_message(p, is_response, ts_ns);
 		bytes = rest;

@@ -30,10 +30,10 @@ struct pool {
 	size_t touched; /* blocks ever handed out: memory behind them was never written */
 	size_t used;
 	struct free_block *free;
-	uint16_t *owners; /* of each block that is in use */
+	uint16_t *owners;	     /* of each block that is in use */
 	uint32_t owned[POOL_OWNERS]; /* blocks */
-	unsigned owner_count; /* that have any */
-	uint16_t owner; /* of what is taken now */
+	unsigned owner_count;	     /* that have any */
+	uint16_t owner;		     /* of what is taken now */
 };
 
 struct pool *pool_new(size_t bytes_max)
@@ -153,7 +153,8 @@ size_t chain_add(struct chain *c, struct pool *p, struct span bytes)
 {
 	size_t added = 0;
 
-	if (LIKELY(bytes.len && (c->last || grow(c, p)) && bytes.len <= CHAIN_BLOCK_MAX - c->last->len)) {
+	if (LIKELY(bytes.len && (c->last || grow(c, p)) &&
+		   bytes.len <= CHAIN_BLOCK_MAX - c->last->len)) {
 		memcpy(c->last->bytes + c->last->len, bytes.ptr, bytes.len);
 		c->last->len += bytes.len;
 		c->len += bytes.len;

@@ -20,11 +20,12 @@ struct conn_protocol {
 	/* is it spoken here? @first: up to CONN_GUESS_MAX first bytes of one direction */
 	enum conn_guess (*recognise)(const struct conn *c, struct span first);
 	void (*open)(struct conn *c);
-	void (*data)(struct conn *c, unsigned dir, uint64_t offset, uint64_t acked, struct span bytes,
-		     uint64_t ts_ns);
+	void (*data)(struct conn *c, unsigned dir, uint64_t offset, uint64_t acked,
+		     struct span bytes, uint64_t ts_ns);
 	void (*gap)(struct conn *c, unsigned dir, uint64_t offset, uint64_t len, uint64_t ts_ns);
 	void (*end)(struct conn *c, unsigned dir, enum conn_end how, uint64_t ts_ns);
-	void (*close)(struct conn *c); /* hand out what is pending, free all but the state's block */
+	/* hand out what is pending, free all but the state's block */
+	void (*close)(struct conn *c);
 	void (*overlap)(struct conn *c, unsigned dir);
 	bool (*wants_data)(const struct conn *c, unsigned dir);
 	bool (*was_spoken)(const struct conn *c); /* false: it looked so at first, but was not */

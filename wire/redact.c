@@ -19,7 +19,8 @@
  */
 
 /* one position, past a @secret that was replaced; false: it lies within it */
-static bool move(const struct redact_copy *c, struct span secret, struct http1_at at, struct http1_at *out)
+static bool move(const struct redact_copy *c, struct span secret, struct http1_at at,
+		 struct http1_at *out)
 {
 	size_t from = (size_t)(secret.ptr - c->from), to = from + secret.len;
 
@@ -48,7 +49,8 @@ static void move_all(struct redact_copy *c, struct span secret)
 
 static bool is_tag(struct span s)
 {
-	return s.len == REDACT_TAG_BYTES && memcmp(s.ptr, "[tl:", 4) == 0 && s.ptr[s.len - 1] == ']';
+	return s.len == REDACT_TAG_BYTES && memcmp(s.ptr, "[tl:", 4) == 0 &&
+	       s.ptr[s.len - 1] == ']';
 }
 
 void redact_secret(struct redact_copy *c, struct span secret)
@@ -75,7 +77,8 @@ static bool is_host(struct span name)
 
 static void put_lines(struct redact_copy *c, struct span lines, bool has_start_line)
 {
-	struct header_iter it = {.rest = lines, .is_trailers = !has_start_line, .has_begun = has_start_line};
+	struct header_iter it = {
+		.rest = lines, .is_trailers = !has_start_line, .has_begun = has_start_line};
 	const uint8_t *done = lines.ptr;
 
 	if (lines.len == 0)

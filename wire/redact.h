@@ -40,9 +40,10 @@ struct redact_job {
 	 * content_type, trace_id and replay_of are moved to where they are in the copy.
 	 */
 	struct http1_head *info;
-	size_t room;          /* bytes at the caller's @out */
-	size_t secrets;       /* result: how many were replaced; the copy is byte-identical when 0 */
-	bool is_moved;        /* result: info holds for the copy; else the copy must be parsed */
+	size_t room; /* bytes at the caller's @out */
+	/* result: how many were replaced; the copy is byte-identical when 0 */
+	size_t secrets;
+	bool is_moved; /* result: info holds for the copy; else the copy must be parsed */
 };
 
 /**
@@ -53,4 +54,5 @@ struct redact_job {
  */
 size_t redact_head(const struct redactor *r, struct redact_job *job, uint8_t *out);
 /* redact_trailers() - the same for header lines alone */
-size_t redact_trailers(const struct redactor *r, struct span lines, uint8_t *out, size_t *count_out);
+size_t redact_trailers(const struct redactor *r, struct span lines, uint8_t *out,
+		       size_t *count_out);

@@ -13,13 +13,13 @@ struct redact_copy {
 	uint8_t *out; /* NULL: only measured */
 	size_t room;  /* at out */
 	size_t len;
-	size_t count;                  /* secrets so far */
-	const uint8_t *from;           /* of the head that is copied */
+	size_t count;		       /* secrets so far */
+	const uint8_t *from;	       /* of the head that is copied */
 	const struct http1_head *info; /* positions in it; NULL: of no interest */
 	struct http1_head *moved;      /* positions in the copy */
-	bool is_unmovable;             /* a tag covers one of them */
-	bool is_in_query;              /* a ? was passed in this URL */
-	bool is_among_text;            /* a URL ends at a blank, a quote or a bracket */
+	bool is_unmovable;	       /* a tag covers one of them */
+	bool is_in_query;	       /* a ? was passed in this URL */
+	bool is_among_text;	       /* a URL ends at a blank, a quote or a bracket */
 };
 
 /* redact_put() - bytes that stay as they are */

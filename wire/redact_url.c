@@ -43,13 +43,17 @@ static bool is_delimiter(uint8_t c)
 
 /* Characters that may say something in a URL, encoded or not. */
 enum mark {
-	MARK_WALK = 1,   /* a walk over a URL stops there */
+	MARK_WALK = 1,	 /* a walk over a URL stops there */
 	MARK_SECRET = 2, /* without any of them there is no secret in a target or Host */
 };
 
 static const uint8_t marks[256] = {
-	['?'] = MARK_WALK | MARK_SECRET, ['&'] = MARK_WALK | MARK_SECRET, [';'] = MARK_WALK | MARK_SECRET,
-	['#'] = MARK_WALK | MARK_SECRET, ['%'] = MARK_WALK | MARK_SECRET, ['/'] = MARK_WALK,
+	['?'] = MARK_WALK | MARK_SECRET,
+	['&'] = MARK_WALK | MARK_SECRET,
+	[';'] = MARK_WALK | MARK_SECRET,
+	['#'] = MARK_WALK | MARK_SECRET,
+	['%'] = MARK_WALK | MARK_SECRET,
+	['/'] = MARK_WALK,
 	['@'] = MARK_SECRET,
 };
 
@@ -61,7 +65,8 @@ static bool is_mark(uint8_t c)
 /* what ends a URL that stands among other text in a header's value */
 static bool ends_url(const struct redact_copy *c, uint8_t letter)
 {
-	return c->is_among_text && (letter <= ' ' || letter == '"' || letter == '<' || letter == '>');
+	return c->is_among_text &&
+	       (letter <= ' ' || letter == '"' || letter == '<' || letter == '>');
 }
 
 /* A parameter's name as the rows have it; a name that is too long is none. */
@@ -205,7 +210,8 @@ void redact_url(struct redact_copy *c, struct span s)
 		struct letter l = letter_at(s, at);
 
 		at += l.bytes;
-		c->is_in_query = (c->is_in_query || l.c == '?') && !(l.bytes == 1 && ends_url(c, l.c));
+		c->is_in_query =
+			(c->is_in_query || l.c == '?') && !(l.bytes == 1 && ends_url(c, l.c));
 		if (l.c == '/' && at >= 3 && memcmp(s.ptr + at - 3, "://", 3) == 0) {
 			redact_put(c, s.ptr + from, s.ptr + at);
 			from = at = put_userinfo(c, s, at);

@@ -61,15 +61,18 @@ static void put_cookies(struct redact_copy *c, struct span value)
 /* Attributes whose values say nothing of the cookie's. A second cookie behind a comma is no attribute. */
 static bool is_plain_attribute(struct span part)
 {
-	static const char *const plain[] = {"expires", "max-age",  "domain",      "path",    "secure",
-					    "httponly", "samesite", "partitioned", "priority", "version"};
+	static const char *const plain[] = {"expires",	"max-age",  "domain",	"path",
+					    "secure",	"httponly", "samesite", "partitioned",
+					    "priority", "version"};
 	const uint8_t *equals = part.len ? memchr(part.ptr, '=', part.len) : NULL;
-	struct span name = span_trim(span_of(part.ptr, equals ? (size_t)(equals - part.ptr) : part.len));
-	struct span value = equals ? span_from(part, (size_t)(equals - part.ptr) + 1) : (struct span){0};
+	struct span name =
+		span_trim(span_of(part.ptr, equals ? (size_t)(equals - part.ptr) : part.len));
+	struct span value =
+		equals ? span_from(part, (size_t)(equals - part.ptr) + 1) : (struct span){0};
 	bool is_date = span_ieq(name, SPAN_LIT("expires"));
 
-	if (value.len && (memchr(value.ptr, '=', value.len) ||
-			  (!is_date && memchr(value.ptr, ',', value.len))))
+	if (value.len &&
+	    (memchr(value.ptr, '=', value.len) || (!is_date && memchr(value.ptr, ',', value.len))))
 		return false;
 	for (size_t i = 0; i < COUNT_OF(plain); i++)
 		if (span_ieq(name, span_str(plain[i])))
@@ -95,21 +98,11 @@ static void put_set_cookie(struct redact_copy *c, struct span value)
 void redact_value(struct redact_copy *c, enum redact_form form, struct span value)
 {
 	switch (form) {
-	case FORM_NONE:
-		redact_put(c, value.ptr, value.ptr + value.len);
-		break;
-	case FORM_WHOLE:
-		redact_secret(c, value);
-		break;
-	case FORM_CREDENTIALS:
-		put_credentials(c, value);
-		break;
-	case FORM_COOKIES:
-		put_cookies(c, value);
-		break;
-	case FORM_SET_COOKIE:
-		put_set_cookie(c, value);
-		break;
+	case FORM_NONE: redact_put(c, value.ptr, value.ptr + value.len); break;
+	case FORM_WHOLE: redact_secret(c, value); break;
+	case FORM_CREDENTIALS: put_credentials(c, value); break;
+	case FORM_COOKIES: put_cookies(c, value); break;
+	case FORM_SET_COOKIE: put_set_cookie(c, value); break;
 	case FORM_URL:
 	case FORM_URLS:
 		c->is_among_text = form == FORM_URLS;

@@ -23,7 +23,10 @@ struct header_rule {
 	enum redact_form form;
 };
 
-#define STRING(s) {(const uint8_t *)(s), sizeof(s) - 1}
+#define STRING(s)                                                                                  \
+	{                                                                                          \
+		(const uint8_t *)(s), sizeof(s) - 1                                                \
+	}
 
 static const struct header_rule header_rules[] = {
 #define REDACT_HEADER(name, form) {STRING(name), FORM_##form},
@@ -58,10 +61,10 @@ struct redactor {
 	uint8_t key[32];
 	struct span *headers; /* of the settings; each owned */
 	size_t header_count;
-	struct span *params;  /* likewise, normalised like a row */
+	struct span *params; /* likewise, normalised like a row */
 	size_t param_count;
 	uint64_t words[REDACT_NAME_MAX + 1]; /* [length]: word_bit() of the parameters' names */
-	struct memo *memos;                 /* MEMO_COUNT of them, by the secret's end */
+	struct memo *memos;		     /* MEMO_COUNT of them, by the secret's end */
 };
 
 /* --- rules --- */
@@ -159,7 +162,8 @@ struct redactor *redactor_new(const uint8_t key[32], const char *const *headers,
 	memcpy(r->key, key, sizeof(r->key));
 	r->memos = calloc(MEMO_COUNT, sizeof(*r->memos));
 	if (!r->memos || copy_names(headers, lower, &r->headers, &r->header_count) < 0 ||
-	    copy_names(more_params, redactor_param_char, &r->params, &r->param_count) < 0 || !watch_headers(r)) {
+	    copy_names(more_params, redactor_param_char, &r->params, &r->param_count) < 0 ||
+	    !watch_headers(r)) {
 		redactor_free(r);
 		return NULL;
 	}
@@ -184,7 +188,8 @@ enum redact_form redactor_form(const struct redactor *r, struct span name)
 
 bool redactor_is_secret_param(const struct redactor *r, struct span word)
 {
-	if (word.len == 0 || word.len >= COUNT_OF(r->words) || !(r->words[word.len] & word_bit(word)))
+	if (word.len == 0 || word.len >= COUNT_OF(r->words) ||
+	    !(r->words[word.len] & word_bit(word)))
 		return false;
 	for (size_t i = 0; i < COUNT_OF(params); i++)
 		if (word.len == params[i].len && span_eq(word, params[i]))
@@ -216,7 +221,8 @@ static void write_tag(const struct redactor *r, struct span secret, uint8_t out[
 	uint8_t hash[crypto_generichash_BYTES_MIN];
 	uint64_t bits = 0;
 
-	(void)crypto_generichash(hash, sizeof(hash), secret.ptr, secret.len, r->key, sizeof(r->key));
+	(void)crypto_generichash(hash, sizeof(hash), secret.ptr, secret.len, r->key,
+				 sizeof(r->key));
 	for (int i = 0; i < 5; i++)
 		bits = bits << 8 | hash[i];
 	memcpy(out, "[tl:", 4);

@@ -9,11 +9,11 @@
  * does not belong together.
  */
 
-#define HASH_LEN_MIN    8  /* hexadecimal with digits and letters: abbreviated commit ids */
-#define HEX_LEN_MIN     16 /* hexadecimal whatever the mix, but not letters alone */
-#define OPAQUE_LEN_MIN  16 /* digits and letters mixed */
-#define ENDING_LEN_MAX  5  /* .json, .html, .m3u8 */
-#define SWITCHES_MIN    3  /* changes between digit and letter, or in case, that no word has */
+#define HASH_LEN_MIN   8  /* hexadecimal with digits and letters: abbreviated commit ids */
+#define HEX_LEN_MIN    16 /* hexadecimal whatever the mix, but not letters alone */
+#define OPAQUE_LEN_MIN 16 /* digits and letters mixed */
+#define ENDING_LEN_MAX 5  /* .json, .html, .m3u8 */
+#define SWITCHES_MIN   3  /* changes between digit and letter, or in case, that no word has */
 
 static bool is_digit(uint8_t c)
 {
@@ -70,7 +70,9 @@ static struct makeup look_at(struct span s)
 static bool is_uuid(struct span s)
 {
 	if (s.len > 36)
-		s = span_from(s, s.ptr[0] == '{' ? 1 : span_istarts(s, SPAN_LIT("urn:uuid:")) ? 9 : 0);
+		s = span_from(s, s.ptr[0] == '{'			  ? 1
+				 : span_istarts(s, SPAN_LIT("urn:uuid:")) ? 9
+									  : 0);
 	if (s.len == 37 && s.ptr[36] == '}')
 		s.len = 36;
 	if (s.len != 36)
@@ -128,7 +130,8 @@ static size_t ending_at(struct span s)
 	if (!dot)
 		return s.len;
 	m = look_at(span_from(s, at + 1));
-	return at && s.len - at - 1 <= ENDING_LEN_MAX && m.letters && !m.others && !m.marks ? at : s.len;
+	return at && s.len - at - 1 <= ENDING_LEN_MAX && m.letters && !m.others && !m.marks ? at
+											    : s.len;
 }
 
 struct text {

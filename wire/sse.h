@@ -11,10 +11,10 @@
 
 /* Zero-initialised it stands at the beginning of a body. */
 struct sse_walker {
-	bool has_cr;         /* the last byte was CR: an LF now belongs to it */
-	bool is_in_line;     /* the current line has bytes */
-	bool is_in_event;    /* the current event has lines that are no comment */
-	bool is_comment;     /* the current line begins with a colon */
+	bool has_cr;	  /* the last byte was CR: an LF now belongs to it */
+	bool is_in_line;  /* the current line has bytes */
+	bool is_in_event; /* the current event has lines that are no comment */
+	bool is_comment;  /* the current line begins with a colon */
 };
 
 /**

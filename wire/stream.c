@@ -206,7 +206,8 @@ static bool may_move_base(const struct stream *s, int64_t offset)
 /* may a segment come that belongs before this one? The other side has acknowledged nothing yet. */
 static bool may_be_early(const struct stream *s, int64_t offset)
 {
-	return !s->is_certain && s->next == 0 && offset == 0 && !s->has_acks && !s->held.first && !s->is_ignoring;
+	return !s->is_certain && s->next == 0 && offset == 0 && !s->has_acks && !s->held.first &&
+	       !s->is_ignoring;
 }
 
 static enum stream_verdict old_bytes(const struct stream_host *h, size_t len)
@@ -215,8 +216,8 @@ static enum stream_verdict old_bytes(const struct stream_host *h, size_t len)
 	return STREAM_OLD;
 }
 
-static enum stream_verdict ignore_bytes(struct stream *s, const struct stream_host *h,
-					uint64_t end, size_t len)
+static enum stream_verdict ignore_bytes(struct stream *s, const struct stream_host *h, uint64_t end,
+					size_t len)
 {
 	s->next = end;
 	counter_add(h->counters, COUNTER_BYTES_IGNORED, len);

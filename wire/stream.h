@@ -12,20 +12,21 @@
 
 /* Embedded in a flow; begin with stream_init(). Only wire/stream.c writes it, but for is_ignoring and was_end_told. */
 struct stream {
-	uint64_t next;         /* offset of the next byte to deliver */
-	uint64_t acked;        /* the other side has acknowledged the bytes before this offset */
+	uint64_t next;	       /* offset of the next byte to deliver */
+	uint64_t acked;	       /* the other side has acknowledged the bytes before this offset */
 	uint64_t acked_before; /* what acked was at the last stream_check() */
-	uint64_t end;          /* offset of the FIN; UINT64_MAX while none was seen */
+	uint64_t end;	       /* offset of the FIN; UINT64_MAX while none was seen */
 	struct held held;      /* segments behind a hole */
-	uint32_t base;         /* sequence number of offset 0 */
+	uint32_t base;	       /* sequence number of offset 0 */
 	uint8_t dir;
 	bool has_base;
-	bool is_certain;       /* base is the SYN's; else it is the first number seen */
-	bool is_beginning;     /* what is held may have come before the true beginning */
-	bool has_acks;         /* the other side's packets are captured, too */
-	bool is_ignoring;      /* nobody wants the bytes: only follow the numbers */
-	bool was_end_told;     /* the owner's note: that it ended was passed on */
-	uint8_t tail_checks;   /* how often stream_check() found bytes acknowledged but nothing behind them */
+	bool is_certain;   /* base is the SYN's; else it is the first number seen */
+	bool is_beginning; /* what is held may have come before the true beginning */
+	bool has_acks;	   /* the other side's packets are captured, too */
+	bool is_ignoring;  /* nobody wants the bytes: only follow the numbers */
+	bool was_end_told; /* the owner's note: that it ended was passed on */
+	/* how often stream_check() found bytes acknowledged but nothing behind them */
+	uint8_t tail_checks;
 };
 
 /* Whom a stream serves. All functions get the stream; who embeds it knows the rest. */
@@ -39,25 +40,25 @@ struct stream_host {
 	void (*overlap)(struct stream *s);
 	/* a block for held segments, or NULL */
 	void *(*take_block)(struct stream *s);
-	struct pool *pool;         /* where blocks go back to */
+	struct pool *pool;	   /* where blocks go back to */
 	struct counters *counters; /* the bytes account, apart from BYTES_IN */
-	size_t held_max;           /* bytes held before a hole is declared at once */
+	size_t held_max;	   /* bytes held before a hole is declared at once */
 };
 
-#define STREAM_HELD_COUNT_MAX 4096 /* pieces held, likewise */
-#define STREAM_CHECK_NS       (100 * NS_PER_MS) /* at least so long between two checks of a stream */
-#define STREAM_SILENT_NS      (3 * NS_PER_S)    /* how long a hole stays open while nobody acknowledges */
-#define STREAM_PATIENCE_NS    (30 * NS_PER_S)   /* and in any case */
-#define STREAM_TAIL_CHECKS    5 /* checks before bytes that nothing follows are missed */
-#define STREAM_WINDOW         (1 << 20) /* how far beyond what was seen a control segment is believed */
+#define STREAM_HELD_COUNT_MAX 4096		/* pieces held, likewise */
+#define STREAM_CHECK_NS	      (100 * NS_PER_MS) /* at least so long between two checks of a stream */
+#define STREAM_SILENT_NS      (3 * NS_PER_S) /* how long a hole stays open while nobody acknowledges */
+#define STREAM_PATIENCE_NS    (30 * NS_PER_S) /* and in any case */
+#define STREAM_TAIL_CHECKS    5		/* checks before bytes that nothing follows are missed */
+#define STREAM_WINDOW	      (1 << 20) /* how far beyond what was seen a control segment is believed */
 
 struct stream_segment {
-	uint32_t seq;       /* of the first byte */
-	struct span bytes;  /* borrowed */
-	size_t missing;     /* bytes behind them that the capture cut off */
-	uint64_t acked;     /* see conn_data() */
-	uint64_t ts_ns;     /* of the packet */
-	uint64_t now_ns;    /* newest packet time */
+	uint32_t seq;	   /* of the first byte */
+	struct span bytes; /* borrowed */
+	size_t missing;	   /* bytes behind them that the capture cut off */
+	uint64_t acked;	   /* see conn_data() */
+	uint64_t ts_ns;	   /* of the packet */
+	uint64_t now_ns;   /* newest packet time */
 };
 
 enum stream_verdict {

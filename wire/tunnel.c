@@ -55,11 +55,11 @@ enum layer layer_GRE(struct layers *l)
 	type = be16(l->at + 2);
 	if ((flags & 7) > 1 || (flags & 0x4000)) /* another version; source routes (RFC 1701) */
 		return not_ours;
-	header += (flags & 0x8000) ? 4 : 0; /* checksum */
-	header += (flags & 0x2000) ? 4 : 0; /* key */
-	header += (flags & 0x1000) ? 4 : 0; /* sequence number */
+	header += (flags & 0x8000) ? 4 : 0;			/* checksum */
+	header += (flags & 0x2000) ? 4 : 0;			/* key */
+	header += (flags & 0x1000) ? 4 : 0;			/* sequence number */
 	header += (flags & 7) == 1 && (flags & 0x0080) ? 4 : 0; /* PPTP's acknowledgement */
-	if (type == 0x88be && !(flags & 0x1000)) /* ERSPAN type I has no header */
+	if (type == 0x88be && !(flags & 0x1000))		/* ERSPAN type I has no header */
 		return layer_skip_to(l, header, LAYER_ETHERNET);
 	if (type < 0x0600)
 		return not_ours;
@@ -207,9 +207,9 @@ static enum layer layer_of_port(uint16_t port)
 		uint16_t port;
 		uint16_t layer;
 	} tunnels[] = {
-		{4789, LAYER_VXLAN},     {8472, LAYER_VXLAN},  {4790, LAYER_VXLAN_GPE},
-		{6081, LAYER_GENEVE},    {2152, LAYER_GTP},    {3544, LAYER_TEREDO},
-		{5072, LAYER_AYIYA},     {4754, LAYER_GRE},    {6635, LAYER_MPLS},
+		{4789, LAYER_VXLAN},  {8472, LAYER_VXLAN}, {4790, LAYER_VXLAN_GPE},
+		{6081, LAYER_GENEVE}, {2152, LAYER_GTP},   {3544, LAYER_TEREDO},
+		{5072, LAYER_AYIYA},  {4754, LAYER_GRE},   {6635, LAYER_MPLS},
 	};
 
 	for (size_t i = 0; i < COUNT_OF(tunnels); i++)

@@ -25,16 +25,16 @@
  */
 
 #define UNMASK_BYTES 512
-#define NO_CODE      1005 /* RFC 6455 7.4.1: a close frame without a code */
+#define NO_CODE	     1005 /* RFC 6455 7.4.1: a close frame without a code */
 #define ABNORMAL     1006
 
 struct direction {
 	struct ws_walker walker;
-	struct chain payload;  /* of the message being put together */
-	struct chain control;  /* of the control frame in between */
-	struct child message;  /* what is known of it */
+	struct chain payload; /* of the message being put together */
+	struct chain control; /* of the control frame in between */
+	struct child message; /* what is known of it */
 	uint64_t control_bytes;
-	bool is_open;          /* a message has begun and not ended */
+	bool is_open; /* a message has begun and not ended */
 	bool is_lost;
 };
 
@@ -43,12 +43,13 @@ struct websocket {
 	struct pair *handshake; /* NULL once it was handed out */
 	struct direction dirs[2];
 	struct wsdecode decode;
-	bool was_closed;        /* by a close frame */
+	bool was_closed; /* by a close frame */
 	bool is_closed_by_server;
 	uint16_t code;
 };
 
-_Static_assert(sizeof(struct websocket) <= POOL_BLOCK_BYTES, "the state of a connection is one block");
+_Static_assert(sizeof(struct websocket) <= POOL_BLOCK_BYTES,
+	       "the state of a connection is one block");
 
 static struct websocket *websocket_of(const struct conn *c)
 {
@@ -129,7 +130,8 @@ static void note_close(struct websocket *w, const struct direction *d, bool is_f
 	w->code = (uint16_t)(code[0] << 8 | code[1]);
 }
 
-static void add_message(struct conn *c, struct child *m, const struct chain *payload, uint64_t ts_ns)
+static void add_message(struct conn *c, struct child *m, const struct chain *payload,
+			uint64_t ts_ns)
 {
 	struct websocket *w = websocket_of(c);
 	struct children *all = &w->handshake->children;
@@ -137,7 +139,8 @@ static void add_message(struct conn *c, struct child *m, const struct chain *pay
 
 	if (all->row.len && !children_have_room(all, c, payload->len))
 		part_write(w->handshake, ts_ns);
-	if (m->is_compressed && w->decode.is_begun && wsdecode_message(&w->decode, c, m, payload, &text))
+	if (m->is_compressed && w->decode.is_begun &&
+	    wsdecode_message(&w->decode, c, m, payload, &text))
 		children_add_bytes(all, c, m, buf_span(&text));
 	else
 		children_add(all, c, m, payload);
@@ -211,7 +214,8 @@ static void websocket_data(struct conn *c, unsigned dir, uint64_t offset, uint64
 	}
 }
 
-static void websocket_gap(struct conn *c, unsigned dir, uint64_t offset, uint64_t len, uint64_t ts_ns)
+static void websocket_gap(struct conn *c, unsigned dir, uint64_t offset, uint64_t len,
+			  uint64_t ts_ns)
 {
 	struct websocket *w = websocket_of(c);
 	struct direction *d = &w->dirs[dir];
@@ -260,10 +264,12 @@ static void websocket_end(struct conn *c, unsigned dir, enum conn_end how, uint6
 	(void)ts_ns;
 	switch (how) {
 	case CONN_END_FIN:
-		hand_out(c, OUTCOME_RESET, is_server(c, dir) ? REASON_CLOSED : REASON_CLIENT_CLOSED);
+		hand_out(c, OUTCOME_RESET,
+			 is_server(c, dir) ? REASON_CLOSED : REASON_CLIENT_CLOSED);
 		break;
 	case CONN_END_RST:
-		hand_out(c, OUTCOME_RESET, is_server(c, dir) ? REASON_RESET_SERVER : REASON_RESET_CLIENT);
+		hand_out(c, OUTCOME_RESET,
+			 is_server(c, dir) ? REASON_RESET_SERVER : REASON_RESET_CLIENT);
 		break;
 	case CONN_END_EVICTED: hand_out(c, OUTCOME_INCOMPLETE, REASON_EVICTED); break;
 	case CONN_END_IDLE:

@@ -23,9 +23,9 @@
  * on when somebody looked.
  */
 
-#define TICK_NS       (20 * NS_PER_MS)
+#define TICK_NS	      (20 * NS_PER_MS)
 #define CLOCK_BACK_NS (60 * NS_PER_S) /* further back than that the clock was set */
-#define FRAGMENT_PART 8               /* of the pool's blocks, for fragments */
+#define FRAGMENT_PART 8		      /* of the pool's blocks, for fragments */
 
 struct wire_config wire_config_default(void)
 {

@@ -15,19 +15,23 @@
 struct wire;
 
 struct wire_config {
-	size_t memory_max;            /* bytes for connections, held segments and messages */
-	size_t flows_max;             /* connections at once */
-	size_t body_max;              /* bytes kept of a body */
-	size_t head_max;              /* bytes kept of a head */
+	size_t memory_max;	      /* bytes for connections, held segments and messages */
+	size_t flows_max;	      /* connections at once */
+	size_t body_max;	      /* bytes kept of a body */
+	size_t head_max;	      /* bytes kept of a head */
 	uint64_t exchange_timeout_ns; /* since the request's last byte */
 	uint64_t flow_timeout_ns;     /* since the connection's last packet */
-	uint64_t part_interval_ns;    /* what is under way is written so often; 0: only for its size */
-	uint64_t part_messages;       /* WebSocket messages, events, gRPC messages in one part */
-	uint64_t hash_seed;           /* of the connection table: random, so that no peer can aim at one bucket */
+	/* what is under way is written so often; 0: only for its size */
+	uint64_t part_interval_ns;
+	uint64_t part_messages; /* WebSocket messages, events, gRPC messages in one part */
+	/* of the connection table: random, so that no peer can aim at one bucket */
+	uint64_t hash_seed;
 	bool is_redacting;
-	uint8_t redact_key[32];            /* keys the tags that stand for secrets */
-	const char *const *redact_headers; /* borrowed for wire_new(); NULL-terminated, may be NULL */
-	const char *const *redact_params;  /* borrowed for wire_new(); NULL-terminated, may be NULL */
+	uint8_t redact_key[32]; /* keys the tags that stand for secrets */
+	/* borrowed for wire_new(); NULL-terminated, may be NULL */
+	const char *const *redact_headers;
+	/* borrowed for wire_new(); NULL-terminated, may be NULL */
+	const char *const *redact_params;
 };
 
 /* wire_config_default() - the defaults of schema/settings.tbl.h */
@@ -66,10 +70,13 @@ AUTO_DEFINE(wire, wire_free)
 
 /* Where a packet was captured. */
 struct wire_source {
-	int linktype;      /* DLT_ or LINKTYPE_ number as libpcap gives it */
-	uint32_t netns;    /* inode of the network namespace: tells loopback addresses apart; 0 unknown */
-	bool is_apart;     /* it tells all addresses apart: what is seen there is a view of its own */
-	uint16_t share;    /* whose share of memory its connections take, below WIRE_SHARES; 0: nobody's in particular */
+	int linktype; /* DLT_ or LINKTYPE_ number as libpcap gives it */
+	/* inode of the network namespace: tells loopback addresses apart; 0 unknown */
+	uint32_t netns;
+	/* it tells all addresses apart: what is seen there is a view of its own */
+	bool is_apart;
+	/* whose share of memory its connections take, below WIRE_SHARES; 0: nobody's in particular */
+	uint16_t share;
 };
 
 /**

@@ -14,8 +14,9 @@
  * row becomes by so many times that.
  */
 
-#define DEFLATE_BYTES (2 * (48 << 10)) /* two inflaters with their windows, by zlib's documentation 44 KiB each */
-#define ROW_BOMB      16
+#define DEFLATE_BYTES                                                                              \
+	(2 * (48 << 10)) /* two inflaters with their windows, by zlib's documentation 44 KiB each */
+#define ROW_BOMB 16
 
 static bool take_room(struct wire *w)
 {
@@ -44,8 +45,8 @@ static bool read_row(struct wsdecode *d, const struct conn *c, struct span row)
 		struct span text;
 		struct err why;
 
-		if (child.is_compressed &&
-		    wsdeflate_read(d->deflate, &child, MIN(left, body_max), &room, &text, &why) == 0)
+		if (child.is_compressed && wsdeflate_read(d->deflate, &child, MIN(left, body_max),
+							  &room, &text, &why) == 0)
 			left -= MIN(left, text.len);
 	}
 	return left > 0;
@@ -75,8 +76,8 @@ void wsdecode_begin(struct wsdecode *d, struct pair *p)
 		wsdecode_end(d, c->wire);
 }
 
-bool wsdecode_message(struct wsdecode *d, const struct conn *c, struct child *child, const struct chain *payload,
-		      struct buf *room)
+bool wsdecode_message(struct wsdecode *d, const struct conn *c, struct child *child,
+		      const struct chain *payload, struct buf *room)
 {
 	AUTO_BUF bytes = {0};
 	struct span text;
@@ -86,7 +87,8 @@ bool wsdecode_message(struct wsdecode *d, const struct conn *c, struct child *ch
 	if (d->deflate && buf_reserve(&bytes, payload->len)) {
 		chain_copy(payload, 0, payload->len, bytes.ptr);
 		child->payload = span_of(bytes.ptr, payload->len);
-		if (wsdeflate_read(d->deflate, child, c->wire->config.body_max, room, &text, &why) == 0) {
+		if (wsdeflate_read(d->deflate, child, c->wire->config.body_max, room, &text,
+				   &why) == 0) {
 			child->is_compressed = false;
 			child->bytes = text.len;
 			return true;

@@ -13,7 +13,8 @@
 struct wsdeflate;
 
 struct wsdecode {
-	struct wsdeflate *deflate; /* NULL: not begun, or given up for want of memory or because of a bomb */
+	/* NULL: not begun, or given up for want of memory or because of a bomb */
+	struct wsdeflate *deflate;
 	bool is_begun;
 };
 
@@ -27,6 +28,6 @@ void wsdecode_begin(struct wsdecode *d, struct pair *p);
  *
  * Return: true when @room holds the message as its receiver read it.
  */
-bool wsdecode_message(struct wsdecode *d, const struct conn *c, struct child *child, const struct chain *payload,
-		      struct buf *room);
+bool wsdecode_message(struct wsdecode *d, const struct conn *c, struct child *child,
+		      const struct chain *payload, struct buf *room);
 void wsdecode_end(struct wsdecode *d, struct wire *w);

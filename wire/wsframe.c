@@ -18,7 +18,11 @@ static size_t head_bytes_wanted(const struct ws_walker *w)
 	if (w->head_bytes < 2)
 		return 2;
 	length = w->head[1] & 0x7f;
-	return 2 + (size_t)(length == 127 ? 8 : length == 126 ? 2 : 0) + (w->head[1] & 0x80 ? 4 : 0);
+	return 2 +
+	       (size_t)(length == 127	? 8
+			: length == 126 ? 2
+					: 0) +
+	       (w->head[1] & 0x80 ? 4 : 0);
 }
 
 static bool is_known_opcode(uint8_t opcode)

@@ -19,7 +19,7 @@ enum ws_opcode {
 
 struct ws_frame {
 	uint64_t length; /* of the payload */
-	uint8_t opcode;  /* enum ws_opcode, or one that RFC 6455 reserves */
+	uint8_t opcode;	 /* enum ws_opcode, or one that RFC 6455 reserves */
 	bool is_final;
 	bool is_compressed; /* RSV1: permessage-deflate (RFC 7692 6) */
 	bool is_masked;
@@ -30,7 +30,7 @@ enum ws_event {
 	WS_NEED_MORE, /* all bytes are used up */
 	WS_BEGIN,     /* a frame begins: walker.frame */
 	WS_PAYLOAD,   /* a piece of its payload, still masked: *piece_out, walker.piece_at */
-	WS_END,       /* the frame ends */
+	WS_END,	      /* the frame ends */
 	WS_BROKEN,    /* no frame can look like this: the rest of this direction is lost */
 };
 
@@ -39,7 +39,7 @@ enum ws_event {
 /* The state of one direction. Zero-initialised it expects a frame head. */
 struct ws_walker {
 	struct ws_frame frame;
-	uint64_t left;     /* bytes of the payload yet to come */
+	uint64_t left;	   /* bytes of the payload yet to come */
 	uint64_t piece_at; /* position of the last piece in its payload: where its mask stands */
 	uint8_t head[WS_HEAD_BYTES_MAX];
 	uint8_t head_bytes;

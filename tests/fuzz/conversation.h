@@ -62,16 +62,15 @@ static inline void commit(void *ctx, struct exchange *x)
 
 static inline void do_something_else(struct talk *t, unsigned what, unsigned dir, size_t len)
 {
-	static const enum conn_end ends[] = {CONN_END_RST, CONN_END_IDLE, CONN_END_EVICTED, CONN_END_REUSED};
+	static const enum conn_end ends[] = {CONN_END_RST, CONN_END_IDLE, CONN_END_EVICTED,
+					     CONN_END_REUSED};
 
 	switch (what) {
 	case 0:
 		conn_gap(&t->conn, dir, t->sent[dir], len + 1, t->now_ns);
 		t->sent[dir] += len + 1;
 		break;
-	case 1:
-		conn_end(&t->conn, dir, CONN_END_FIN, t->now_ns);
-		break;
+	case 1: conn_end(&t->conn, dir, CONN_END_FIN, t->now_ns); break;
 	case 2:
 		conn_end(&t->conn, dir, ends[len % COUNT_OF(ends)], t->now_ns);
 		t->is_over = true;
@@ -89,7 +88,9 @@ static inline size_t take_record(struct talk *t, const uint8_t *data, size_t siz
 {
 	unsigned control = data[0], dir = control & 1, what = control >> 5;
 	size_t len = MIN((size_t)data[1], size - 2);
-	uint64_t acked = control & 8 ? UINT64_MAX : t->sent[!dir] - MIN(t->sent[!dir], (uint64_t)(control >> 1 & 3));
+	uint64_t acked = control & 8
+				 ? UINT64_MAX
+				 : t->sent[!dir] - MIN(t->sent[!dir], (uint64_t)(control >> 1 & 3));
 	uint8_t *bytes;
 
 	if (what >= 4) {
@@ -135,7 +136,8 @@ static inline void converse(const uint8_t *data, size_t size, const struct span 
 	config.part_messages = 5;
 	w = wire_new(&config, &sink, &counters);
 	assert(w);
-	t.conn = (struct conn){.wire = w, .id = 1, .is_midstream = data[0] & 1, .client = data[0] & 1 ? -1 : 0};
+	t.conn = (struct conn){
+		.wire = w, .id = 1, .is_midstream = data[0] & 1, .client = data[0] & 1 ? -1 : 0};
 	conn_open(&t.conn, t.now_ns);
 	for (unsigned dir = 0; dir < 2 && !t.conn.is_midstream; dir++)
 		say(&t, dir, first[dir]);

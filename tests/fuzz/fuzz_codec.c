@@ -44,14 +44,16 @@ static void decode_stream(struct span in, enum codec c)
 
 static void read_messages(struct span in)
 {
-	static const char head[] = "HTTP/1.1 101 OK\r\nSec-WebSocket-Extensions: permessage-deflate\r\n\r\n";
+	static const char head[] =
+		"HTTP/1.1 101 OK\r\nSec-WebSocket-Extensions: permessage-deflate\r\n\r\n";
 	struct exchange x = {.response.head = {(const uint8_t *)head, sizeof(head) - 1}};
 	AUTO(wsdeflate) w = wsdeflate_new(&x);
 	AUTO_BUF room = {0};
 
 	while (in.len) {
 		size_t n = MIN((size_t)in.ptr[0] + 1, in.len);
-		struct child c = {.is_compressed = true, .is_from_server = n & 1, .payload = {in.ptr, n}};
+		struct child c = {
+			.is_compressed = true, .is_from_server = n & 1, .payload = {in.ptr, n}};
 		struct span text;
 
 		(void)!wsdeflate_read(w, &c, OUT_MAX, &room, &text, NULL);

@@ -34,7 +34,8 @@ static void note(void *ctx, const struct hpack_field *f)
 {
 	assert(f->line.len >= f->name.len + f->value.len + 4);
 	assert(memchr(f->line.ptr, '\n', f->line.len) == f->line.ptr + f->line.len - 1);
-	add_field(ctx, f->is_name_unknown ? SPAN_LIT("?") : f->name, f->is_value_unknown ? SPAN_LIT("?") : f->value);
+	add_field(ctx, f->is_name_unknown ? SPAN_LIT("?") : f->name,
+		  f->is_value_unknown ? SPAN_LIT("?") : f->value);
 }
 
 static bool read_by_nghttp2(nghttp2_hd_inflater *i, struct span block, struct buf *out)
@@ -48,7 +49,8 @@ static bool read_by_nghttp2(nghttp2_hd_inflater *i, struct span block, struct bu
 			return false;
 		block = span_from(block, (size_t)n);
 		if (flags & NGHTTP2_HD_INFLATE_EMIT)
-			add_field(out, span_of(nv.name, nv.namelen), span_of(nv.value, nv.valuelen));
+			add_field(out, span_of(nv.name, nv.namelen),
+				  span_of(nv.value, nv.valuelen));
 		if (flags & NGHTTP2_HD_INFLATE_FINAL) {
 			(void)nghttp2_hd_inflate_end_headers(i);
 			return true;
@@ -57,7 +59,8 @@ static bool read_by_nghttp2(nghttp2_hd_inflater *i, struct span block, struct bu
 }
 
 /* Return: false when the block was refused, by all alike */
-static bool compare(struct hpack *whole, struct hpack *bytewise, nghttp2_hd_inflater *other, struct span block)
+static bool compare(struct hpack *whole, struct hpack *bytewise, nghttp2_hd_inflater *other,
+		    struct span block)
 {
 	AUTO_BUF a = {0};
 	AUTO_BUF b = {0};
@@ -66,7 +69,8 @@ static bool compare(struct hpack *whole, struct hpack *bytewise, nghttp2_hd_infl
 
 	for (size_t i = 0; s == 0 && i < block.len; i++)
 		s = hpack_block(bytewise, span_of(block.ptr + i, 1), i + 1 == block.len, note, &b);
-	assert((r == 0) == (s == 0) && (r || (a.len == b.len && memcmp(buf_cstr(&a), buf_cstr(&b), a.len) == 0)));
+	assert((r == 0) == (s == 0) &&
+	       (r || (a.len == b.len && memcmp(buf_cstr(&a), buf_cstr(&b), a.len) == 0)));
 	if (other) {
 		assert(read_by_nghttp2(other, block, &c) == (r == 0));
 		assert(r || (a.len == c.len && memcmp(buf_cstr(&a), buf_cstr(&c), a.len) == 0));

@@ -41,7 +41,8 @@ static void ask(const struct census *c)
 	size_t i = 0;
 
 	while ((pod = census_next(c, &i))) {
-		struct endpoint at = {.port = (uint16_t)(pod->port_count ? pod->ports[0].port : 80)};
+		struct endpoint at = {
+			.port = (uint16_t)(pod->port_count ? pod->ports[0].port : 80)};
 
 		for (size_t k = 0; k < pod->address_count; k++) {
 			memcpy(at.address, pod->addresses[k], sizeof(at.address));

@@ -28,7 +28,8 @@ static void read_status(struct span message)
 	}
 	assert(pod->who.pod.len && pod->who.name_space.len && pod->who.pod_uid.len);
 	assert(strlen(pod->netns_path) < sizeof(pod->netns_path) && pod->pid >= 0);
-	assert(strlen(pod->sandbox_id) < sizeof(pod->sandbox_id) && pod->address_count <= CRI_ADDRESSES_MAX);
+	assert(strlen(pod->sandbox_id) < sizeof(pod->sandbox_id) &&
+	       pod->address_count <= CRI_ADDRESSES_MAX);
 	cri_pod_unref(pod);
 }
 

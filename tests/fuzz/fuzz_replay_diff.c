@@ -7,12 +7,16 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static const char *const types[] = {"application/grpc", "text/event-stream", "application/json", "text/plain", "application/grpc+json"};
+static const char *const types[] = {"application/grpc", "text/event-stream", "application/json",
+				    "text/plain", "application/grpc+json"};
 
 static struct message message_of(struct span body, const char *type, bool is_whole)
 {
-	return (struct message){.head = SPAN_LIT("HTTP/1.1 200 OK\r\ngrpc-encoding: gzip\r\n\r\n"), .body = body, .body_bytes = body.len,
-				.content_type = span_str(type), .version = 11,
+	return (struct message){.head = SPAN_LIT("HTTP/1.1 200 OK\r\ngrpc-encoding: gzip\r\n\r\n"),
+				.body = body,
+				.body_bytes = body.len,
+				.content_type = span_str(type),
+				.version = 11,
 				.flags = MESSAGE_PRESENT | (is_whole ? MESSAGE_COMPLETE : 0)};
 }
 
@@ -36,8 +40,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	end = memmem(all.ptr, all.len, "\0|", 2);
 	x.protocol = strncmp(type, "application/grpc", 16) == 0 ? PROTOCOL_GRPC : PROTOCOL_HTTP1;
 	x.has_grpc_status = x.protocol == PROTOCOL_GRPC;
-	x.response = message_of(span_of(all.ptr, end ? (size_t)(end - all.ptr) : all.len), type, !(data[0] & 0x80));
-	now = message_of(end ? span_from(all, (size_t)(end - all.ptr) + 2) : (struct span){0}, type, !(data[0] & 0x40));
+	x.response = message_of(span_of(all.ptr, end ? (size_t)(end - all.ptr) : all.len), type,
+				!(data[0] & 0x80));
+	now = message_of(end ? span_from(all, (size_t)(end - all.ptr) + 2) : (struct span){0}, type,
+			 !(data[0] & 0x40));
 	diff_answers(&d, rules, &x, 200, &now);
 	assert(d.kept <= DIFF_ITEMS_MAX && d.kept <= d.count);
 	x.has_grpc_status = false;

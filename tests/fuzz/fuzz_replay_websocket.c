@@ -39,7 +39,8 @@ static void release(struct span s)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const char asked[] = "GET / HTTP/1.1\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: a\r\n"
+	static const char asked[] = "GET / HTTP/1.1\r\nSec-WebSocket-Key: "
+				    "dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: a\r\n"
 				    "Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n";
 	const uint8_t *end = size ? memchr(data, 0, size) : NULL;
 	size_t head_bytes = end ? (size_t)(end - data) : size;
@@ -55,7 +56,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	(void)read_all(whole, frames);
 	for (size_t cut = 0; cut < frames.len; cut += 1 + frames.len / 3) {
 		struct ws_reader *r = ws_reader_new(&answer);
-		struct span first = exact_copy(span_of(frames.ptr, cut)), rest = exact_copy(span_from(frames, cut));
+		struct span first = exact_copy(span_of(frames.ptr, cut)),
+			    rest = exact_copy(span_from(frames, cut));
 
 		(void)read_all(r, first);
 		(void)read_all(r, rest);
