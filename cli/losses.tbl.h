@@ -25,6 +25,7 @@ LOSS(PARSE_ERRORS,          NOTE, "",                 "streams that stopped maki
 LOSS(BODIES_CUT,            NOTE, "body_max",         "longer bodies are kept in part: raise it if you need them whole")
 LOSS(EXCHANGES_SAMPLED,     NOTE, "sample.one_in",    "sampled out, as the settings sample.* ask; failures never are")
 LOSS(EXCHANGES_FILTERED,    NOTE, "record",           "left out, as this filter asks")
+LOSS(EXCHANGES_UNTAPPED,    NOTE, "kube.tapconfigs",  "left out, since no TapConfig of their namespace asks for them")
 LOSS(NAMES_STALE,           NOTE, "kube.config",      "named by what was known before, since the API server was away: the daemon's log says why")
 LOSS(CONNECTIONS_TLS,       NOTE, "",                 "encrypted: to see inside, capture behind what ends TLS (loopback of a mesh's pod)")
 LOSS(CONNECTIONS_OTHER,     NOTE, "capture.bpf",      "no HTTP in them: leave their ports out to save work")

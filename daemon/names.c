@@ -357,6 +357,7 @@ static int make_tapkeeper(struct names *n, const struct settings *s, struct err 
 	const struct tapkeeper_config config = {.client = n->client,
 						.record = n->record,
 						.node = s->kube_node,
+						.dir = *s->handover_to ? NULL : s->store,
 						.retention = retention_of(s),
 						.period_ns = s->kube_tapconfig_period};
 
@@ -417,7 +418,7 @@ void names_await_tapconfigs(const struct names *n, uint64_t most_ns)
 	struct pollfd p = {.fd = n->told_fd, .events = POLLIN};
 
 	if (n->tapkeeper && poll(&p, 1, (int)(most_ns / NS_PER_MS)) == 0)
-		log_warn("kube", "the API server has not told of TapConfigs yet: recording begins without");
+		log_warn("kube", "the API server has not told of TapConfigs yet: recording begins with those of the last run, if any");
 }
 
 void names_change(struct names *n, const struct settings *s)

@@ -21,6 +21,8 @@
  * `applied`. Where there is none, the TapConfig asks for nothing, and because it is there nothing else of its namespace
  * is recorded on its behalf: whoever wrote it wanted less than all, and what was recorded cannot be taken back.
  *
+ * What is in force is remembered for the next start (daemon/tapkeeper_cache.c).
+ *
  * Too many are not applied: the oldest are, which is the same on every node. While the API server is away, or says 404
  * (no CustomResourceDefinition), the last snapshot stays.
  */
@@ -200,7 +202,7 @@ static void judge_spec(struct tapkeeper *k, struct tapentry *e)
 	e->due_ns = clock_mono_ns() + tapkeeper_random(k, SOON_NS);
 }
 
-static void take_object(struct tapkeeper *k, const json_t *object)
+void tapkeeper_take(struct tapkeeper *k, const json_t *object)
 {
 	const json_t *meta = json_object_get(object, "metadata");
 	struct tapentry *e = find_entry(k, text_of(meta, "uid"));
@@ -219,10 +221,9 @@ static void take_object(struct tapkeeper *k, const json_t *object)
 	e->version = strdup(text_of(meta, "resourceVersion"));
 	json_decref(e->status);
 	e->status = json_incref(status);
-	if (is_first)
+	if (!e->has_base && !k->is_recalling)
 		e->counted_before = tapstatus_exchanges(status, k->config.node);
-	if (!is_first && e->spec == spec)
-		return;
+	e->has_base |= !k->is_recalling;
 	e->generation = json_field_u64(meta, "generation");
 	if (!is_first && json_equal(e->spec, spec) && e->spec_fault.err.code != -ENOMEM) {
 		if (!e->spec_fault.err.code)
@@ -272,7 +273,7 @@ static void on_event(void *ctx, enum reflector_event what, const json_t *object)
 	else if (what == REFLECTOR_DELETED)
 		take_gone(k, object);
 	else
-		take_object(k, object);
+		tapkeeper_take(k, object);
 }
 
 static void on_state(void *ctx, bool is_live, const struct err *why)
@@ -360,6 +361,8 @@ static bool publish(struct tapkeeper *k)
 	failed = record_tapconfigs(k->config.record, all, n);
 	free(all);
 	set_gauges(k);
+	if (failed == 0)
+		tapkeeper_remember(k);
 	return failed == 0;
 }
 
@@ -449,6 +452,9 @@ struct tapkeeper *tapkeeper_new(const struct tapkeeper_config *config)
 		free(k);
 		return NULL;
 	}
+	tapkeeper_recall(k);
+	if (k->count)
+		k->is_changed = !publish(k);
 	return k;
 }
 
@@ -461,6 +467,7 @@ void tapkeeper_free(struct tapkeeper *k)
 	for (size_t i = 0; i < k->count; i++)
 		free_entry(k->entries[i]);
 	json_decref(k->node_names);
+	json_decref(k->remembered);
 	free(k->entries);
 	free(k);
 }

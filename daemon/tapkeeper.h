@@ -21,11 +21,12 @@ struct tapkeeper_config {
 	struct kube_client *client; /* borrowed */
 	struct record *record;	    /* borrowed */
 	const char *node;	    /* borrowed */
+	const char *dir;	    /* what is in force is remembered there for the next start; NULL: it is not */
 	struct tapspec_retention retention;
 	uint64_t period_ns; /* the numbers of one TapConfig's status are written once in so long */
 };
 
-/* tapkeeper_new() - asks nobody yet. NULL: no memory. */
+/* tapkeeper_new() - asks nobody yet; what was in force in the last run is, again. NULL: no memory. */
 struct tapkeeper *tapkeeper_new(const struct tapkeeper_config *config) MUST_USE;
 void tapkeeper_free(struct tapkeeper *k); /* before its client; accepts NULL */
 /* tapkeeper_tick() - begin what is due. Return: how long until there may be something [ns]. */

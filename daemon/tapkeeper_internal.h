@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* tapkeeper_internal.h - what struct tapkeeper holds; for its two files alone */
+/* tapkeeper_internal.h - what struct tapkeeper holds; for its files alone */
 #pragma once
 
 #include <stdatomic.h>
@@ -32,7 +32,8 @@ struct tapentry {
 	struct fault spec_fault; /* of the newest version; code 0: it is the one in force */
 	struct fault crowd_fault; /* it is one too many */
 	struct tapconfig_counts *counts;
-	uint64_t counted_before; /* by daemons of this node before this one */
+	bool has_base;
+	uint64_t counted_before; /* by daemons of this node before this one, once the server has told (has_base) */
 	uint64_t pods;
 
 	bool is_heard;	  /* in the list that comes now */
@@ -50,6 +51,8 @@ struct tapkeeper {
 	bool is_changed;   /* the recorder is to be told */
 	bool wants_census;
 	bool is_lost, was_said; /* the server does not tell; and the log has it */
+	bool is_recalling;  /* the file tells, not the server */
+	json_t *remembered; /* what the file has; NULL: there is none */
 	uint64_t untracked;
 	uint64_t random;
 	json_t *node_names; /* set: nodes with pods, by the last census; NULL: nobody knows */
@@ -67,6 +70,12 @@ struct tapkeeper {
 const struct fault *tapentry_fault(const struct tapentry *e); /* NULL: it is in force as it is */
 uint64_t tapkeeper_random(struct tapkeeper *k, uint64_t below);
 void tapkeeper_count(struct tapkeeper *k, enum tapkeeper_gauge which);
+
+void tapkeeper_take(struct tapkeeper *k, const json_t *object); /* a TapConfig as the server has it */
+
+/* tapkeeper_cache.c */
+void tapkeeper_remember(struct tapkeeper *k); /* for the next start */
+void tapkeeper_recall(struct tapkeeper *k);   /* from the last one */
 
 /* tapkeeper_write.c */
 uint64_t tapkeeper_write(struct tapkeeper *k, uint64_t now_ns); /* as tapkeeper_tick() */

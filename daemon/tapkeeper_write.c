@@ -119,7 +119,7 @@ static void look(struct tapkeeper *k, struct tapentry *e, uint64_t now_ns)
 	enum tapstatus_need need = tapstatus_need(e->status, &report);
 
 	e->due_ns = now_ns + k->config.period_ns;
-	if (need == TAPSTATUS_FINE || k->is_listing)
+	if (need == TAPSTATUS_FINE || k->is_listing || !e->has_base)
 		return;
 	k->next_write_ns = now_ns + SPACING_NS;
 	if (begin_write(k, e) < 0)

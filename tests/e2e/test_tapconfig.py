@@ -74,10 +74,10 @@ def left_out(d):
     return next(c["value"] for c in d.request("/api/v1/counters").json()["counters"] if (c["metric"], c["label"]) == ("exchanges", "tapconfig"))
 
 
-def everything(d, cli):
+def everything(d, cli, store=None):
     """All that can be read of the tapes: what they show, and their files' bytes."""
     shown = cli("ls", "--api", f"unix:{d.socket}", "-o", "har").stdout.encode()
-    return shown + b"".join(p.read_bytes() for p in (d.store).rglob("*") if p.is_file())
+    return shown + b"".join(p.read_bytes() for p in (store or d.store).rglob("*") if p.is_file())
 
 
 def test_what_is_recorded_and_masked_changes_while_everything_runs(server, pods, start, cli):
@@ -119,7 +119,7 @@ def test_what_is_recorded_and_masked_changes_while_everything_runs(server, pods,
     get(pods, "cart", "/10")
     get(pods, "cart", "/fail/11?ssn=hidden-parameter", "-H", "X-Account: hidden-header")
     d.wait_stored(1)
-    assert b"hidden-" not in cli("ls", "--api", f"unix:{d.socket}", "-o", "har").stdout.encode() + b"".join(p.read_bytes() for p in store.rglob("*") if p.is_file())
+    assert b"hidden-" not in everything(d, cli, store)
     assert status(server, "failures")["exchanges"] >= 3  # it goes on counting where the one before ended
 
     server.delete("tapconfigs", "failures", "shop")
@@ -226,6 +226,28 @@ def test_a_daemon_masks_from_its_first_exchange_on(server, pods, start, cli):
     get(pods, "cart", "/1", "-H", "X-Account: hidden-header")
     assert stored(d, 1) == ["cart-0 /1"]
     assert b"hidden-" not in everything(d, cli)
+
+
+def test_a_daemon_that_starts_while_the_api_server_is_away_does_as_before(server, pods, start, daemon, cli):
+    d = start()
+    put(server, "mask", {"match": ["failed()"], "redact": {"headers": ["x-account"]}})
+    wait_said(server, "mask", 1, True)
+    server.away()
+    store = d.store
+    d.stop()
+    names = d.directory / "identities.yaml"
+    names.write_text(f"identities:\n- address: {pods['cart'].address}\n  namespace: shop\n  pod: cart-0\n")
+    d = daemon(settings={"capture.netns": [pods["cart"].name], "kube.enabled": "true", "kube.node": "n1", "identities": str(names),
+                         "kube.config": str(server.kubeconfig()), "kube.tapconfig_period": "1s", "store.dir": str(store)})
+    get(pods, "cart", "/1")
+    get(pods, "cart", "/fail/2", "-H", "X-Account: hidden-header")
+    assert stored(d, 1) == ["cart-0 /fail/2"]
+    assert b"hidden-" not in everything(d, cli, store)
+    server.back()
+    server.delete("tapconfigs", "mask", "shop")
+    wait_for(lambda: "TapConfig shop/mask is gone" in d.log, "it is gone", seconds=60)
+    get(pods, "cart", "/3")
+    assert stored(d, 2)[1] == "cart-0 /3"
 
 
 def test_it_can_be_turned_off(server, pods, start):
