@@ -114,7 +114,7 @@ def test_what_is_recorded_and_masked_changes_while_everything_runs(server, pods,
     assert stored(d, 6)[5].startswith("cart-0 /fail/9?ssn=[tl:")
 
     store = d.store
-    d.stop()
+    assert d.stop() == 0
     d = start(**{"store.dir": str(store)})  # it has never seen the version that is in force
     get(pods, "cart", "/10")
     get(pods, "cart", "/fail/11?ssn=hidden-parameter", "-H", "X-Account: hidden-header")
@@ -234,7 +234,7 @@ def test_a_daemon_that_starts_while_the_api_server_is_away_does_as_before(server
     wait_said(server, "mask", 1, True)
     server.away()
     store = d.store
-    d.stop()
+    assert d.stop() == 0
     names = d.directory / "identities.yaml"
     names.write_text(f"identities:\n- address: {pods['cart'].address}\n  namespace: shop\n  pod: cart-0\n")
     d = daemon(settings={"capture.netns": [pods["cart"].name], "kube.enabled": "true", "kube.node": "n1", "identities": str(names),
