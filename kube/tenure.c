@@ -11,7 +11,9 @@
  *
  * Between the dots it may have been somebody else's, too. Times of Kubernetes are cut to the second,
  * so the second in which a container was started or ended is not certain. A pod whose phase is
- * Succeeded or Failed keeps its object, perhaps for days, but not its address.
+ * Succeeded or Failed keeps its object, perhaps for days, but not its address. Nor does one that is to
+ * be deleted and whose containers have ended: its kubelet tears the sandbox down first, and may take
+ * half a minute for the rest. From when its deletion was asked for, nothing is sure.
  */
 static uint64_t first_start(const struct kube_pod *pod)
 {
@@ -65,8 +67,10 @@ void tenure_update(struct tenure *t, const struct kube_pod *pod, uint64_t now_ns
 	if (pod->address_count && t->sure_since_ns == UINT64_MAX) /* there it is, at the latest */
 		t->sure_since_ns = MAX(MIN(now_ns, started == UINT64_MAX ? now_ns : started + NS_PER_S),
 				       t->since_ns);
-	if (pod->has_ended)
+	if (pod->has_ended || (pod->deletion_ns && last_end(pod)))
 		note_end(t, pod, now_ns);
+	else if (pod->deletion_ns)
+		t->sure_until_ns = MIN(t->sure_until_ns, now_ns);
 }
 
 void tenure_end(struct tenure *t, const struct kube_pod *pod, uint64_t known_ns, uint64_t now_ns)
