@@ -29,9 +29,9 @@
  * The runtime lists a sandbox only when it has made it whole, some 100 ms after its namespace; so it is
  * asked again, ever less often, while there is a place that nobody knows.
  */
-#define ASK_MIN_NS  (50 * NS_PER_MS)
 #define ASK_MAX_NS  (2 * NS_PER_S)
 #define LOOK_NS	    (10 * NS_PER_S)
+#define GIVERS	    "pod.annotations[\"tapeloop.dev/handover\"].startsWith(\"/\")" /* kube/admission.c */
 #define REMEMBER_NS (120 * NS_PER_S) /* an ended place: longer than an exchange can be on its way */
 
 /* --- callbacks of the capture thread --- */
@@ -182,6 +182,8 @@ static int open_parts(struct pods *p, struct err *e)
 
 	if (failed == 0)
 		failed = pod_select_new(span_str(p->config.select), &p->select, e) < 0 ? err_wrap(e, "kube.select") : 0;
+	if (failed == 0 && *p->config.handover)
+		failed = pod_select_new(SPAN_LIT(GIVERS), &p->givers, e);
 	if (failed == 0)
 		failed = opener_start(privileges_keep_opener, &p->opener, e);
 	return failed;
@@ -290,6 +292,7 @@ void pods_free(struct pods *p)
 	namespaces_close(p->namespaces);
 	opener_stop(p->opener);
 	pod_select_free(p->select);
+	pod_select_free(p->givers);
 	pod_select_free(atomic_load(&p->select_box));
 	packet_filter_free(p->filter);
 	if (p->epoll >= 0)

@@ -17,6 +17,7 @@ struct pods_config {
 	const char *const *directories; /* where namespaces have names; NULL-terminated */
 	const char *cri_socket;		/* "auto"; "": do not ask a runtime */
 	const char *select;		/* record/pod_select.h */
+	const char *handover;		/* our socket for sidecars; "": none. Who hands over there is not captured, too */
 	const char *node;		/* this node's name; "": NODE_NAME of the environment, else the host's */
 	const char *bpf;
 	size_t snaplen;

@@ -131,6 +131,14 @@ static bool cannot_be_known(const struct pods *p)
 	return !p->cri || (p->was_answered && p->runtime_failed);
 }
 
+/* Its sidecar was told to hand over to us: what it records comes that way, and only once. */
+static bool hands_over(const struct pods *p, const struct place *place)
+{
+	const struct identity nobody = {0};
+
+	return p->givers && pod_select_holds(p->givers, &nobody, place->cri->annotations);
+}
+
 void pods_judge(struct pods *p, struct place *place, bool must_decide)
 {
 	struct identity who;
@@ -139,7 +147,7 @@ void pods_judge(struct pods *p, struct place *place, bool must_decide)
 		return;
 	if (place_is_known(place)) {
 		who = place_who(place, span_str(p->config.node));
-		if (pod_select_holds(p->select, &who, place->cri->annotations))
+		if (!hands_over(p, place) && pod_select_holds(p->select, &who, place->cri->annotations))
 			capture_it(p, place);
 		else if (place->state != PLACE_REFUSED)
 			refuse_it(place);
@@ -157,6 +165,8 @@ void pods_appear(struct pods *p, uint32_t inode, const char *path, pid_t pid)
 
 	if (!place) {
 		place = places_add(&p->places, inode, path, clock_mono_ns(), clock_wall_ns());
+		p->ask_wait_ns = ASK_MIN_NS; /* it is not those who are long unknown that set the pace */
+		p->ask_at_ns = MIN(p->ask_at_ns, clock_mono_ns() + ASK_MIN_NS);
 		if (!place || !open_place(p, place, true)) {
 			if (place)
 				place->names += !pid;
@@ -330,6 +340,7 @@ void pods_settle(struct pods *p)
 		if (at->must_remove && capture_pod_remove(p->capture, at->inode) == 0)
 			at->must_remove = false;
 	}
+	record_has_held(p->record, places_count(&p->places, PLACE_UNKNOWN) > 0);
 	atomic_store(&p->gauges[GAUGE_CAPTURED], places_count(&p->places, PLACE_CAPTURED));
 	atomic_store(&p->gauges[GAUGE_UNKNOWN], places_count(&p->places, PLACE_UNKNOWN));
 	atomic_store(&p->gauges[GAUGE_REFUSED], places_count(&p->places, PLACE_REFUSED));

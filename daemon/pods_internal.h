@@ -13,6 +13,8 @@
 #include "record/packet_socket.h"
 #include "record/pod_select.h"
 
+#define ASK_MIN_NS (50 * NS_PER_MS) /* between two questions to the runtime */
+
 /* What the capture thread or the helper has to say. */
 enum note_kind { NOTE_REMOVED, NOTE_PACE, NOTE_RING };
 struct note {
@@ -45,6 +47,7 @@ struct pods {
 	struct capture *capture;
 	struct record *record;
 	struct pod_select *select;
+	struct pod_select *givers; /* whose sidecar hands over to us; NULL: none can */
 	struct namespaces *namespaces;
 	struct cri *cri; /* NULL: no runtime is asked */
 	struct cri_answer *answer;

@@ -223,6 +223,7 @@ static int open_pods(struct service *s, struct err *e)
 		.directories = (const char *const *)v->kube_netns_dirs.items,
 		.cri_socket = v->kube_cri_socket,
 		.select = v->kube_select,
+		.handover = v->handover_socket,
 		.node = v->kube_node,
 		.bpf = v->filter_bpf,
 		.snaplen = v->snaplen,

@@ -13,7 +13,9 @@
  * AdmissionReview with the object that is about to be made; the answer carries the review's uid,
  * whether the object is allowed, and a JSON Patch (RFC 6902) in base64. We only ever add:
  *
- *	/metadata/annotations   tapeloop.dev/injected, by which a second call knows the first one
+ *	/metadata/annotations   tapeloop.dev/injected, by which a second call knows the first one;
+ *	                        tapeloop.dev/handover, by which the node's daemon knows that it gets
+ *	                        this pod's exchanges and need not capture them, too
  *	/spec/containers or, native, /spec/initContainers   the sidecar (kube/sidecar.c)
  *	/spec/volumes           its volumes
  *
@@ -27,6 +29,7 @@
 #define ANNOTATION_INJECT   "tapeloop.dev/inject"
 #define ANNOTATION_INJECTED "tapeloop.dev/injected"
 #define POINTER_INJECTED    "/metadata/annotations/tapeloop.dev~1injected" /* RFC 6901 section 3 */
+#define POINTER_HANDOVER    "/metadata/annotations/tapeloop.dev~1handover"
 
 const struct injection_row injection_rows[INJECTION_COUNT] = {
 #define INJECTION(NAME, name, what) [INJECTION_##NAME] = {name, what},
@@ -113,14 +116,18 @@ static int add_member(json_t *patch, const json_t *list, const char *path, const
 	return add_op(patch, pointer, value);
 }
 
-static int add_annotation(json_t *patch, const json_t *pod)
+static int add_annotations(json_t *patch, const struct admission_config *c, const json_t *pod)
 {
 	const json_t *meta = json_object_get(pod, "metadata");
 	int failed = 0;
 
 	if (!json_is_object(json_object_get(meta, "annotations")))
 		failed = add_op(patch, "/metadata/annotations", json_object());
-	return failed < 0 ? failed : add_op(patch, POINTER_INJECTED, json_string(TAPELOOP_VERSION));
+	if (failed == 0)
+		failed = add_op(patch, POINTER_INJECTED, json_string(TAPELOOP_VERSION));
+	if (failed == 0 && sidecar_hands_over(c))
+		failed = add_op(patch, POINTER_HANDOVER, json_string(c->handover));
+	return failed;
 }
 
 static int add_container(json_t *patch, const struct admission_config *c, const json_t *pod)
@@ -161,7 +168,7 @@ static json_t *make_patch(const struct admission_config *c, const json_t *pod)
 	struct json j = json_to(&base64);
 	char *json = NULL;
 
-	if (patch && add_annotation(patch, pod) == 0 && add_container(patch, c, pod) == 0 &&
+	if (patch && add_annotations(patch, c, pod) == 0 && add_container(patch, c, pod) == 0 &&
 	    add_volumes(patch, c, pod) == 0)
 		json = json_dumps(patch, JSON_COMPACT);
 	if (json) {

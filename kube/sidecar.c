@@ -61,7 +61,7 @@ static int add_workload(json_t *env, const json_t *meta)
 					    : value("WORKLOAD_NAME", name));
 }
 
-static bool hands_over(const struct admission_config *c)
+bool sidecar_hands_over(const struct admission_config *c)
 {
 	return c->handover && c->handover[0] == '/';
 }
@@ -74,7 +74,7 @@ static json_t *environment(const struct admission_config *c, const json_t *meta)
 				field("NODE_NAME", "spec.nodeName"));
 
 	if (env && (add_workload(env, meta) < 0 ||
-		    (hands_over(c) &&
+		    (sidecar_hands_over(c) &&
 		     json_array_append_new(env, value("TAPELOOP_HANDOVER_TO", c->handover)) < 0))) {
 		json_decref(env);
 		return NULL;
@@ -99,7 +99,7 @@ static int directory_length(const struct admission_config *c)
 /* where it hands over, the socket's directory takes the tapes' place */
 static json_t *mounts(const struct admission_config *c)
 {
-	if (hands_over(c))
+	if (sidecar_hands_over(c))
 		return json_pack("[{s:s, s:s%, s:b}, {s:s, s:s, s:b}, {s:s, s:s, s:b}]", "name",
 				 "tapeloop-handover", "mountPath", c->handover,
 				 (size_t)directory_length(c), "readOnly", 1, "name",
@@ -141,7 +141,7 @@ json_t *sidecar_container(const struct admission_config *c, const json_t *metada
 /* A node without the daemon makes the directory, and the sidecar finds nobody there, and says so. */
 static json_t *first_volume(const struct admission_config *c)
 {
-	if (hands_over(c))
+	if (sidecar_hands_over(c))
 		return json_pack("{s:s, s:{s:s%, s:s}}", "name", "tapeloop-handover", "hostPath", "path",
 				 c->handover, (size_t)directory_length(c), "type", "DirectoryOrCreate");
 	return json_pack("{s:s, s:{s:s}}", "name", "tapeloop-tapes", "emptyDir", "sizeLimit", "512Mi");

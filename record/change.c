@@ -89,6 +89,11 @@ int record_change(struct record *r, const struct record_config *config,
 	return 0;
 }
 
+void record_has_held(struct record *r, bool has_held)
+{
+	atomic_store_explicit(&r->has_held, has_held, memory_order_relaxed);
+}
+
 void record_residents(struct record *r, struct residents *all)
 {
 	residents_free(atomic_exchange(&r->residents_box, all));

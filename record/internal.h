@@ -40,6 +40,7 @@ struct record {
 	_Atomic(struct redaction_rules *) rules_box;
 	_Atomic(struct recorder_change *) change_box;
 	_Atomic(struct residents *) residents_box;
+	_Atomic bool has_held; /* what is captured of some pods is not read yet */
 	_Atomic(const struct census *) census_box; /* what the thread of names put in */
 	_Atomic(struct tapconfigs *) tapconfigs_box;	   /* likewise */
 

@@ -157,6 +157,8 @@ static bool must_go(struct record *r)
 	return atomic_load(&r->is_stopping) || ring_used_bytes(r->ring) > r->config.queue_bytes / 2;
 }
 
+#define HELD_READ_NS NS_PER_S /* from when a handle is read until its exchanges are here */
+
 /* Bring together what was captured at both ends. Return: how long the oldest is to wait [ns]. */
 static uint64_t look_ahead(struct record *r, uint64_t now_ns)
 {
@@ -164,6 +166,8 @@ static uint64_t look_ahead(struct record *r, uint64_t now_ns)
 			  ring_used_bytes(r->ring) > r->config.queue_bytes / 2;
 	struct exchange *x;
 
+	if (atomic_load_explicit(&r->has_held, memory_order_relaxed))
+		views_expect_late(r->views, now_ns + HELD_READ_NS);
 	while (!views_are_full(r->views) && (x = ring_ahead(r->ring)))
 		views_add(r->views, x, now_ns);
 	return is_pressed || views_are_full(r->views) ? 0 : views_wait_ns(r->views, now_ns);

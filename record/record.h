@@ -102,6 +102,8 @@ int record_change(struct record *r, const struct record_config *config,
 /* record_residents() - who lives in which network namespace, from now on. @all moves in. Any thread. */
 struct residents; /* record/residents.h */
 void record_residents(struct record *r, struct residents *all);
+/* record_has_held() - are there handles that are not read yet? Then their views come late. Any thread. */
+void record_has_held(struct record *r, bool has_held);
 /* record_census() - who is who by the API server, from the next exchange on. It moves in. Thread: one. */
 struct census;
 void record_census(struct record *r, const struct census *c_taken);

@@ -14,9 +14,13 @@
  * which view is whose. The one of which more was seen keeps its messages, and is recorded when its
  * turn comes; the other is skipped. Where the client's end sent it to another address than the
  * server's got it, that one is kept as `asked`.
+ *
+ * A pod that nobody knows yet is not read (daemon/pods_handles.c); what its peers say waits for its view
+ * longer, so that both become one. Who fills the queue meanwhile does not wait.
  */
 #define PLACES	    8192 /* exchanges that wait */
 #define BUCKETS	    8192
+#define LATE_NS_MAX (10 * NS_PER_S) /* that one waits for a view that is held up */
 #define APART_NS_MAX NS_PER_S /* between two views of one request */
 
 enum state { WAITS, IS_READY, IS_TOLD };
@@ -30,6 +34,7 @@ struct place {
 
 struct views {
 	uint64_t wait_ns;
+	uint64_t late_ns;	   /* until then views come that were held up */
 	uint64_t first, next;	   /* numbers, from 1 on */
 	uint64_t buckets[BUCKETS]; /* numbers; those below first are none */
 	struct place places[PLACES];
@@ -191,7 +196,14 @@ uint64_t views_wait_ns(const struct views *v, uint64_t now_ns)
 {
 	const struct place *p = oldest(v);
 
-	return p->state == WAITS && p->until_ns > now_ns ? p->until_ns - now_ns : 0;
+	uint64_t until_ns = MAX(p->until_ns, MIN(v->late_ns, p->until_ns + LATE_NS_MAX));
+
+	return p->state == WAITS && until_ns > now_ns ? until_ns - now_ns : 0;
+}
+
+void views_expect_late(struct views *v, uint64_t until_ns)
+{
+	v->late_ns = until_ns;
 }
 
 bool views_is_told(const struct views *v)

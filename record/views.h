@@ -26,6 +26,8 @@ bool views_are_full(const struct views *v);
 void views_add(struct views *v, struct exchange *x, uint64_t now_ns);
 /* views_wait_ns() - how long the oldest should wait; 0: its other view is there, or will not come */
 uint64_t views_wait_ns(const struct views *v, uint64_t now_ns);
+/* views_expect_late() - other views may come until @until_ns, and what waits waits for them (some seconds at most) */
+void views_expect_late(struct views *v, uint64_t until_ns);
 /* views_is_told() - the oldest is part of another one: there is nothing to record */
 bool views_is_told(const struct views *v);
 void views_release(struct views *v); /* the oldest */

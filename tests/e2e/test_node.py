@@ -157,6 +157,29 @@ def test_the_runtime_tells_who_a_pod_is_and_what_is_not_selected_is_not_read(nam
     assert balanced(d)
 
 
+def test_a_pod_whose_sidecar_hands_over_is_not_captured_too(namespaces, daemon, runtime, cli, directory):
+    r = runtime()
+    settings = of_node(namespaces, kube__cri_socket=str(directory / "cri.sock"), kube__identify_wait="300s")
+    d = daemon(settings={**settings, "handover.socket": str(directory / "handover.sock")})
+    namespaces.tell("make", 0, 2)
+    wait_pods(d, 2, "unknown")
+    r.add("web", "shop", namespaces.directory / "pod-0")
+    r.add("giver", "shop", namespaces.directory / "pod-1", annotations={"tapeloop.dev/handover": "/run/tapeloop/handover/handover.sock"})
+    wait_pods(d, 1)
+    wait_pods(d, 1, "not_selected")
+    namespaces.tell("ask", "/once", 1)
+    d.wait_stored(1)
+    assert [x["dst"]["pod"] for x in exchanges(cli, d)] == ["web"]
+
+
+def test_a_daemon_that_takes_nothing_over_captures_those_who_would_hand_over(namespaces, daemon, runtime, directory):
+    r = runtime()
+    d = daemon(settings=of_node(namespaces, kube__cri_socket=str(directory / "cri.sock"), kube__identify_wait="300s"))
+    namespaces.tell("make", 0, 1)
+    r.add("giver", "shop", namespaces.directory / "pod-0", annotations={"tapeloop.dev/handover": "/elsewhere.sock"})
+    wait_pods(d, 1)
+
+
 def test_selecting_anew_applies_to_pods_that_are_there(namespaces, daemon, runtime, directory):
     r = runtime()
     settings = of_node(namespaces, kube__cri_socket=str(directory / "cri.sock"))

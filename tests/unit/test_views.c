@@ -131,6 +131,24 @@ static void what_waits_in_vain_is_recorded_alone(void **state)
 	views_free(v);
 }
 
+static void what_is_held_up_is_waited_for_but_not_for_ever(void **state)
+{
+	struct views *v = views_new(WAIT_NS);
+	struct exchange client = clients_view(3), server = servers_view(3);
+
+	(void)state;
+	views_add(v, &client, 0);
+	views_expect_late(v, 3 * NS_PER_S);
+	assert_string_equal(let_go(v, 1, 3 * NS_PER_S - 1), "waits");
+	views_add(v, &server, 3 * NS_PER_S - 1);
+	assert_string_equal(let_go(v, 2, 3 * NS_PER_S - 1), "one told ");
+	views_add(v, &client, 4 * NS_PER_S);
+	views_expect_late(v, 1000 * NS_PER_S);
+	assert_string_equal(let_go(v, 1, 10 * NS_PER_S), "waits");
+	assert_string_equal(let_go(v, 1, 15 * NS_PER_S), "one ");
+	views_free(v);
+}
+
 /* Each changes the server's view so that it is another exchange. */
 static void other_key(struct exchange *x)
 {
@@ -247,6 +265,7 @@ int main(void)
 		cmocka_unit_test(both_views_become_one_whatever_comes_first),
 		cmocka_unit_test(the_view_that_saw_more_keeps_its_messages),
 		cmocka_unit_test(what_waits_in_vain_is_recorded_alone),
+		cmocka_unit_test(what_is_held_up_is_waited_for_but_not_for_ever),
 		cmocka_unit_test(two_exchanges_stay_two),
 		cmocka_unit_test(parts_find_the_part_that_holds_the_same_messages),
 		cmocka_unit_test(what_never_left_its_pod_does_not_wait),
