@@ -209,8 +209,20 @@ static int run(struct chosen *chosen, const struct invocation *how, char **argv)
 	return status;
 }
 
+/* While nodes still send reviews here. Another signal ends it. */
+static void linger(const struct settings *s, int signals)
+{
+	struct pollfd p = {.fd = signals, .events = POLLIN};
+
+	if (s->webhook_linger == 0)
+		return;
+	log_info("webhook", "told to end, answering a little longer");
+	(void)poll(&p, 1, (int)(s->webhook_linger / NS_PER_MS));
+}
+
 /* Return: exit status, once a signal came. */
-static int wait_as_webhook(struct webhook *w, int signals, struct watch *volumes)
+static int wait_as_webhook(struct webhook *w, const struct settings *s, int signals,
+			   struct watch *volumes)
 {
 	struct pollfd p[] = {{.fd = signals, .events = POLLIN},
 			     {.fd = watch_fd(volumes), .events = POLLIN}};
@@ -224,8 +236,10 @@ static int wait_as_webhook(struct webhook *w, int signals, struct watch *volumes
 			return EXIT_FAILED;
 		if (p[1].revents)
 			(void)watch_take(volumes);
-		if (read(signals, &info, sizeof(info)) == sizeof(info) && info.ssi_signo != SIGHUP)
+		if (read(signals, &info, sizeof(info)) == sizeof(info) && info.ssi_signo != SIGHUP) {
+			linger(s, signals);
 			return EXIT_SUCCESS;
+		}
 		renewed = webhook_renew(w, &e);
 		if (renewed < 0)
 			log_err("webhook", "the certificate stays as it was: %s", e.why);
@@ -248,7 +262,7 @@ static int run_webhook(const struct settings *s)
 		log_info("webhook", "answering listen=%s status=%s image=%s", webhook_address(w),
 			 webhook_status_address(w), s->webhook_image);
 		(void)sd_notify(0, "READY=1");
-		status = wait_as_webhook(w, signals, volumes);
+		status = wait_as_webhook(w, s, signals, volumes);
 		(void)sd_notify(0, "STOPPING=1");
 	} else {
 		log_err("webhook", "%s", e.why);

@@ -141,13 +141,23 @@ def test_a_pod_gets_the_container_of_the_component(hook):
 
 
 def test_a_sidecar_may_hand_over_to_its_node(hook):
-    made = apply(POD, hook(handover="/run/tapeloop/handover/handover.sock").review(POD))["spec"]
+    pod = apply(POD, hook(handover="/run/tapeloop/handover/handover.sock").review(POD))
+    assert pod["metadata"]["annotations"] == {"tapeloop.dev/injected": VERSION, "tapeloop.dev/handover": "/run/tapeloop/handover/handover.sock"}
+    made = pod["spec"]
     env = {e["name"]: e.get("value") for e in made["containers"][1]["env"]}
     assert env["TAPELOOP_HANDOVER_TO"] == "/run/tapeloop/handover/handover.sock"
     mounts = {m["name"]: m["mountPath"] for m in made["containers"][1]["volumeMounts"]}
     assert mounts["tapeloop-handover"] == "/run/tapeloop/handover" and "tapeloop-tapes" not in mounts
     assert made["volumes"][0] == {"name": "tapeloop-handover", "hostPath": {"path": "/run/tapeloop/handover", "type": "DirectoryOrCreate"}}
     assert {v["name"] for v in made["volumes"]} == set(mounts)
+
+
+def test_told_to_end_it_answers_a_little_longer(hook):
+    h = hook(linger="60s")
+    h.process.send_signal(signal.SIGTERM)
+    wait_for(lambda: "answering a little longer" in h.log, "it was told")
+    assert h.review(POD) is not None
+    assert end(h.process, signal.SIGTERM) == 0, "a second signal does not wait"
 
 
 def test_it_is_never_added_twice(hook):
