@@ -5,7 +5,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "cli/rest.h"
 #include "kube/config.h"
+#include "kube/sidecar.h"
 #include "lib/array.h"
 
 /*
@@ -16,13 +18,17 @@
  * The proxy keeps the header Authorization, so the token goes in one of ours. Whoever shows the API
  * server a certificate has no token; who may make one for the ServiceAccount tapeloop-reader
  * (TokenRequest) asks as that.
+ *
+ * A sidecar listens on its pod's loopback alone, and is reached by a port-forward (docs/decisions/0022):
+ * the API server knows who may do that, the sidecar need not ask anybody, and no token is shown to a
+ * pod that is not ours.
  */
 
 #define API_PORT     "api" /* name of the container's port; else API_NUMBER */
 #define API_NUMBER   7700
 #define TOKEN_SECONDS 3600
 #define SELECTOR     "app.kubernetes.io%2Fname%3Dtapeloop%2Capp.kubernetes.io%2Fcomponent%3Dnode"
-#define CONTAINER    "tapeloop" /* of a sidecar */
+#define HANDOVER     "tapeloop.dev/handover" /* annotation: it hands over to its node, and keeps no tape */
 
 static const char *installation(void)
 {
@@ -74,7 +80,7 @@ static int find_token(struct cluster *c, struct err *e)
 
 int cluster_open(const struct kube_args *a, struct cluster *out, struct err *e)
 {
-	struct cluster c = {0};
+	struct cluster c = {.args = a};
 	struct kube_config *config = NULL;
 	int r = kube_config_find(a->kubeconfig, a->context, &config, e);
 
@@ -90,11 +96,17 @@ int cluster_open(const struct kube_args *a, struct cluster *out, struct err *e)
 	return 0;
 }
 
+static void node_fini(struct cluster_node *n)
+{
+	free(n->name);
+	free(n->name_space);
+	free(n->pod);
+}
+
 void cluster_close(struct cluster *c)
 {
 	for (size_t i = 0; i < c->count; i++) {
-		free(c->nodes[i].name);
-		free(c->nodes[i].base);
+		node_fini(&c->nodes[i]);
 	}
 	free(c->nodes);
 	if (c->token)
@@ -113,18 +125,14 @@ static const char *text_at(const json_t *o, const char *a, const char *b)
 	return text ? text : "";
 }
 
-static int port_of(const json_t *pod, const char *container)
+/* Of the first container that names one. */
+static int port_of(const json_t *pod)
 {
 	const json_t *containers = json_object_get(json_object_get(pod, "spec"), "containers");
 	const json_t *c, *p;
 	size_t i, k;
 
 	json_array_foreach(containers, i, c)
-	{
-		const char *name = json_string_value(json_object_get(c, "name"));
-
-		if (container && (!name || strcmp(name, container) != 0))
-			continue;
 		json_array_foreach(json_object_get(c, "ports"), k, p)
 		{
 			const char *port = json_string_value(json_object_get(p, "name"));
@@ -132,33 +140,55 @@ static int port_of(const json_t *pod, const char *container)
 			if (port && strcmp(port, API_PORT) == 0)
 				return (int)json_integer_value(json_object_get(p, "containerPort"));
 		}
-		if (container)
-			return API_NUMBER;
+	return API_NUMBER;
+}
+
+static bool has_container(const json_t *pod, const char *list, const char *name)
+{
+	const json_t *c;
+	size_t i;
+
+	json_array_foreach(json_object_get(json_object_get(pod, "spec"), list), i, c)
+	{
+		const char *its = json_string_value(json_object_get(c, "name"));
+
+		if (its && strcmp(its, name) == 0)
+			return true;
 	}
-	return container ? 0 : API_NUMBER;
+	return false;
+}
+
+/* A sidecar that keeps a tape; native ones are init containers. */
+static bool is_asked(const json_t *pod, bool is_sidecar)
+{
+	const json_t *meta = json_object_get(pod, "metadata");
+
+	if (strcmp(text_at(pod, "status", "phase"), "Running") != 0)
+		return false;
+	return !is_sidecar || ((has_container(pod, "containers", SIDECAR_NAME) ||
+				has_container(pod, "initContainers", SIDECAR_NAME)) &&
+			       !*text_at(meta, "annotations", HANDOVER) &&
+			       strcmp(text_at(meta, "labels", "app.kubernetes.io/name"), "tapeloop") != 0);
 }
 
 static int add_node(struct cluster *c, const json_t *pod, bool is_sidecar, struct err *e)
 {
 	const char *name = text_at(pod, "metadata", "name"), *node = text_at(pod, "spec", "nodeName");
 	const char *name_space = text_at(pod, "metadata", "namespace");
-	int port = port_of(pod, is_sidecar ? CONTAINER : NULL);
-	struct cluster_node n = {0};
+	struct cluster_node n = {.is_sidecar = is_sidecar, .port = is_sidecar ? API_NUMBER : port_of(pod)};
 	void *nodes = c->nodes;
 
-	if (port == 0 || strcmp(text_at(pod, "status", "phase"), "Running") != 0)
+	if (!is_asked(pod, is_sidecar))
 		return 0;
 	if (c->count == CLUSTER_NODES_MAX)
 		return err_set(e, -E2BIG, "more than %d daemons", CLUSTER_NODES_MAX);
 	if (asprintf(&n.name, "%s%s%s", is_sidecar ? name_space : "node ", is_sidecar ? "/" : "",
 		     is_sidecar || !*node ? name : node) < 0)
 		n.name = NULL;
-	if (asprintf(&n.base, "/api/v1/namespaces/%s/pods/https:%s:%d/proxy", name_space, name, port) <
-	    0)
-		n.base = NULL;
-	if (!n.name || !n.base || !array_room(&nodes, &c->room, c->count, sizeof(*c->nodes))) {
-		free(n.name);
-		free(n.base);
+	n.name_space = strdup(name_space);
+	n.pod = strdup(name);
+	if (!n.name || !n.name_space || !n.pod || !array_room(&nodes, &c->room, c->count, sizeof(*c->nodes))) {
+		node_fini(&n);
 		return err_set(e, -ENOMEM, "out of memory");
 	}
 	c->nodes = nodes;
@@ -185,18 +215,31 @@ static int by_name(const void *a, const void *b)
 	return strcmp(((const struct cluster_node *)a)->name, ((const struct cluster_node *)b)->name);
 }
 
-int cluster_find_nodes(struct cluster *c, const char *name_space, struct err *e)
+/* Who may not list the nodes' daemons, but has sidecars, asks these. */
+static int find_all(struct cluster *c, const char *name_space, struct err *e)
 {
 	AUTO_BUF path = {0};
+	struct err why = {0};
 	int r;
 
 	buf_add_fmt(&path, "/api/v1/namespaces/%s/pods?labelSelector=%s", installation(), SELECTOR);
-	r = add_pods(c, buf_cstr(&path), false, e);
-	buf_clear(&path);
-	buf_add_fmt(&path, "/api/v1/namespaces/%s/pods", name_space);
-	/* who may not list them asks the nodes alone: the sidecars are an addition */
-	if (r == 0 && *name_space)
-		(void)add_pods(c, buf_cstr(&path), true, NULL);
+	r = add_pods(c, buf_cstr(&path), false, &why);
+	if (*name_space && (r == 0 || r == -EPERM)) {
+		buf_clear(&path);
+		buf_add_fmt(&path, "/api/v1/namespaces/%s/pods", name_space);
+		(void)add_pods(c, buf_cstr(&path), true, NULL); /* they are an addition */
+	}
+	if (r == -EPERM && c->count) {
+		cli_note("The nodes' daemons are not asked, only sidecars: %s", why.why);
+		return 0;
+	}
+	return r < 0 ? err_set(e, r, "%s", why.why) : 0;
+}
+
+int cluster_find_nodes(struct cluster *c, const char *name_space, struct err *e)
+{
+	int r = find_all(c, name_space, e);
+
 	if (r == 0 && c->count == 0)
 		return err_set(e, -ENXIO,
 			       "no daemon runs in namespace %s (pods labelled app.kubernetes.io/name=tapeloop, "
@@ -205,4 +248,15 @@ int cluster_find_nodes(struct cluster *c, const char *name_space, struct err *e)
 	if (r == 0)
 		qsort(c->nodes, c->count, sizeof(*c->nodes), by_name);
 	return r < 0 && r != -EPERM && r != -EACCES && e ? (e->code = r == -ENOENT ? -ENXIO : r) : r;
+}
+
+int cluster_ask(const struct cluster *c, struct kube_client *client, const struct cluster_node *n,
+		struct rest **out, struct err *e)
+{
+	AUTO_BUF base = {0};
+
+	if (n->is_sidecar)
+		return rest_open_pod(c->args, client, n->name_space, n->pod, n->port, n->name, out, e);
+	buf_add_fmt(&base, "/api/v1/namespaces/%s/pods/https:%s:%d/proxy", n->name_space, n->pod, n->port);
+	return rest_open_kube(client, buf_cstr(&base), c->token, n->name, out, e);
 }

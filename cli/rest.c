@@ -9,6 +9,9 @@
  *
  * Behind an API server the same questions go through its proxy (kube/client.h). What is refused there
  * comes as a Status object, what the daemon refuses as its problem: each is told as who said it.
+ *
+ * A sidecar listens on its pod's loopback. Whenever libcurl would connect, it gets a connection that
+ * leads there (cli/pod_link.h); the rest is as with any daemon.
  */
 #include "cli/rest.h"
 
@@ -18,6 +21,7 @@
 #include <stdlib.h>
 
 #include "cli/cli.h"
+#include "cli/pod_link.h"
 #include "kube/client.h"
 #include "lib/libcurl.h"
 
@@ -42,6 +46,9 @@ struct rest {
 	char cursor[32];
 	uint64_t gave_up;
 	struct kube_client *kube; /* borrowed; NULL: libcurl asks by itself */
+	struct pod_link *pod;	  /* on whose loopback it is asked; NULL: on none */
+	struct kube_client *stopper; /* borrowed; with pod: when it is stopped, so are we */
+	struct err pod_why;	  /* why it could not be reached */
 	const char *token;	  /* borrowed: of the environment, or for a daemon in a cluster */
 	char damage[ERR_WHY_MAX];
 	char why[CURL_ERROR_SIZE];
@@ -107,12 +114,37 @@ int rest_open_kube(struct kube_client *client, const char *base, const char *tok
 	return 0;
 }
 
+int rest_open_pod(const struct kube_args *a, struct kube_client *client, const char *name_space, const char *pod,
+		  int port, const char *name, struct rest **c_out, struct err *e)
+{
+	struct rest *c;
+	char url[64];
+	int r;
+
+	(void)snprintf(url, sizeof(url), "http://127.0.0.1:%d", port); /* one address: one connection */
+	r = rest_open(url, &c, e);
+	if (r < 0)
+		return r;
+	free(c->name);
+	c->name = strdup(name);
+	c->token = NULL; /* it is not for pods */
+	c->stopper = client;
+	c->pod = pod_link_new(a, name_space, pod, port);
+	if (!c->name || !c->pod) {
+		rest_close(c);
+		return err_set(e, -ENOMEM, "out of memory");
+	}
+	*c_out = c;
+	return 0;
+}
+
 void rest_close(struct rest *c)
 {
 	if (!c)
 		return;
 	if (c->curl)
 		c->lib.curl_easy_cleanup(c->curl);
+	pod_link_close(c->pod);
 	buf_fini(&c->problem);
 	free(c->base);
 	free(c->name);
@@ -171,8 +203,10 @@ static size_t on_header(char *ptr, size_t size, size_t count, void *ctx)
 
 static int on_progress(void *ctx, curl_off_t a, curl_off_t b, curl_off_t d, curl_off_t f)
 {
-	(void)ctx, (void)a, (void)b, (void)d, (void)f;
-	return cli_is_interrupted() ? 1 : 0;
+	const struct rest *c = ctx;
+
+	(void)a, (void)b, (void)d, (void)f;
+	return cli_is_interrupted() || (c->stopper && kube_client_is_stopped(c->stopper));
 }
 
 struct status_row {
@@ -217,6 +251,8 @@ static int transport_failed(const struct rest *c, CURLcode code, struct err *e)
 	const char *why = c->why[0] ? c->why : c->lib.curl_easy_strerror(code);
 	long os_error = 0;
 
+	if (c->pod_why.code < 0)
+		return err_set(e, -ECONNREFUSED, "%s", c->pod_why.why);
 	switch ((int)code) {
 	case CURLE_ABORTED_BY_CALLBACK: return err_set(e, -ECANCELED, "interrupted");
 	case CURLE_COULDNT_CONNECT:
@@ -253,6 +289,31 @@ static struct curl_slist *headers_of(const struct rest *c, const struct rest_get
 	return list;
 }
 
+static curl_socket_t open_socket(void *ctx, curlsocktype purpose, struct curl_sockaddr *at)
+{
+	struct rest *c = ctx;
+
+	(void)purpose;
+	return pod_link_socket(c->pod, at, &c->pod_why);
+}
+
+static int on_connected(void *ctx, char *their, char *our, int their_port, int our_port)
+{
+	(void)their, (void)our, (void)their_port, (void)our_port;
+	return pod_link_connected(((struct rest *)ctx)->pod) == 0 ? CURL_PREREQFUNC_OK
+								  : CURL_PREREQFUNC_ABORT;
+}
+
+static void set_pod(struct rest *c)
+{
+	if (!c->pod)
+		return;
+	(void)c->lib.curl_easy_setopt(c->curl, CURLOPT_OPENSOCKETFUNCTION, open_socket);
+	(void)c->lib.curl_easy_setopt(c->curl, CURLOPT_OPENSOCKETDATA, c);
+	(void)c->lib.curl_easy_setopt(c->curl, CURLOPT_PREREQFUNCTION, on_connected);
+	(void)c->lib.curl_easy_setopt(c->curl, CURLOPT_PREREQDATA, c);
+}
+
 static void set_options(struct rest *c, const char *url, struct curl_slist *headers)
 {
 	CURL *h = c->curl;
@@ -272,8 +333,10 @@ static void set_options(struct rest *c, const char *url, struct curl_slist *head
 	(void)c->lib.curl_easy_setopt(h, CURLOPT_HEADERFUNCTION, on_header);
 	(void)c->lib.curl_easy_setopt(h, CURLOPT_HEADERDATA, c);
 	(void)c->lib.curl_easy_setopt(h, CURLOPT_XFERINFOFUNCTION, on_progress);
+	(void)c->lib.curl_easy_setopt(h, CURLOPT_XFERINFODATA, c);
 	(void)c->lib.curl_easy_setopt(h, CURLOPT_NOPROGRESS, 0L);
 	(void)c->lib.curl_easy_setopt(h, CURLOPT_ERRORBUFFER, c->why);
+	set_pod(c);
 }
 
 /* ---- through an API server ---- */
@@ -376,6 +439,7 @@ int rest_get(struct rest *c, const struct rest_get *get, struct err *e)
 	c->status = 0;
 	c->cursor[0] = c->damage[0] = c->why[0] = '\0';
 	c->gave_up = 0;
+	c->pod_why = (struct err){0};
 	buf_clear(&c->problem);
 	if (c->kube)
 		return get_by_kube(c, e);

@@ -24,6 +24,16 @@ struct kube_client;
  */
 int rest_open_kube(struct kube_client *client, const char *base, const char *token,
 		   const char *name, struct rest **c_out, struct err *e) MUST_USE;
+struct kube_args;
+/**
+ * rest_open_pod() - an API on the loopback of a pod, which asks for no token: who may port-forward to that
+ * pod is the API server's to say
+ * @a:      borrowed: how that is found
+ * @client: borrowed: kube_client_stop() of it ends what is asked here, too
+ * @name:   for messages: "shop/cart-0"
+ */
+int rest_open_pod(const struct kube_args *a, struct kube_client *client, const char *name_space, const char *pod,
+		  int port, const char *name, struct rest **c_out, struct err *e) MUST_USE;
 void rest_close(struct rest *c); /* accepts NULL */
 
 /* rest_data_fn - the next bytes of an answer, borrowed. Return: 0 to go on, else the get ends with

@@ -389,7 +389,7 @@ static int open_nodes(struct kube_source *k, struct err *e)
 		struct rest *rest = NULL;
 
 		k->nodes[i].at = at;
-		r = rest_open_kube(k->cluster.client, at->base, k->cluster.token, at->name, &rest, e);
+		r = cluster_ask(&k->cluster, k->cluster.client, at, &rest, e);
 		if (r == 0)
 			r = source_api_over(rest, at->name, &k->nodes[i].api, e);
 	}
@@ -405,7 +405,7 @@ int source_kube_open(const struct source_args *a, struct source **s_out, struct 
 		return err_set(e, -ENOMEM, "out of memory");
 	k->base.ops = &kube_ops;
 	k->args = a->kube;
-	r = cluster_open(&a->kube, &k->cluster, e);
+	r = cluster_open(&k->args, &k->cluster, e);
 	if (r == 0)
 		r = cluster_find_nodes(&k->cluster, a->name_space ? a->name_space : "", e);
 	if (r == 0)

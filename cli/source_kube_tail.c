@@ -76,8 +76,7 @@ static int open_tail(struct tail *t, struct err *e)
 	if (r == 0)
 		r = kube_client_new(config, &t->client, e);
 	if (r == 0)
-		r = rest_open_kube(t->client, t->node->at->base, t->k->cluster.token,
-				   t->node->at->name, &rest, e);
+		r = cluster_ask(&t->k->cluster, t->client, t->node->at, &rest, e);
 	if (r == 0)
 		r = source_api_over(rest, t->node->at->name, &t->api, e);
 	if (r == 0)

@@ -212,6 +212,11 @@ void kube_client_stop(struct kube_client *c)
 	kube_client_wake(c);
 }
 
+bool kube_client_is_stopped(const struct kube_client *c)
+{
+	return atomic_load_explicit(&c->is_stopped, memory_order_acquire);
+}
+
 /* ---- connections ---- */
 
 int kube_connect(struct kube_client *c, const char *path, kube_done_fn *done, void *ctx,

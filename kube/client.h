@@ -125,6 +125,7 @@ void kube_call_cancel(struct kube_call *call); /* without callback; accepts NULL
 int kube_client_run(struct kube_client *c, int timeout_ms) MUST_USE;
 void kube_client_wake(struct kube_client *c); /* kube_client_run() returns; any thread */
 void kube_client_stop(struct kube_client *c); /* it and all calls end soon; any thread */
+bool kube_client_is_stopped(const struct kube_client *c); /* any thread */
 
 /* ---- connections ---- */
 

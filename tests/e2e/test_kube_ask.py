@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import socket
 
 import pytest
 
@@ -109,6 +110,60 @@ def test_what_is_selected_leaves_the_cluster(cluster, cli, directory):
     assert SECRET.encode() not in tape.read_bytes()
     har = json.loads(ask(cli, cluster, "root", "export", "--as", "har").stdout)
     assert len(har["log"]["entries"]) == 12
+
+
+@pytest.fixture
+def sidecar(cluster, node, daemon, directory):
+    """In shop beside a web server: it listens on its own loopback, asks for no token, and is reached by a port-forward alone."""
+    pod, port = node.pod("web"), free_port()
+    pod.nginx("location / { return 200 'beside'; }")
+    names = directory / "sidecar.yaml"
+    names.write_text(f"identities:\n  - {{address: {pod.address}, service: web, namespace: shop, pod: web-0}}\n")
+    d = daemon(settings={"capture.netns": [pod.name], "identities": str(names), "api.listen": f"127.0.0.1:{port}"})
+    containers = [{"name": "web"}, {"name": "tapeloop"}]
+    for name, more in (("web-0", {}), ("giver-0", {"annotations": {"tapeloop.dev/handover": "/run/h.sock"}})):
+        cluster.put("pods", {"metadata": {"namespace": "shop", "name": name, **more}, "spec": {"containers": containers}}, status={"phase": "Running"})
+    cluster.put("pods", {"metadata": {"namespace": "shop", "name": "plain-0"}, "spec": {"containers": [{"name": "web"}]}}, status={"phase": "Running"})
+    cluster.forwards["shop", "web-0"] = lambda asked: socket.create_connection(("127.0.0.1", port if asked == 7700 else 1))
+    client = node.pod("guest")
+    for _ in range(3):
+        client.curl(pod.url("/beside"))
+    d.wait_stored(3)
+    return d
+
+
+@pytest.mark.root
+def test_a_namespaces_sidecars_answer_too_and_are_shown_no_token(cluster, sidecar, cli):
+    paths = [json.loads(x)["path"] for x in ask(cli, cluster, "root", "ls", "-o", "jsonl", "-n", "0", leading=("-n", "shop")).stdout.splitlines()]
+    assert sorted(paths) == ["/bad"] * 3 + ["/beside"] * 3 + ["/x"] * 3
+    forwards = [r for r in cluster.requests if r["path"].endswith("/portforward")]
+    assert {r["path"] for r in forwards} == {"/api/v1/namespaces/shop/pods/web-0/portforward"}, "not those that hand over, nor who has none"
+    assert all(r["status"] == 101 for r in forwards)
+    assert "/beside" not in ask(cli, cluster, "root", "ls").stdout, "without a namespace the nodes are asked alone"
+    tape = json.loads(ask(cli, cluster, "root", "tapes", "-o", "json", leading=("-n", "shop")).stdout)
+    assert any(t["path"].startswith("shop/web-0: ") for t in tape["tapes"])
+
+
+@pytest.mark.root
+def test_who_may_not_forward_to_a_pod_is_told_and_sees_the_rest(cluster, sidecar, cli):
+    cluster.refuse("/api/v1/namespaces/shop/pods/web-0/portforward", 403, 'User "ann" cannot get resource "pods/portforward"')
+    r = ask(cli, cluster, "ann", "ls", "-o", "jsonl", "-n", "0", status=3, leading=("-n", "shop"))
+    assert len(r.stdout.splitlines()) == 6
+    assert "shop/web-0 does not answer" in r.stderr and "cannot get resource" in r.stderr
+
+
+@pytest.mark.root
+def test_a_sidecar_that_is_not_there_yet_is_said(cluster, sidecar, cli):
+    cluster.forwards["shop", "web-0"] = lambda asked: socket.create_connection(("127.0.0.1", 1))
+    r = ask(cli, cluster, "root", "ls", "-o", "jsonl", "-n", "0", status=3, leading=("-n", "shop"))
+    assert len(r.stdout.splitlines()) == 6 and "shop/web-0 does not answer" in r.stderr
+
+
+@pytest.mark.root
+def test_a_sidecar_is_asked_where_the_nodes_are_not_to_be_listed(cluster, sidecar, cli):
+    cluster.refuse("/api/v1/namespaces/tapeloop/pods", 403, "pods is forbidden")
+    r = ask(cli, cluster, "root", "ls", "-o", "jsonl", "-n", "0", leading=("-n", "shop"))
+    assert len(r.stdout.splitlines()) == 3 and "only sidecars" in r.stderr
 
 
 @pytest.mark.root
