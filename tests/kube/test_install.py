@@ -8,66 +8,12 @@ import subprocess
 
 import pytest
 
-from conftest import WORK
+from conftest import ask_all, daemon_of, deployment, fetch, make_namespace, on_node, pods, recorded, role, rollout
 from test_manifests import plain
-
-ON_NODE = WORK / "rig" / "tapeloop"  # where this node keeps its tapes: the machine is shared
-WEB = {"containers": [{"name": "web", "image": "localhost/tape-bb:1", "imagePullPolicy": "Never", "command": ["/bin/httpd", "-f", "-p", "8080", "-h", "/www"]}]}
-
-
-def here(objects):
-    """The manifests with the node's directories below our own."""
-    text = json.dumps(objects)
-    for path in ("/var/lib/tapeloop", "/run/tapeloop"):
-        text = text.replace(f'"hostPath": {{"path": "{path}"', f'"hostPath": {{"path": "{ON_NODE}{path}"')
-    return json.loads(text)
-
-
-def deployment(namespace, name="web", **template):
-    labels = {"app": name}
-    return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name, "namespace": namespace}, "spec": {
-        "selector": {"matchLabels": labels}, "template": {"metadata": {"labels": labels, **template}, "spec": WEB}}}
-
-
-def rollout(c, namespace, what):
-    c.k("-n", namespace, "rollout", "status", what, "--timeout=120s")
-
-
-def pods(c, namespace, selector):
-    return [p for p in c.get("pods", "-n", namespace, "-l", selector)["items"] if not p["metadata"].get("deletionTimestamp")]
-
-
-def tapeloop(c, pod, *words, container="tapeloopd"):
-    """The image's own client, in the pod."""
-    meta = pod["metadata"]
-    api = "http://127.0.0.1:7700" if container == "tapeloop" else "unix:/run/tapeloop/api.sock"
-    return c.k("-n", meta["namespace"], "exec", meta["name"], "-c", container, "--", "/usr/bin/tapeloop", *words, "--api", api, fine=(0, 1))  # 1: nothing matched
-
-
-def recorded(c, pod, *filter, container="tapeloopd"):
-    return [json.loads(line) for line in tapeloop(c, pod, "ls", *filter, "-o", "jsonl", "-n", "1000", container=container).splitlines()]
-
-
-def fetch(c, address):
-    """One request from outside of the pod."""
-    subprocess.run(["ip", "netns", "exec", "tk-cp", "curl", "-sf", "-o", "/dev/null", "--max-time", "10", f"http://{address}/index.html"], check=True)
-
-
-@pytest.fixture(scope="module")
-def node(cluster):
-    for part in ("var/lib", "run"):
-        (ON_NODE / part).mkdir(parents=True, exist_ok=True)
-    cluster.apply(here(plain("base")))
-    rollout(cluster, "tapeloop", "daemonset/tapeloopd")
-    return cluster
-
-
-def the_daemon(c):
-    return pods(c, "tapeloop", "app.kubernetes.io/component=node")[0]
 
 
 def test_the_daemon_comes_up_and_is_scraped(node):
-    pod = the_daemon(node)
+    pod = daemon_of(node, "node1")
     assert [s["ready"] for s in pod["status"]["containerStatuses"]] == [True]
     scraped = subprocess.run(["ip", "netns", "exec", "tk-cp", "curl", "-sf", f"http://{pod['status']['podIP']}:7701/metrics"], check=True, capture_output=True, text=True).stdout
     assert "tapeloop_recording 1" in scraped and "tapeloop_kube_live 1" in scraped
@@ -87,18 +33,18 @@ def test_a_pod_of_the_node_is_recorded_with_its_name(node):
     node.apply([deployment("default", "plain")])
     rollout(node, "default", "deployment/plain")
     pod = pods(node, "default", "app=plain")[0]
-    fetch(node, f"{pod['status']['podIP']}:8080")
-    got = node.wait(lambda: recorded(node, the_daemon(node), f'dst.pod == "{pod["metadata"]["name"]}" && path == "/index.html"'), "the node's daemon has it")
+    fetch(f"{pod['status']['podIP']}:8080")
+    got = node.wait(lambda: recorded(node, daemon_of(node, pod["spec"]["nodeName"]), f'dst.pod == "{pod["metadata"]["name"]}" && path == "/index.html"'), "the node's daemon has it")
     assert got[0]["dst"]["pod_uid"] == pod["metadata"]["uid"] and got[0]["dst"]["workload"] == "plain"
 
 
 def test_an_upgrade_loses_no_exchange(node):
-    old = the_daemon(node)
+    old = daemon_of(node, pods(node, "default", "app=plain")[0]["spec"]["nodeName"])
     before = {x["id"] for x in recorded(node, old)}
     assert before
     node.k("-n", "tapeloop", "rollout", "restart", "daemonset/tapeloopd")
     rollout(node, "tapeloop", "daemonset/tapeloopd")
-    new = the_daemon(node)
+    new = daemon_of(node, old["spec"]["nodeName"])
     assert new["metadata"]["uid"] != old["metadata"]["uid"]
     assert before <= {x["id"] for x in recorded(node, new)}
     checked = node.k("-n", "tapeloop", "exec", new["metadata"]["name"], "--", "/usr/bin/tapeloop", "fsck", "--store", "/var/lib/tapeloop")
@@ -118,8 +64,7 @@ def webhook(node, tmp_path_factory):
     node.apply(objects)
     rollout(node, "tapeloop", "deployment/tapeloop-webhook")
     for name, labels in (("shop", {"tapeloop.dev/inject": "enabled"}), ("quiet", {})):
-        node.apply([{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}])
-        node.wait(lambda: node.k("-n", name, "get", "serviceaccount", "default", check=False), f"the namespace {name} is ready")
+        make_namespace(node, name, **labels)
     return node
 
 
@@ -139,26 +84,52 @@ def test_a_labelled_namespaces_pods_get_the_sidecar(webhook):
 
 def test_the_sidecar_records_its_pod_and_knows_who_it_is(webhook):
     c, pod = webhook, pods(webhook, "shop", "app=web")[0]
-    fetch(c, f"{pod['status']['podIP']}:8080")
+    fetch(f"{pod['status']['podIP']}:8080")
     c.wait(lambda: recorded(c, pod, 'path == "/index.html"', container="tapeloop"), "the request is on the sidecar's tape")
     dst = recorded(c, pod, 'path == "/index.html"', container="tapeloop")[0]["dst"]
     meta = pod["metadata"]
-    assert (dst["pod"], dst["namespace"], dst["pod_uid"], dst["node"]) == (meta["name"], "shop", meta["uid"], "node1")
+    assert (dst["pod"], dst["namespace"], dst["pod_uid"], dst["node"]) == (meta["name"], "shop", meta["uid"], pod["spec"]["nodeName"])
     assert (dst["workload"], dst["workload_kind"], dst["identity"]) == ("web", "Deployment", "downward")
     assert dst["labels"]["app"] == "web"
 
 
+def test_the_sidecars_tape_answers_by_kube(webhook):
+    """Through a port-forward to the pod's loopback, where the API server lets somebody do that."""
+    c, pod = webhook, pods(webhook, "shop", "app=web")[0]
+    where = f"shop/{pod['metadata']['name']}: "
+    assert where in ask_all(c, "tapes", "-o", "json", namespace="shop").stdout
+    assert where not in ask_all(c, "tapes", "-o", "json").stdout, "only those of the namespace that is named"
+    shown = ask_all(c, "ls", f'dst.pod == "{pod["metadata"]["name"]}"', "-o", "jsonl", namespace="shop").stdout.splitlines()
+    assert shown and all(json.loads(x)["dst"]["namespace"] == "shop" for x in shown)
+    for rule, may in (("pods/proxy", False), ("pods/portforward", True)):
+        c.apply(role("shop", "sidecars", {"apiGroups": [""], "resources": ["pods"], "verbs": ["list"]}, {"apiGroups": [""], "resources": [rule], "verbs": ["get", "create"]}))
+        done = c.wait(lambda: ask_if(c, may), f"{rule} is in force", 30)
+        assert ("does not answer" in done.stderr) != may, done.stderr
+
+
+def ask_if(c, may):
+    """What who has rights to the sidecars alone is told; None while the API server does not know of them yet."""
+    done = ask_all(c, "ls", "-o", "jsonl", namespace="shop", token="viewer-token", fine=(0, 1, 3))
+    return done if (done.returncode == 0) == may else None
+
+
 def test_a_sidecar_hands_over_to_the_nodes_daemon(webhook):
-    c, socket = webhook, f"{ON_NODE}/run/tapeloop/handover/handover.sock"
+    c, socket = webhook, "/run/tapeloop/handover/handover.sock"
     c.k("-n", "tapeloop", "set", "env", "deployment/tapeloop-webhook", f"TAPELOOP_WEBHOOK_HANDOVER={socket}")
     rollout(c, "tapeloop", "deployment/tapeloop-webhook")
     c.apply([deployment("shop", "giver")])
     rollout(c, "shop", "deployment/giver")
     pod = pods(c, "shop", "app=giver")[0]
     assert {"name": "TAPELOOP_HANDOVER_TO", "value": socket} in pod["spec"]["containers"][1]["env"]
-    fetch(c, f"{pod['status']['podIP']}:8080")
-    got = c.wait(lambda: recorded(c, the_daemon(c), f'dst.pod == "{pod["metadata"]["name"]}" && path == "/index.html"'), "the node's daemon has it")
+    fetch(f"{pod['status']['podIP']}:8080")
+    daemon = daemon_of(c, pod["spec"]["nodeName"])
+    question = f'dst.pod == "{pod["metadata"]["name"]}" && path == "/index.html"'
+    got = c.wait(lambda: recorded(c, daemon, question), "the node's daemon has it")
     assert got[0]["dst"]["pod_uid"] == pod["metadata"]["uid"] and got[0]["path"] == "/index.html"
+    for _ in range(5):
+        fetch(f"{pod['status']['podIP']}:8080")
+    c.wait(lambda: len(recorded(c, daemon, question)) >= 6, "they are there")
+    assert len(recorded(c, daemon, question)) == 6, "once: the node's daemon does not capture in that pod, too"
 
 
 def test_pods_start_while_the_webhook_is_down(webhook):
@@ -168,12 +139,3 @@ def test_pods_start_while_the_webhook_is_down(webhook):
     c.apply([deployment("shop", "late")])
     rollout(c, "shop", "deployment/late")
     assert names(pods(c, "shop", "app=late")[0]) == ["web"]
-
-
-def test_removing_it_leaves_nothing_but_the_tapes(webhook):
-    c = webhook
-    c.k("delete", "--timeout=120s", "-f", "-", input=json.dumps({"apiVersion": "v1", "kind": "List", "items": plain("components/webhook") + here(plain("base"))}))
-    kinds = "namespaces,clusterroles,clusterrolebindings,priorityclasses,mutatingwebhookconfigurations"
-    assert c.get(kinds, "-l", "app.kubernetes.io/name=tapeloop")["items"] == []
-    assert c.get("all,serviceaccounts,configmaps,secrets,networkpolicies", "-n", "tapeloop")["items"] == []
-    assert list((ON_NODE / "var/lib/tapeloop").glob("*.tape"))
