@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from conftest import ask_all, daemon_of, deployment, fetch, make_namespace, on_node, pods, recorded, role, rollout
+from conftest import ask_all, daemon_of, deployment, fetch, make_namespace, on_node, pods, recorded, remove, role, rollout
 from test_manifests import plain
 
 
@@ -65,7 +65,15 @@ def webhook(node, tmp_path_factory):
     rollout(node, "tapeloop", "deployment/tapeloop-webhook")
     for name, labels in (("shop", {"tapeloop.dev/inject": "enabled"}), ("quiet", {})):
         make_namespace(node, name, **labels)
-    return node
+    yield node
+    node.k("delete", "namespace", "shop", "quiet", "--timeout=120s")
+    node.k("-n", "default", "delete", "deployment", "plain")
+    remove(node, plain("components/webhook"))
+
+
+def wait_webhooks(c, count):
+    """Those, too, that were told to end answer for a while."""
+    c.wait(lambda: len(c.get("pods", "-n", "tapeloop", "-l", "app.kubernetes.io/component=webhook")["items"]) == count, f"{count} webhooks, and none that ends")
 
 
 def names(pod):
@@ -117,6 +125,7 @@ def test_a_sidecar_hands_over_to_the_nodes_daemon(webhook):
     c, socket = webhook, "/run/tapeloop/handover/handover.sock"
     c.k("-n", "tapeloop", "set", "env", "deployment/tapeloop-webhook", f"TAPELOOP_WEBHOOK_HANDOVER={socket}")
     rollout(c, "tapeloop", "deployment/tapeloop-webhook")
+    wait_webhooks(c, 2)
     c.apply([deployment("shop", "giver")])
     rollout(c, "shop", "deployment/giver")
     pod = pods(c, "shop", "app=giver")[0]
@@ -135,7 +144,7 @@ def test_a_sidecar_hands_over_to_the_nodes_daemon(webhook):
 def test_pods_start_while_the_webhook_is_down(webhook):
     c = webhook
     c.k("-n", "tapeloop", "scale", "deployment/tapeloop-webhook", "--replicas=0")
-    c.wait(lambda: not pods(c, "tapeloop", "app.kubernetes.io/component=webhook"), "the webhook is gone")
+    wait_webhooks(c, 0)
     c.apply([deployment("shop", "late")])
     rollout(c, "shop", "deployment/late")
     assert names(pods(c, "shop", "app=late")[0]) == ["web"]

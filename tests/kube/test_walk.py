@@ -22,7 +22,7 @@ COMES_AND_GOES = {"events", "endpointslices.discovery.k8s.io", "endpoints", "eve
 
 def commands(text, after):
     """[command] of the block that follows these words; what stands behind a # is not typed."""
-    block = re.search(r"(?:```\n(.*?)```|((?:    .*\n)+))", text[text.index(after):], re.S)
+    block = re.search(r"(?:```\n(.*?)```|((?:    [^\n]*\n)+))", text[text.index(after):], re.S)
     lines = [re.sub(r"\s+#.*", "", line).strip() for line in (block[1] or block[2]).splitlines()]
     return [line for line in lines if line]
 
