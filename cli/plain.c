@@ -74,7 +74,7 @@ void plain_add_lines(struct buf *out, struct span s, const char *prefix)
 			line.len--;
 		buf_add_str(out, prefix);
 		for (;;) {
-			const uint8_t *tab = line.len ? memchr(line.ptr, '\t', line.len) : NULL;
+			const uint8_t *tab = span_chr(line, '\t');
 			size_t part = tab ? (size_t)(tab - line.ptr) : line.len;
 
 			(void)plain_add(out, span_of(line.ptr, part), PLAIN_UNLIMITED);

@@ -156,7 +156,7 @@ static void gather_ports(struct draft *d, const json_t *container)
 /* "containerd://4f2a..." without its scheme */
 static struct span container_id(struct span s)
 {
-	const uint8_t *at = s.len ? memmem(s.ptr, s.len, "://", 3) : NULL;
+	const uint8_t *at = span_find(s, SPAN_LIT("://"));
 
 	return at ? span_from(s, (size_t)(at - s.ptr) + 3) : s;
 }

@@ -93,7 +93,7 @@ static bool is_name(struct span s)
 	if (s.len > KUBE_NAME_MAX)
 		return false;
 	for (;;) {
-		const uint8_t *dot = s.len ? memchr(s.ptr, '.', s.len) : NULL;
+		const uint8_t *dot = span_chr(s, '.');
 
 		if (!is_label(before(s, dot)))
 			return false;
@@ -193,10 +193,10 @@ int kube_reference_parse(const char *text, struct kube_reference *out, struct er
 {
 	struct kube_reference ref = {0};
 	struct span s = span_str(text);
-	const uint8_t *slash = s.len ? memchr(s.ptr, '/', s.len) : NULL;
+	const uint8_t *slash = span_chr(s, '/');
 	struct span kind = before(s, slash), rest = behind(s, slash);
-	const uint8_t *plus = kind.len ? memchr(kind.ptr, '+', kind.len) : NULL;
-	const uint8_t *colon = rest.len ? memchr(rest.ptr, ':', rest.len) : NULL;
+	const uint8_t *plus = span_chr(kind, '+');
+	const uint8_t *colon = span_chr(rest, ':');
 
 	if (!slash || !take_kind(before(kind, plus), &ref))
 		return err_set(e, -EINVAL, "target %s: " EXPECTED ", KIND one of " KINDS, text);

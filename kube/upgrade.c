@@ -116,7 +116,7 @@ static void set_message(struct kube_upgrade *out, struct span text)
 
 static void read_refusal(struct kube_upgrade *out, struct span body)
 {
-	const uint8_t *brace = body.len ? memchr(body.ptr, '{', body.len) : NULL;
+	const uint8_t *brace = span_chr(body, '{');
 	json_t *status = brace ? json_loadb((const char *)brace, body.len - (size_t)(brace - body.ptr),
 					    JSON_DISABLE_EOF_CHECK, NULL)
 			       : NULL;
@@ -146,7 +146,7 @@ static enum kube_upgrade_state check_upgrade(struct span head, const char *key, 
 enum kube_upgrade_state kube_upgrade_read(struct span bytes, bool is_end, const char *key, const char *protocol,
 					  struct kube_upgrade *out)
 {
-	const uint8_t *blank = bytes.len ? memmem(bytes.ptr, bytes.len, "\r\n\r\n", 4) : NULL;
+	const uint8_t *blank = span_find(bytes, SPAN_LIT("\r\n\r\n"));
 	struct span head;
 
 	*out = (struct kube_upgrade){0};

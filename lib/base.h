@@ -71,6 +71,17 @@ static inline struct span span_from(struct span s, size_t skip)
 	return skip >= s.len ? (struct span){0} : (struct span){s.ptr + skip, s.len - skip};
 }
 
+/* Where @c, or @what, is first; NULL where it is not, in an empty span never. */
+static inline const uint8_t *span_chr(struct span s, char c)
+{
+	return s.len ? memchr(s.ptr, c, s.len) : NULL;
+}
+
+static inline const uint8_t *span_find(struct span s, struct span what)
+{
+	return s.len ? memmem(s.ptr, s.len, what.ptr, what.len) : NULL;
+}
+
 /* ASCII case-insensitive, as header names compare (RFC 9110 section 5.1). */
 bool span_ieq(struct span a, struct span b);
 bool span_istarts(struct span s, struct span prefix);

@@ -142,7 +142,7 @@ static unsigned weight(const struct cgroup_owner *o)
 static struct span path_of(struct span line)
 {
 	for (unsigned colons = 0; colons < 2; colons++) {
-		const uint8_t *colon = line.len ? memchr(line.ptr, ':', line.len) : NULL;
+		const uint8_t *colon = span_chr(line, ':');
 
 		if (!colon)
 			return (struct span){0};

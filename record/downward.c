@@ -112,7 +112,7 @@ static int take_line(struct span *s, json_t *object)
 	AUTO_BUF value = {0};
 	int failed;
 
-	if (key.len == 0)
+	if (key.len == 0 || memchr(key.ptr, '\0', key.len))
 		return -EBADMSG;
 	*s = span_from(*s, key.len + 1);
 	failed = take_quoted(s, &value);

@@ -217,7 +217,7 @@ static bool looks_like_json(const struct message *m)
 	if (s.len && (s.ptr[0] == '{' || s.ptr[0] == '['))
 		return true;
 	return m->content_type.len >= 4 &&
-	       memmem(m->content_type.ptr, m->content_type.len, "json", 4) != NULL;
+	       span_find(m->content_type, SPAN_LIT("json")) != NULL;
 }
 
 static struct json_scan *scan_of(struct diff *d, unsigned side, struct span body)

@@ -34,7 +34,7 @@ static struct span line_of(struct span *rest)
 
 static void take_line(struct event *e, struct span line)
 {
-	const uint8_t *colon = line.len ? memchr(line.ptr, ':', line.len) : NULL;
+	const uint8_t *colon = span_chr(line, ':');
 	struct span name = colon ? span_of(line.ptr, (size_t)(colon - line.ptr)) : line;
 	struct span value = colon ? span_from(line, name.len + 1) : (struct span){0};
 

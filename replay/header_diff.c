@@ -32,21 +32,21 @@ static struct header_iter lines_of(struct span lines, bool is_trailers)
 /* "sid" of "sid=7f3a; Path=/" */
 static struct span cookie_name(struct span value)
 {
-	const uint8_t *eq = value.len ? memchr(value.ptr, '=', value.len) : NULL;
+	const uint8_t *eq = span_chr(value, '=');
 
 	return eq ? span_of(value.ptr, (size_t)(eq - value.ptr)) : value;
 }
 
 static struct span after_semicolon(struct span s)
 {
-	const uint8_t *semi = s.len ? memchr(s.ptr, ';', s.len) : NULL;
+	const uint8_t *semi = span_chr(s, ';');
 
 	return semi ? span_trim(span_from(s, (size_t)(semi - s.ptr) + 1)) : (struct span){0};
 }
 
 static struct span first_attribute(struct span s)
 {
-	const uint8_t *semi = s.len ? memchr(s.ptr, ';', s.len) : NULL;
+	const uint8_t *semi = span_chr(s, ';');
 
 	return span_trim(semi ? span_of(s.ptr, (size_t)(semi - s.ptr)) : s);
 }

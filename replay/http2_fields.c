@@ -36,7 +36,7 @@ static bool read_start_line(struct span head, struct span *method, struct span *
 {
 	struct message m = {.head = head};
 	struct span line = message_start_line(&m);
-	const uint8_t *first = line.len ? memchr(line.ptr, ' ', line.len) : NULL;
+	const uint8_t *first = span_chr(line, ' ');
 	const uint8_t *last = line.len ? memrchr(line.ptr, ' ', line.len) : NULL;
 
 	if (!first || last <= first)

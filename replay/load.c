@@ -165,7 +165,7 @@ static void describe(struct item *item, const struct exchange *x)
 	item->is_pipelined = (x->anomalies & ANOMALY_BIT(PIPELINED)) != 0;
 	/* the anomaly may speak of the answer */
 	item->is_redacted = (x->anomalies & ANOMALY_BIT(REDACTED)) && item->bytes.len &&
-			    memmem(item->bytes.ptr, item->bytes.len, "[tl:", 4);
+			    span_find(item->bytes, SPAN_LIT("[tl:"));
 	item->is_ambiguous = request_is_ambiguous(x);
 	if (x->protocol == PROTOCOL_HTTP1 && conversation_is_left(x))
 		item->leave_bytes = x->response.body.len;

@@ -110,15 +110,10 @@ int request_rewrite_path(struct request_edits *edits, const char *text, struct e
 
 /* ---- the start line ---- */
 
-static const uint8_t *find(struct span s, uint8_t c)
-{
-	return s.len ? memchr(s.ptr, c, s.len) : NULL;
-}
-
 /* "http://host" at the beginning of an absolute-form target (RFC 9112 3.2.2); 0: it is none */
 static size_t authority_bytes(struct span target)
 {
-	const uint8_t *colon = find(target, ':');
+	const uint8_t *colon = span_chr(target, ':');
 	struct span rest;
 	size_t at;
 
@@ -152,7 +147,7 @@ static void write_target(struct buf *out, struct span target, const struct reque
 	size_t n = authority_bytes(target);
 
 	if (n && host.ptr) {
-		const uint8_t *colon = find(target, ':');
+		const uint8_t *colon = span_chr(target, ':');
 
 		buf_add(out, target.ptr, (size_t)(colon - target.ptr) + 3);
 		buf_add_span(out, host);
@@ -166,7 +161,7 @@ static void write_target(struct buf *out, struct span target, const struct reque
 static void write_start_line(struct buf *out, struct span line, const struct request_edits *edits,
 			     struct span host)
 {
-	const uint8_t *from = find(line, ' ');
+	const uint8_t *from = span_chr(line, ' ');
 	const uint8_t *to = from ? memrchr(line.ptr, ' ', line.len) : NULL;
 
 	while (from && from < to && *from == ' ')
@@ -269,7 +264,7 @@ static void write_line(struct head_writer *w, const struct header_iter *it)
 static void write_changed_head(struct head_writer *w, struct span head)
 {
 	struct header_iter it = {.rest = head};
-	const uint8_t *nl = find(head, '\n');
+	const uint8_t *nl = span_chr(head, '\n');
 
 	write_start_line(w->out, span_of(head.ptr, nl ? (size_t)(nl - head.ptr) + 1 : head.len), w->edits,
 			 w->host);
@@ -314,7 +309,7 @@ void request_write_head(struct buf *out, const struct exchange *x, const char *r
 			const struct request_edits *edits, const struct target *target)
 {
 	struct span head = x->request.head;
-	const uint8_t *nl = find(head, '\n');
+	const uint8_t *nl = span_chr(head, '\n');
 	bool is_bare = nl && (nl == head.ptr || nl[-1] != '\r');
 	struct head_writer w = {
 		.out = out,

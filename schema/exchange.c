@@ -148,7 +148,7 @@ int message_flag_parse(struct span name)
 void exchange_split_grpc(struct exchange *x)
 {
 	struct span rest = span_from(x->path, 1);
-	const uint8_t *slash = rest.len ? memchr(rest.ptr, '/', rest.len) : NULL;
+	const uint8_t *slash = span_chr(rest, '/');
 	size_t n = slash ? (size_t)(slash - rest.ptr) : rest.len;
 
 	x->grpc_service = x->grpc_method = (struct span){0};
@@ -270,7 +270,7 @@ struct exchange *exchange_copy(const struct exchange *x, void *memory)
 /* Length of the line at the beginning of @s, its line end included; all of it without one. */
 static size_t line_bytes(struct span s)
 {
-	const uint8_t *nl = s.len ? memchr(s.ptr, '\n', s.len) : NULL;
+	const uint8_t *nl = span_chr(s, '\n');
 
 	return nl ? (size_t)(nl - s.ptr) + 1 : s.len;
 }

@@ -286,13 +286,13 @@ static struct span skip_tag(struct span s)
 	const uint8_t *end;
 
 	if (s.len >= 4 && memcmp(s.ptr, "<!--", 4) == 0) {
-		end = memmem(s.ptr, s.len, "-->", 3);
+		end = span_find(s, SPAN_LIT("-->"));
 		return end ? span_from(s, (size_t)(end - s.ptr) + 3) : (struct span){0};
 	}
 	for (size_t i = 0; i < COUNT_OF(silent); i++) {
 		if (!is_element(span_from(s, 1), silent[i]))
 			continue;
-		end = memmem(s.ptr, s.len, "</", 2);
+		end = span_find(s, SPAN_LIT("</"));
 		if (!end)
 			return (struct span){0};
 		s = span_from(s, (size_t)(end - s.ptr));

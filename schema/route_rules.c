@@ -185,7 +185,7 @@ static bool is_variable(struct route_rules *r, struct span server, struct span p
 
 static bool is_hole(struct span word)
 {
-	return word.len == 0 || memmem(word.ptr, word.len, "{}", 2);
+	return word.len == 0 || span_find(word, SPAN_LIT("{}"));
 }
 
 /* The segments one after another into r->text. Return: its length. */

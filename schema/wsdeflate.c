@@ -30,7 +30,7 @@ struct wsdeflate {
 /* One parameter of the extension, up to the next ; or , - with what it says noted. */
 static void note_parameter(struct wsdeflate *w, struct span p)
 {
-	const uint8_t *eq = p.len ? memchr(p.ptr, '=', p.len) : NULL;
+	const uint8_t *eq = span_chr(p, '=');
 	struct span name = span_trim(eq ? span_of(p.ptr, (size_t)(eq - p.ptr)) : p);
 
 	if (span_ieq(name, SPAN_LIT("permessage-deflate")))

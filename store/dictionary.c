@@ -150,7 +150,7 @@ void dictionaries_leave_tape(struct dictionaries *d)
 static struct span media_type(const struct message *m)
 {
 	struct span s = m->content_type;
-	const uint8_t *end = s.len ? memchr(s.ptr, ';', s.len) : NULL;
+	const uint8_t *end = span_chr(s, ';');
 
 	return end ? span_trim(span_of(s.ptr, (size_t)(end - s.ptr))) : s;
 }

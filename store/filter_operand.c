@@ -95,7 +95,7 @@ static void take_pair(struct operand_iter *it, char separator)
 	struct span pair = {it->rest.ptr, end ? (size_t)(end - it->rest.ptr) : it->rest.len};
 
 	it->rest = span_from(it->rest, pair.len + 1);
-	equals = pair.len ? memchr(pair.ptr, '=', pair.len) : NULL;
+	equals = span_chr(pair, '=');
 	it->name = span_trim(equals ? span_of(pair.ptr, (size_t)(equals - pair.ptr)) : pair);
 	it->value = equals ? span_trim(span_from(pair, (size_t)(equals - pair.ptr) + 1))
 			   : (struct span){0};
@@ -104,10 +104,10 @@ static void take_pair(struct operand_iter *it, char separator)
 static struct span query_of(struct filter_scratch *s)
 {
 	struct span target = filter_field_of(s, FIELD_TARGET).text;
-	const uint8_t *mark = target.len ? memchr(target.ptr, '?', target.len) : NULL;
+	const uint8_t *mark = span_chr(target, '?');
 	struct span query =
 		mark ? span_from(target, (size_t)(mark - target.ptr) + 1) : (struct span){0};
-	const uint8_t *hash = query.len ? memchr(query.ptr, '#', query.len) : NULL;
+	const uint8_t *hash = span_chr(query, '#');
 
 	return hash ? span_of(query.ptr, (size_t)(hash - query.ptr)) : query;
 }

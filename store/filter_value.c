@@ -156,7 +156,7 @@ bool filter_text_holds(enum test_op op, struct span s, struct span want)
 		return span_eq(span_of(s.ptr, want.len), want);
 	if (op == OP_ENDS)
 		return span_eq(span_from(s, s.len - want.len), want) || want.len == 0;
-	return want.len == 0 || memmem(s.ptr, s.len, want.ptr, want.len);
+	return want.len == 0 || span_find(s, want);
 }
 
 /* A whole number and one with a fraction, without losing what either cannot say. */

@@ -284,7 +284,7 @@ static void add_body(struct command *c)
 /* what stands for a secret: wire/redact.h writes [tl:XXXXXXXX] */
 static bool holds_tag(struct span s)
 {
-	return s.len && memmem(s.ptr, s.len, "[tl:", 4) != NULL;
+	return span_find(s, SPAN_LIT("[tl:")) != NULL;
 }
 
 /* which values the reader must put in: names of headers, and the target */

@@ -89,7 +89,7 @@ static bool read_number(struct span s, uint64_t *out)
 
 static bool read_payload(struct span text, struct payload *p)
 {
-	const uint8_t *nl = text.len ? memchr(text.ptr, '\n', text.len) : NULL;
+	const uint8_t *nl = span_chr(text, '\n');
 	struct span line = {text.ptr, nl ? (size_t)(nl - text.ptr) : 0}, type;
 	uint64_t took_ns = 0;
 

@@ -57,7 +57,7 @@ static void put_authority(struct buf *url, const struct exchange *x)
 static void make_url(const struct exchange *x, struct buf *url)
 {
 	if (x->target.len && x->target.ptr[0] != '/' &&
-	    memmem(x->target.ptr, x->target.len, "://", 3)) {
+	    span_find(x->target, SPAN_LIT("://"))) {
 		buf_add_span(url, x->target);
 		return;
 	}
@@ -97,10 +97,10 @@ static bool is_request_head_told(const struct exchange *x, struct span url)
 static struct span reason_phrase(const struct message *m)
 {
 	struct span line = message_start_line(m);
-	const uint8_t *blank = line.len ? memchr(line.ptr, ' ', line.len) : NULL;
+	const uint8_t *blank = span_chr(line, ' ');
 
 	line = blank ? span_from(line, (size_t)(blank - line.ptr) + 1) : (struct span){0};
-	blank = line.len ? memchr(line.ptr, ' ', line.len) : NULL;
+	blank = span_chr(line, ' ');
 	return blank ? span_from(line, (size_t)(blank - line.ptr) + 1) : (struct span){0};
 }
 
@@ -180,7 +180,7 @@ static void put_sizes(struct json *j, const struct message *m)
 
 static struct span query_of(const struct exchange *x)
 {
-	const uint8_t *mark = x->target.len ? memchr(x->target.ptr, '?', x->target.len) : NULL;
+	const uint8_t *mark = span_chr(x->target, '?');
 
 	return mark ? span_from(x->target, (size_t)(mark - x->target.ptr) + 1) : (struct span){0};
 }

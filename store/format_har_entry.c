@@ -140,7 +140,7 @@ static void add_clean(struct buf *out, struct span s)
 static void add_field(struct buf *out, struct span name, struct span value)
 {
 	do {
-		const uint8_t *nl = value.len ? memchr(value.ptr, '\n', value.len) : NULL;
+		const uint8_t *nl = span_chr(value, '\n');
 		size_t n = nl ? (size_t)(nl - value.ptr) : value.len;
 
 		add_clean(out, name);
@@ -355,7 +355,7 @@ static void read_error(const struct har_reading *h, struct exchange *x)
 	x->reason = REASON_CAPTURE_END;
 	for (size_t i = 0; i < COUNT_OF(errors); i++) {
 		if (!said.len ||
-		    !memmem(said.ptr, said.len, errors[i].text, strlen(errors[i].text)))
+		    !span_find(said, span_str(errors[i].text)))
 			continue;
 		x->outcome = (uint8_t)errors[i].outcome;
 		x->reason = (uint8_t)errors[i].reason;

@@ -70,7 +70,7 @@ void har_header_line(struct buf *out, struct span name, struct span value)
 
 struct span har_target_of_url(struct span url, struct span *authority_out)
 {
-	const uint8_t *scheme = memmem(url.ptr, MIN(url.len, (size_t)16), "://", 3);
+	const uint8_t *scheme = url.len ? memmem(url.ptr, MIN(url.len, (size_t)16), "://", 3) : NULL;
 	struct span rest = scheme ? span_from(url, (size_t)(scheme - url.ptr) + 3) : url;
 	const uint8_t *fragment;
 	size_t n = 0;
@@ -82,7 +82,7 @@ struct span har_target_of_url(struct span url, struct span *authority_out)
 		n++;
 	*authority_out = span_of(rest.ptr, n);
 	rest = span_from(rest, n);
-	fragment = rest.len ? memchr(rest.ptr, '#', rest.len) : NULL; /* never sent */
+	fragment = span_chr(rest, '#'); /* never sent */
 	if (fragment)
 		rest.len = (size_t)(fragment - rest.ptr);
 	return rest.len ? rest : SPAN_LIT("/");

@@ -29,7 +29,7 @@ static struct span next_part(struct span *rest, char c)
 /* "a=b" -> a and b, trimmed; without = all of it is the name */
 static struct span split(struct span part, struct span *value)
 {
-	const uint8_t *equals = part.len ? memchr(part.ptr, '=', part.len) : NULL;
+	const uint8_t *equals = span_chr(part, '=');
 	size_t n = equals ? (size_t)(equals - part.ptr) : part.len;
 
 	*value = span_trim(span_from(part, n + 1));
@@ -177,7 +177,7 @@ static struct span decoded(struct buf *room, struct span s)
 
 static void put_param(struct json *j, struct span part)
 {
-	const uint8_t *equals = memchr(part.ptr, '=', part.len);
+	const uint8_t *equals = span_chr(part, '=');
 	size_t n = equals ? (size_t)(equals - part.ptr) : part.len;
 	AUTO_BUF name = {0}, value = {0};
 

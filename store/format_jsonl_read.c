@@ -44,7 +44,7 @@ static int take_line(struct format_reader *r, struct span line)
 		format_refuse(r, "line", &why);
 		return 0;
 	}
-	if (!memmem(line.ptr, line.len, "\"head_base64\":", 14))
+	if (!span_find(line, SPAN_LIT("\"head_base64\":")))
 		f.x.anomalies |= ANOMALY_BIT(SYNTHESISED);
 	if (has_messages(&f.x))
 		result = r->fn(r->ctx, &f);

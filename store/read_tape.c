@@ -298,7 +298,7 @@ static void use_row(const struct batch *b, const struct row *row, struct exchang
 /* The route with @part for its first {}, as SQL_PATH says it for the only one. */
 static struct span fill_hole(struct span route, struct span part, struct buf *texts)
 {
-	const uint8_t *hole = route.len ? memmem(route.ptr, route.len, "{}", 2) : NULL;
+	const uint8_t *hole = span_find(route, SPAN_LIT("{}"));
 	size_t before = hole ? (size_t)(hole - route.ptr) : route.len, at = texts->len;
 
 	buf_add(texts, route.ptr, before);

@@ -255,13 +255,13 @@ static bool fill_commons(struct writer *w, const struct exchange *x, struct row 
 /* What stands for {} when @route has just one and @path is the route otherwise. */
 static bool part_of_path(struct span path, struct span route, struct span *part)
 {
-	const uint8_t *hole = route.len ? memmem(route.ptr, route.len, "{}", 2) : NULL;
+	const uint8_t *hole = span_find(route, SPAN_LIT("{}"));
 	size_t before = hole ? (size_t)(hole - route.ptr) : 0;
 	struct span after = span_from(route, before + 2);
 
 	if (!hole || path.len < before + after.len || memcmp(path.ptr, route.ptr, before) != 0)
 		return false;
-	if (after.len && (memmem(after.ptr, after.len, "{}", 2) ||
+	if (after.len && (span_find(after, SPAN_LIT("{}")) ||
 			  memcmp(path.ptr + path.len - after.len, after.ptr, after.len) != 0))
 		return false;
 	*part = span_of(path.ptr + before, path.len - before - after.len);

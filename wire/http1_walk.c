@@ -127,7 +127,7 @@ static bool accept_start_line(struct http1 *p)
 
 size_t http1_take_start_line(struct http1 *p, struct span in, struct http1_step *step)
 {
-	const uint8_t *lf = in.len ? memchr(in.ptr, '\n', in.len) : NULL;
+	const uint8_t *lf = span_chr(in, '\n');
 	struct span line = {in.ptr, lf ? (size_t)(lf - in.ptr) + 1 : in.len};
 	size_t good = walk_start_line(p, line);
 
@@ -199,7 +199,7 @@ size_t http1_take_broken(struct http1 *p, struct span in, struct http1_step *ste
 
 size_t http1_take_skip_line(struct http1 *p, struct span in, struct http1_step *step)
 {
-	const uint8_t *lf = in.len ? memchr(in.ptr, '\n', in.len) : NULL;
+	const uint8_t *lf = span_chr(in, '\n');
 	size_t n = lf ? (size_t)(lf - in.ptr) + 1 : in.len;
 
 	if (n == 0)

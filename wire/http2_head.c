@@ -321,7 +321,7 @@ static void read_start_line(enum http1_kind kind, struct span head, struct span 
 void http2_head_read(enum http1_kind kind, struct span head, const struct http1_watch *watch,
 		     struct http1_head *info)
 {
-	const uint8_t *end = head.len ? memchr(head.ptr, '\n', head.len) : NULL;
+	const uint8_t *end = span_chr(head, '\n');
 	struct span lines, start, name, value, line;
 
 	*info = (struct http1_head){.version = 20, .bytes = (uint32_t)head.len};

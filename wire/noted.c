@@ -181,7 +181,7 @@ static void note_trace(struct http1_head *h, enum trace_rank rank, struct http1_
 
 static uint32_t until_dash(struct span s)
 {
-	const uint8_t *dash = s.len ? memchr(s.ptr, '-', s.len) : NULL;
+	const uint8_t *dash = span_chr(s, '-');
 
 	return (uint32_t)(dash ? (size_t)(dash - s.ptr) : s.len);
 }

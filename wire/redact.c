@@ -163,7 +163,7 @@ static void put_usual(struct redact_copy *c, const struct redact_job *job)
 
 static void put_head(struct redact_copy *c, const struct redact_job *job)
 {
-	const uint8_t *lf = job->head.len ? memchr(job->head.ptr, '\n', job->head.len) : NULL;
+	const uint8_t *lf = span_chr(job->head, '\n');
 	size_t n = lf ? (size_t)(lf - job->head.ptr) + 1 : job->head.len;
 
 	if (job->kind == HTTP1_REQUEST)

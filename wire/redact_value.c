@@ -36,7 +36,7 @@ static struct span next_part(struct span *rest)
 static void put_cookie(struct redact_copy *c, struct span part)
 {
 	struct span text = span_trim(part);
-	const uint8_t *equals = text.len ? memchr(text.ptr, '=', text.len) : NULL;
+	const uint8_t *equals = span_chr(text, '=');
 	const uint8_t *from = equals ? equals + 1 : text.ptr;
 
 	if (text.len == 0) {
@@ -64,7 +64,7 @@ static bool is_plain_attribute(struct span part)
 	static const char *const plain[] = {"expires",	"max-age",  "domain",	"path",
 					    "secure",	"httponly", "samesite", "partitioned",
 					    "priority", "version"};
-	const uint8_t *equals = part.len ? memchr(part.ptr, '=', part.len) : NULL;
+	const uint8_t *equals = span_chr(part, '=');
 	struct span name =
 		span_trim(span_of(part.ptr, equals ? (size_t)(equals - part.ptr) : part.len));
 	struct span value =

@@ -9,7 +9,7 @@ static struct span after_authority(struct span target)
 	if (!scheme)
 		return target;
 	target = span_from(target, (size_t)(scheme - target.ptr) + 3);
-	slash = target.len ? memchr(target.ptr, '/', target.len) : NULL;
+	slash = span_chr(target, '/');
 	return span_from(target, slash ? (size_t)(slash - target.ptr) : target.len);
 }
 
@@ -24,7 +24,7 @@ static struct span path_of(struct span target)
 		return target;
 	end = memchr(target.ptr, '?', target.len);
 	target.len = end ? (size_t)(end - target.ptr) : target.len;
-	end = target.len ? memchr(target.ptr, '#', target.len) : NULL;
+	end = span_chr(target, '#');
 	return (struct span){target.ptr, end ? (size_t)(end - target.ptr) : target.len};
 }
 

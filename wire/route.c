@@ -115,7 +115,7 @@ static bool is_variable(struct span s)
 /* the segment without its parameters */
 static struct span without_params(struct span s)
 {
-	const uint8_t *semicolon = s.len ? memchr(s.ptr, ';', s.len) : NULL;
+	const uint8_t *semicolon = span_chr(s, ';');
 
 	return semicolon ? span_of(s.ptr, (size_t)(semicolon - s.ptr)) : s;
 }

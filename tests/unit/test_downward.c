@@ -33,6 +33,7 @@ static const struct {
 	{"k=\"\\xff\"", NULL}, /* no UTF-8 */
 	{"\n", NULL},
 };
+#define NUL_IN_KEY "a\0b=\"v\""
 
 static void files_of_the_volume_become_labels(void **state)
 {
@@ -46,6 +47,14 @@ static void files_of_the_volume_become_labels(void **state)
 		else if (r != 0 || strcmp(buf_cstr(&out), files[i].json) != 0)
 			fail_msg("%s: %d %s", files[i].text, r, buf_cstr(&out));
 	}
+}
+
+static void a_key_with_nul_is_refused(void **state)
+{
+	AUTO_BUF out = {0};
+
+	(void)state;
+	assert_int_equal(downward_parse(SPAN_LIT(NUL_IN_KEY), &out), -EBADMSG);
 }
 
 static void write_file(const char *dir, const char *name, const char *text)
@@ -128,7 +137,8 @@ static void our_addresses_are_the_pods(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(files_of_the_volume_become_labels),
+		cmocka_unit_test(files_of_the_volume_become_labels), cmocka_unit_test(a_key_with_nul_is_refused),
+		cmocka_unit_test(a_key_with_nul_is_refused),
 		cmocka_unit_test(our_addresses_are_the_pods),
 	};
 
