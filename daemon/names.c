@@ -37,14 +37,19 @@
 #define SETTLE_NS     (20 * NS_PER_MS) /* from a change to its census, when making one is cheap */
 #define SETTLE_FACTOR 10
 #define RUN_MAX_MS    1000
-#define REMEMBER_MAX  10000
-#define PARTIAL	      "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
-#define PARTIAL_LIST  "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+#define OTHERS_NS                                                                                  \
+	(5 * NS_PER_S) /* pods wait so long for services and owners before they are told of */
+#define OTHERS_LOOK_NS (50 * NS_PER_MS)
+#define CATCH_UP_NS    (10 * NS_PER_S)
+#define REMEMBER_MAX   10000
+#define PARTIAL	       "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+#define PARTIAL_LIST   "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 
 struct watched {
 	struct names *names;
 	struct reflector *reflector;
 	enum register_list list;
+	uint64_t failures_before; /* when pods were last told of again */
 };
 
 /* in the order of enum register_list */
@@ -101,9 +106,19 @@ struct names {
 	uint64_t bad_objects;
 	uint64_t lost_ns, told_lost_ns; /* since when pods are not watched [wall]; as the last census has it */
 	uint64_t settle_ns, changed_ns; /* monotonic; 0: nothing has changed */
+	uint64_t back_ns;		/* when pods were last told of again [monotonic] */
+	uint64_t lost_before_ns;	/* since when they had not been [wall] */
 };
 
 /* ---- what is heard ---- */
+
+/* Up to when what is heard now is certain: a watch that is taken up again tells first of what happened meanwhile. */
+static uint64_t known_ns(const struct names *n)
+{
+	bool is_catching_up = n->lost_before_ns && clock_mono_ns() - n->back_ns < CATCH_UP_NS;
+
+	return is_catching_up ? n->lost_before_ns : clock_wall_ns();
+}
 
 static int take_pod(struct names *n, const json_t *object, bool is_gone, struct err *e)
 {
@@ -114,7 +129,7 @@ static int take_pod(struct names *n, const json_t *object, bool is_gone, struct 
 		return r;
 	r = register_pod(n->people, kube_pod_ref(pod), clock_wall_ns());
 	if (is_gone)
-		register_pod_gone(n->people, pod->who.pod_uid, clock_wall_ns());
+		register_pod_gone(n->people, pod->who.pod_uid, known_ns(n), clock_wall_ns());
 	kube_pod_unref(pod);
 	return r;
 }
@@ -177,6 +192,20 @@ static void on_event(void *ctx, enum reflector_event what, const json_t *object)
 	}
 }
 
+/* The server is there again: the other lists need not wait for their turn. */
+static void come_back(struct names *n)
+{
+	n->back_ns = clock_mono_ns();
+	n->lost_before_ns = n->lost_ns;
+	for (size_t i = 0; i < REGISTER_LIST_COUNT; i++) {
+		struct reflector_counts c;
+
+		reflector_counts(n->watched[i].reflector, &c);
+		n->watched[i].failures_before = c.failures;
+		reflector_hurry(n->watched[i].reflector);
+	}
+}
+
 static void on_state(void *ctx, bool is_live, const struct err *why)
 {
 	struct watched *w = ctx;
@@ -192,6 +221,8 @@ static void on_state(void *ctx, bool is_live, const struct err *why)
 		log_info("kube", "names are being told by the API server again");
 	else if (!is_live && !was_lost)
 		log_warn("kube", "names may be stale, will try again: %s", why ? why->why : "?");
+	if (is_live && (was_lost || !n->back_ns))
+		come_back(n);
 	if (is_live)
 		n->lost_ns = 0;
 	else if (!was_lost)
@@ -218,6 +249,19 @@ static void publish(struct names *n, uint64_t now_ns)
 	record_census(n->record, c);
 }
 
+/* Have all lists come that will? What a census says for certain is put onto the tape for good. */
+static bool others_are_there(const struct names *n)
+{
+	for (size_t i = 0; i < REGISTER_LIST_COUNT; i++) {
+		struct reflector_counts c;
+
+		reflector_counts(n->watched[i].reflector, &c);
+		if (!c.is_live && (c.is_synced || c.failures == n->watched[i].failures_before))
+			return false;
+	}
+	return true;
+}
+
 /* Return: how long until a census is due [ns]; UINT64_MAX: nothing has changed. */
 static uint64_t publish_in_time(struct names *n, uint64_t now_ns)
 {
@@ -225,6 +269,8 @@ static uint64_t publish_in_time(struct names *n, uint64_t now_ns)
 
 	if (!register_is_changed(n->people) && n->lost_ns == n->told_lost_ns && !is_wanted)
 		return UINT64_MAX;
+	if (!n->lost_ns && now_ns < n->back_ns + OTHERS_NS && !others_are_there(n))
+		return OTHERS_LOOK_NS;
 	if (!n->changed_ns)
 		n->changed_ns = now_ns;
 	if (now_ns - n->changed_ns < n->settle_ns)

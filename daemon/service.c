@@ -278,6 +278,7 @@ static struct record_config config_of(struct service *s, const struct settings *
 		.queue_bytes = s->memory.queue_bytes,
 		.commit_interval_ns = v->commit_interval,
 		.record_filter = v->record,
+		.awaits_names = names_are_wanted(v),
 		.view_wait_ns = s->pods ? VIEW_WAIT_NS : 0,
 		.on_commit = on_commit,
 		.on_state = on_state,

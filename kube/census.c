@@ -391,7 +391,10 @@ static const struct identity *find_in_run(const struct census *c, const uint8_t 
 	if (some_count > 1 && sure_count != 1)
 		return &some->common;
 	some = sure ? sure : some;
-	return c->lost_ns && time_ns > c->lost_ns ? &some->inferred : &some->who;
+	/* behind its sure end somebody else may have come and gone that nobody told of */
+	return (c->lost_ns && time_ns > c->lost_ns) || time_ns >= some->tenure.sure_until_ns
+		       ? &some->inferred
+		       : &some->who;
 }
 
 const struct identity *census_find(const struct census *c, const struct endpoint *at,
@@ -404,6 +407,40 @@ const struct identity *census_find(const struct census *c, const struct endpoint
 	if (at->port)
 		who = find_in_run(c, at->address, at->port, time_ns);
 	return who ? who : find_in_run(c, at->address, 0, time_ns);
+}
+
+/* The first of these times that is later than @after, if it is before @best. */
+static uint64_t sooner(uint64_t best, uint64_t after, uint64_t time_ns)
+{
+	return time_ns > after ? MIN(best, time_ns) : best;
+}
+
+static uint64_t run_holds_until(const struct census *c, const uint8_t address[16], uint16_t port,
+				uint64_t time_ns, uint64_t best)
+{
+	for (size_t i = run_begin(c, address, port);
+	     i < c->row_count && compare_place(&c->rows[i], address, port) == 0; i++) {
+		const struct tenure *t = &c->rows[i].tenure;
+
+		best = sooner(best, time_ns, t->since_ns);
+		best = sooner(best, time_ns, t->sure_since_ns);
+		best = sooner(best, time_ns, t->sure_until_ns);
+		best = sooner(best, time_ns, t->until_ns);
+	}
+	return best;
+}
+
+uint64_t census_holds_until(const struct census *c, const struct endpoint *at, uint64_t time_ns)
+{
+	uint64_t best = UINT64_MAX;
+
+	if (!c)
+		return best;
+	if (c->lost_ns)
+		best = sooner(best, time_ns, c->lost_ns + 1);
+	if (at->port)
+		best = run_holds_until(c, at->address, at->port, time_ns, best);
+	return run_holds_until(c, at->address, 0, time_ns, best);
 }
 
 const struct identity *census_find_uid(const struct census *c, struct span uid)
@@ -429,6 +466,11 @@ const struct kube_pod *census_next(const struct census *c, size_t *index)
 bool census_is_lost(const struct census *c)
 {
 	return c && c->lost_ns;
+}
+
+uint64_t census_lost_ns(const struct census *c)
+{
+	return c ? c->lost_ns : 0;
 }
 
 size_t census_count(const struct census *c)

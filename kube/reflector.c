@@ -77,6 +77,11 @@ void reflector_free(struct reflector *r)
 	free(r);
 }
 
+void reflector_hurry(struct reflector *r)
+{
+	r->due_ns = 0;
+}
+
 void reflector_counts(const struct reflector *r, struct reflector_counts *out)
 {
 	*out = r->counts;

@@ -45,4 +45,6 @@ void reflector_free(struct reflector *r); /* before its client; accepts NULL */
  * Return: how long until there may be something to begin [ns]; UINT64_MAX: it waits for an answer.
  */
 uint64_t reflector_tick(struct reflector *r, uint64_t now_ns);
+/* reflector_hurry() - it waits for nothing any more: the server is known to be there */
+void reflector_hurry(struct reflector *r);
 void reflector_counts(const struct reflector *r, struct reflector_counts *out);

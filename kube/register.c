@@ -136,12 +136,12 @@ static void end_pod(struct kube_register *r, struct pod_row *row, uint64_t known
 		forget_the_first(r);
 }
 
-void register_pod_gone(struct kube_register *r, struct span uid, uint64_t now_ns)
+void register_pod_gone(struct kube_register *r, struct span uid, uint64_t known_ns, uint64_t now_ns)
 {
 	struct pod_row *row = find_pod(r, uid);
 
 	if (row)
-		end_pod(r, row, now_ns, now_ns);
+		end_pod(r, row, known_ns, now_ns);
 }
 
 /* ---- services and owners ---- */

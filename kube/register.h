@@ -28,7 +28,9 @@ int register_owner(struct kube_register *r, struct span uid, struct span kind,
 		   struct span name) MUST_USE;
 
 /* What is no more, by its UID. */
-void register_pod_gone(struct kube_register *r, struct span uid, uint64_t now_ns);
+/* @known_ns: when it was certainly there; @now_ns: when it was heard of [both wall ns] */
+void register_pod_gone(struct kube_register *r, struct span uid, uint64_t known_ns,
+		       uint64_t now_ns);
 void register_service_gone(struct kube_register *r, struct span uid);
 void register_owner_gone(struct kube_register *r, struct span uid);
 

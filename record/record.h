@@ -23,6 +23,7 @@ struct record_config {
 	struct store_config store;
 	const char *store_dir; /* NULL: decode only; exchanges go to on_exchange alone */
 	const char *handover_to; /* instead of a store: unix socket of a daemon that has one; NULL: none */
+	bool awaits_names;	 /* an API server is asked: names may come later than their exchanges */
 	size_t guest_bytes;	 /* queue of record_offer(); 0: nobody offers */
 	size_t queue_bytes;
 	uint64_t commit_interval_ns;

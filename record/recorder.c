@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "lib/clock.h"
+#include "record/awaited.h"
 #include "record/handover.h"
 #include "record/helper.h"
 #include "schema/fingerprint.h"
@@ -38,6 +39,7 @@ struct recorder {
 	struct residents *residents;	    /* NULL: likewise */
 	const struct census *census;	    /* owned; NULL: no API server is asked */
 	struct tapconfigs *tapconfigs;		    /* owned; NULL: no TapConfig is known */
+	struct awaited *awaited;	    /* NULL: likewise, or nothing is stored here */
 	struct store *store;		    /* NULL: decode only */
 	struct fingerprint_room error;	    /* of the exchange that is being taken */
 	struct handover *handover;	    /* instead of a store; NULL: not */
@@ -89,6 +91,7 @@ static void free_recorder(struct recorder *r)
 	residents_free(r->residents);
 	census_free(r->census);
 	tapconfigs_free(r->tapconfigs);
+	awaited_free(r->awaited);
 	fingerprint_room_fini(&r->error);
 	free(r);
 }
@@ -111,6 +114,9 @@ int recorder_open(const struct record_config *config, struct counters *counters,
 	if (failed == 0)
 		failed = open_store(r, e);
 	if (failed == 0 && config->handover_to && !(r->handover = handover_new(config->handover_to)))
+		failed = err_set(e, -ENOMEM, "recorder: out of memory");
+	if (failed == 0 && config->awaits_names && r->store &&
+	    !(r->awaited = awaited_new(counters)))
 		failed = err_set(e, -ENOMEM, "recorder: out of memory");
 	if (failed < 0) {
 		free_recorder(r);
@@ -136,6 +142,8 @@ void recorder_census(struct recorder *r, const struct census *c)
 		return;
 	census_free(r->census);
 	r->census = c;
+	if (r->awaited)
+		awaited_census(r->awaited, c);
 }
 
 void recorder_tapconfigs(struct recorder *r, struct tapconfigs *t)
@@ -289,6 +297,30 @@ static void name_ends(const struct recorder *r, struct exchange *x)
 	name_end(r, &x->src, x->start_ns, x->netns);
 	name_end(r, &x->dst, x->start_ns, x->server_netns ? x->server_netns : x->netns);
 	name_asked(r, x);
+	if (r->awaited) {
+		awaited_note(r->awaited, &x->src, true, x->start_ns, r->census);
+		awaited_note(r->awaited, &x->dst, false, x->start_ns, r->census);
+	}
+}
+
+static bool is_on_one_node(const struct exchange *x)
+{
+	return x->src.who.node.len && span_eq(x->src.who.node, x->dst.who.node);
+}
+
+/* An end that is, or may turn out to be, on some node. */
+static bool may_have_node(const struct identity *who)
+{
+	return who->node.len || who->until_ns;
+}
+
+/* The other node records it, too: what both views have in common is kept, so that they can be brought together. */
+static void keep_wire_key(const struct recorder *r, struct exchange *x)
+{
+	bool may_be_elsewhere = r->awaited && !exchange_is_seen_twice(x) && !is_on_one_node(x) &&
+				may_have_node(&x->src.who) && may_have_node(&x->dst.who);
+
+	x->wire_key = may_be_elsewhere ? x->wire_key & INT64_MAX : 0;
 }
 
 /* Where an API server is asked, everybody inside of the cluster should have a name. */
@@ -401,6 +433,7 @@ bool recorder_take(struct recorder *r, struct exchange *offered, uint64_t now_ns
 	if (!r->store && !(r->config->store.keeps_ids && x->id))
 		x->id = r->last_id = MAX(x->start_ns, r->last_id + (x->start_ns == r->last_id));
 	name_ends(r, x);
+	keep_wire_key(r, x);
 	count_names(r, x);
 	x = tapconfigs_redact(r->tapconfigs, x, &secrets);
 	if (!x)
@@ -465,6 +498,14 @@ static void tick_store(struct recorder *r, uint64_t now_ns)
 		c->on_store(c->ctx, &stats);
 }
 
+/* Nothing is in the batch now. Return: how long until the next look [ns]. */
+static uint64_t look_for_names(struct recorder *r, uint64_t now_ns)
+{
+	if (!r->awaited || r->failure.code || r->batch_count)
+		return UINT64_MAX;
+	return awaited_look(r->awaited, r->store, r->census, clock_wall_ns(), now_ns);
+}
+
 uint64_t recorder_tick(struct recorder *r, uint64_t now_ns)
 {
 	uint64_t due = due_ns(r);
@@ -473,11 +514,11 @@ uint64_t recorder_tick(struct recorder *r, uint64_t now_ns)
 		return tick_handover(r, now_ns);
 	if (r->store && now_ns >= r->tick_at_ns)
 		tick_store(r, now_ns);
-	if (now_ns < due)
-		return due == UINT64_MAX ? due : due - now_ns;
+	if (now_ns < due && due != UINT64_MAX)
+		return due - now_ns;
 	if (r->batch_count && commit(r, now_ns) < 0)
 		return r->retry_wait_ns;
-	return UINT64_MAX;
+	return look_for_names(r, now_ns);
 }
 
 bool recorder_is_failing(const struct recorder *r)
@@ -502,6 +543,8 @@ int recorder_close(struct recorder *r, uint64_t now_ns, struct err *e)
 		return 0;
 	if (r->batch_count && commit(r, now_ns) < 0)
 		give_up_batch(r);
+	if (r->awaited && !r->failure.code)
+		awaited_finish(r->awaited, r->store, r->census, clock_wall_ns());
 	if (r->handover) {
 		handover_close(r->handover);
 		count_handed_over(r);

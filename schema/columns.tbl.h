@@ -82,5 +82,6 @@ COLUMN(WS_SENT,           INT,     EXCHANGE, "iif(kind.protocol = 4, exchange.se
 COLUMN(WS_RECEIVED,       INT,     EXCHANGE, "iif(kind.protocol = 4, exchange.received, 0)")
 COLUMN(WEIGHT,            INT,     KIND,     "kind.weight")
 COLUMN(WS_CLOSE_CODE,     INT,     KIND,     "kind.close_code")
+COLUMN(WIRE,              INT,     EXCHANGE, "exchange.wire")
 COLUMN(SSE_EVENTS,        INT,     EXCHANGE, "iif(kind.protocol IN (1, 2), exchange.received, 0)")
 // clang-format on

@@ -93,5 +93,8 @@ COUNTER(FILTER_LIMITS,       EXCHANGES, NOTE, "record_filter_gave_up", "",     "
 COUNTER(SECRETS_TAPPED,      EXCHANGES, NOTE, "tapconfig_secrets", "",        "values masked in recorded exchanges because a TapConfig names their header or parameter")
 COUNTER(EXCHANGES_UNNAMED,   EXCHANGES, NOTE, "exchanges_unnamed", "",        "exchanges with an end that the API server does not know: outside of the cluster, or too new")
 COUNTER(NAMES_STALE,         EXCHANGES, NOTE, "exchanges_named_while_away", "", "exchanges named while the API server was away: by what was known before")
+COUNTER(NAMES_LATE,          EXCHANGES, NOTE, "names_late",        "",        "ends, an address in a short while each, that got their names after their exchanges were recorded")
+COUNTER(NAMES_NEVER,         EXCHANGES, NOTE, "names_never",       "",        "ends that were waited for and that the API server does not know: outside of the cluster, or gone before it told")
+COUNTER(NAMES_NOT_AWAITED,   EXCHANGES, NOTE, "names_not_awaited", "",        "ends that keep the names they were recorded with, because too many waited for theirs")
 COUNTER(EXCHANGES_HELD,      EXCHANGES, HELD, "exchanges_held",  "",            "exchanges in the queue or in a batch not yet committed")
 // clang-format on

@@ -134,7 +134,7 @@ struct exchange {
 	uint32_t netns;         /* inode of the network namespace where it was captured; 0 unknown; not on the tape */
 	uint32_t server_netns;  /* both ends were captured: netns is the client's, this the server's; else 0; not on the tape */
 	struct asked asked;     /* likewise; not on the tape: a service's name is dst.who.service then */
-	uint64_t wire_key;      /* equal for one exchange wherever on its way it is captured; 0: none; not on the tape */
+	uint64_t wire_key;      /* equal for one exchange wherever on its way it is captured; 0: none, or nobody else has it */
 	uint16_t status;        /* of the final response; 0 = no response */
 	uint8_t protocol;       /* enum protocol */
 	uint8_t outcome;        /* enum outcome */

@@ -267,6 +267,7 @@ static bool is_of(const struct exchange *x, enum field f)
 	case FIELD_WS_CLOSE_CODE: return x->protocol == PROTOCOL_WEBSOCKET;
 	case FIELD_SSE_EVENTS: return exchange_messages(x, PROTOCOL_HTTP1, 1) != 0;
 	case FIELD_WEIGHT: return x->weight > 1;
+	case FIELD_WIRE: return x->wire_key != 0;
 	case FIELD_SRC_IDENTITY:
 	case FIELD_SRC_CERTAINTY: return x->src.who.source || x->src.who.certainty;
 	case FIELD_DST_IDENTITY:

@@ -373,6 +373,7 @@ static void read_numbers(struct reading *r, struct exchange *x)
 	x->start_ns = read_time(r, "time");
 	x->connection = read_id(r, "connection");
 	x->sequence = (uint32_t)read_number(r, "sequence", UINT32_MAX);
+	x->wire_key = read_id(r, "wire");
 	x->status = (uint16_t)read_number(r, "status", UINT16_MAX);
 	x->protocol = read_name(r, "protocol", protocol_parse);
 	x->outcome = read_name(r, "outcome", outcome_parse);

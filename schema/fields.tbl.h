@@ -85,4 +85,5 @@ FIELD(WS_RECEIVED,       "ws.received",      INT,      exchange_messages(x, PROT
 FIELD(WS_CLOSE_CODE,     "ws.close_code",    INT,      (uint64_t)x->close_code,                      "code that closed a WebSocket; 1006 without a close frame")
 FIELD(SSE_EVENTS,        "sse.events",       INT,      exchange_messages(x, PROTOCOL_HTTP1, 1),      "server-sent events")
 FIELD(WEIGHT,            "weight",           INT,      (uint64_t)MAX(x->weight, 1),                  "how many exchanges it stands for: more than 1 where others were sampled out")
+FIELD(WIRE,              "wire",             ID,       x->wire_key,                                  "equal in both views of an exchange that two nodes may have recorded; 0 in others")
 // clang-format on

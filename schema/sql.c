@@ -215,6 +215,12 @@ static const char *const steps[] = {
 	"ALTER TABLE exchange ADD COLUMN dst_latency INTEGER NOT NULL DEFAULT 0;" /* ns, at the server's end; 0: not seen there */
 	"DROP INDEX failed;"                      /* a list in an index's condition is made anew for each row */
 	"CREATE INDEX failed ON exchange (id, kind, src, outcome) WHERE outcome >= 2 AND outcome <= 6;",
+
+	[3] =
+	"ALTER TABLE exchange ADD COLUMN wire INTEGER NOT NULL DEFAULT 0;"   /* equal in both views of one that another node may have, too */
+	"ALTER TABLE rollup_key ADD COLUMN src_waits INTEGER NOT NULL DEFAULT 0;" /* the peer that lends its names: they may still change; 0: no more */
+	"ALTER TABLE rollup_key ADD COLUMN dst_waits INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE tape ADD COLUMN named INTEGER NOT NULL DEFAULT 0;",     /* times that a peer got its names later */
 };
 /* clang-format on */
 _Static_assert(COUNT_OF(steps) == SQL_VERSION, "a version is a step");
@@ -225,17 +231,22 @@ static const char trace_index_sql[] =
 
 /* What each older version lacks that the next one has; a view that an older one's row made stays. */
 static const char *const view_sql[] = {
-	[1] = "CREATE TEMP VIEW tape AS SELECT *, '' AS common_kinds, 0 AS is_final, 0 AS rolled"
-	      " FROM main.tape;"
+	[1] = "CREATE TEMP VIEW tape AS SELECT *, '' AS common_kinds, 0 AS is_final, 0 AS rolled,"
+	      " 0 AS named FROM main.tape;"
 	      "CREATE TEMP VIEW kind AS SELECT *, 1 AS weight, '' AS error FROM main.kind;"
 	      "CREATE TEMP VIEW exchange AS SELECT id, moved, kind, outcome, src, src_port,"
 	      " id - connection AS age, sequence, latency, path, query, target, request_size,"
 	      " response_size, trace_id, replay, stream, sent, received, deadline, pack AS times,"
-	      " -dictionary AS place, 0 AS dst_latency FROM main.exchange;",
-	[2] = "CREATE TEMP VIEW peer AS SELECT *, '' AS workload_kind, '' AS container, '' AS pod_uid,"
-	      " '' AS labels, '' AS annotations, 0 AS source, 0 AS certainty, 0 AS since, 0 AS until"
+	      " -dictionary AS place, 0 AS dst_latency, 0 AS wire FROM main.exchange;",
+	[2] = "CREATE TEMP VIEW peer AS SELECT *, '' AS workload_kind, '' AS container, '' AS "
+	      "pod_uid,"
+	      " '' AS labels, '' AS annotations, 0 AS source, 0 AS certainty, 0 AS since, 0 AS "
+	      "until"
 	      " FROM main.peer;"
-	      "CREATE TEMP VIEW IF NOT EXISTS exchange AS SELECT *, 0 AS dst_latency FROM main.exchange;",
+	      "CREATE TEMP VIEW IF NOT EXISTS exchange AS SELECT *, 0 AS dst_latency, 0 AS wire"
+	      " FROM main.exchange;",
+	[3] = "CREATE TEMP VIEW IF NOT EXISTS tape AS SELECT *, 0 AS named FROM main.tape;"
+	      "CREATE TEMP VIEW IF NOT EXISTS exchange AS SELECT *, 0 AS wire FROM main.exchange;",
 };
 _Static_assert(COUNT_OF(view_sql) == SQL_VERSION, "each older version has a row");
 

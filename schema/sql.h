@@ -20,7 +20,7 @@
 struct buf;
 struct sqlite3;
 
-#define SQL_VERSION	   3	      /* PRAGMA user_version of a tape written by this program */
+#define SQL_VERSION	   4	      /* PRAGMA user_version of a tape written by this program */
 #define SQL_APPLICATION_ID 0x74617065 /* "tape", PRAGMA application_id */
 
 /* the second half is the condition of the index on tapes of before; it serves there word for word */

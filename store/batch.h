@@ -12,8 +12,9 @@ struct piece {
 };
 
 struct row {
-	uint64_t id, moved, kind, src, connection, latency_ns, dst_latency_ns, request_bytes, response_bytes;
-	uint64_t sent, received, deadline_ns;
+	uint64_t id, moved, kind, src, connection, latency_ns, dst_latency_ns, request_bytes,
+		response_bytes;
+	uint64_t sent, received, deadline_ns, wire;
 	uint32_t sequence, stream;
 	uint32_t raw_bytes;
 	/* number of the block * BLOCK_PLACES + place in it; 0 or less: times is a whole pack of

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 /*
- * Theory of operation. A statement for each row binds 23 parameters, opens the table and its index,
+ * Theory of operation. A statement for each row binds 24 parameters, opens the table and its index,
  * looks for the end of the tree, and closes everything again: twice the cost of the row itself. So
  * the batch is a virtual table (sqlite.org/vtab.html), an eponymous one that needs no CREATE, and
  * one INSERT ... SELECT takes all rows from it with its cursors at the end of the trees.
@@ -44,6 +44,7 @@ static const struct column {
 	{"times", TIMES, offsetof(struct row, times)},
 	{"place", I64, offsetof(struct row, place)},
 	{"dst_latency", U64, offsetof(struct row, dst_latency_ns)},
+	{"wire", U64, offsetof(struct row, wire)},
 };
 
 struct table {

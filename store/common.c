@@ -23,8 +23,8 @@ const char *const common_insert_sql[] = {
 		" response_version, h2_error, grpc_status, close_code, weight, error)"
 		" VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
 	[COMMON_DICTIONARY] = "INSERT INTO dictionary (id, class, bytes) VALUES (?,?,?)",
-	[COMMON_ROLLUP_KEY] = "INSERT INTO rollup_key (" ROLLUP_KEY_COLUMNS ")"
-			      " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+	[COMMON_ROLLUP_KEY] = "INSERT INTO rollup_key (" ROLLUP_KEY_COLUMNS
+			      ", src_waits, dst_waits) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
 };
 
 /*
@@ -149,7 +149,7 @@ void common_kind_any_error(struct buf *key, size_t error_bytes)
 	add_text(key, SPAN_LIT("*")); /* no longer than it was */
 }
 
-#define KEY_NUMBERS 6
+#define KEY_NUMBERS 8
 
 static size_t names_bytes(const struct identity *who)
 {
@@ -163,7 +163,8 @@ static void add_names(struct buf *key, const struct identity *who)
 	add_text(key, who->workload);
 }
 
-void common_rollup_key(struct buf *key, const struct exchange *x, bool is_rough)
+void common_rollup_key(struct buf *key, const struct exchange *x, bool is_rough, uint64_t src,
+		       uint64_t dst)
 {
 	struct span method = is_rough ? SPAN_LIT("*") : x->method;
 	struct span route = is_rough ? SPAN_LIT("*") : x->route;
@@ -182,6 +183,8 @@ void common_rollup_key(struct buf *key, const struct exchange *x, bool is_rough)
 	add_names(key, &x->src.who);
 	add_number(key, x->dst.port);
 	add_names(key, &x->dst.who);
+	add_number(key, x->src.who.until_ns ? src : 0);
+	add_number(key, x->dst.who.until_ns ? dst : 0);
 }
 
 static struct span bind_number(struct sqlite3_stmt *st, int at, struct span key)

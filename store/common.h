@@ -31,7 +31,11 @@ void common_kind_key(struct buf *key, const struct exchange *x, uint64_t dst_pee
 void common_kind_any_error(struct buf *key, size_t error_bytes);
 /* common_kind_but_error() - what of it is not the error */
 struct span common_kind_but_error(const struct buf *key, size_t error_bytes);
-/* @is_rough: with "*" for route and method */
-void common_rollup_key(struct buf *key, const struct exchange *x, bool is_rough);
+/*
+ * @is_rough: with "*" for route and method; @src, @dst: numbers of the peers, which are part of it where
+ * their names may still change
+ */
+void common_rollup_key(struct buf *key, const struct exchange *x, bool is_rough, uint64_t src,
+		       uint64_t dst);
 /* common_bind() - number and columns of a row to its INSERT; @key is borrowed until the step */
 void common_bind(struct sqlite3_stmt *st, uint64_t number, struct span key);

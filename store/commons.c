@@ -64,7 +64,7 @@ struct commons *commons_new(struct tape *t, struct err *e)
 	return c;
 }
 
-static void forget(struct commons *c)
+void commons_forget(struct commons *c)
 {
 	for (size_t i = 0; i < TABLE_COUNT * SLOTS; i++) {
 		struct entry **slot = &c->slots[i / SLOTS][i % SLOTS];
@@ -83,7 +83,7 @@ void commons_free(struct commons *c)
 {
 	if (!c)
 		return;
-	forget(c);
+	commons_forget(c);
 	for (size_t i = 0; i < TABLE_COUNT; i++)
 		(void)sqlite3_finalize(c->st[i]);
 	free(c);
@@ -92,7 +92,7 @@ void commons_free(struct commons *c)
 void commons_trim(struct commons *c)
 {
 	if (c->count > ROWS_MAX)
-		forget(c);
+		commons_forget(c);
 }
 
 static struct span column(sqlite3_stmt *st, int at)

@@ -27,6 +27,8 @@ struct peer_row {
 
 struct commons *commons_new(struct tape *t, struct err *e) MUST_USE; /* borrows @t */
 void commons_free(struct commons *c);				     /* accepts NULL */
+/* commons_forget() - what was handed out is gone: rows have changed */
+void commons_forget(struct commons *c);
 /* commons_trim() - forget, when too much is remembered; what was handed out is then gone */
 void commons_trim(struct commons *c);
 /* NULL with @e set: -EBADMSG the tape has no such row, or a damaged one; others from SQLite */

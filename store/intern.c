@@ -10,12 +10,14 @@
  * the keys. Keys are compared as a whole, so a collision costs time, never a wrong answer; the hash
  * is seeded by chance so that nobody outside can choose keys that collide.
  *
- * There is no removal: when the table is three quarters full or the keys do not fit, everything is
+ * Nothing leaves its slot, what is dropped only its number: when the table is three quarters full or the keys do not fit, everything is
  * forgotten. Whoever floods us with ever new values costs the tape some duplicate rows.
  */
+#define DROPPED UINT64_MAX
+
 struct slot {
 	uint64_t hash;
-	uint64_t number; /* 0: free */
+	uint64_t number; /* 0: free; DROPPED: to be given anew */
 	uint32_t at, len;
 };
 
@@ -80,9 +82,24 @@ static struct slot *find(struct intern *n, struct span key, uint64_t hash)
 	}
 }
 
+static struct slot *find_key(struct intern *n, struct span key)
+{
+	return find(n, key, XXH3_64bits_withSeed(key.ptr, key.len, n->seed));
+}
+
 uint64_t intern_find(struct intern *n, struct span key)
 {
-	return find(n, key, XXH3_64bits_withSeed(key.ptr, key.len, n->seed))->number;
+	uint64_t number = find_key(n, key)->number;
+
+	return number == DROPPED ? 0 : number;
+}
+
+void intern_drop(struct intern *n, struct span key)
+{
+	struct slot *s = find_key(n, key);
+
+	if (s->number)
+		s->number = DROPPED;
 }
 
 uint64_t intern_number(struct intern *n, struct span key, bool *is_new_out)
@@ -90,7 +107,9 @@ uint64_t intern_number(struct intern *n, struct span key, bool *is_new_out)
 	uint64_t hash = XXH3_64bits_withSeed(key.ptr, key.len, n->seed);
 	struct slot *s = find(n, key, hash);
 
-	*is_new_out = s->number == 0;
+	*is_new_out = s->number == 0 || s->number == DROPPED;
+	if (s->number == DROPPED)
+		s->number = n->next++;
 	if (s->number)
 		return s->number;
 	if (key.len > n->bytes_max / 8)

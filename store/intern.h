@@ -25,6 +25,8 @@ void intern_free(struct intern *n); /* accepts NULL */
 uint64_t intern_number(struct intern *n, struct span key, bool *is_new_out);
 /* intern_find() - the number that @key has; 0: none */
 uint64_t intern_find(struct intern *n, struct span key);
+/* intern_drop() - @key gets another number when it comes again */
+void intern_drop(struct intern *n, struct span key);
 void intern_forget(struct intern *n); /* forget all; numbers go on */
 /* intern_restart() - forget all; numbers go on from @next */
 void intern_restart(struct intern *n, uint64_t next);

@@ -143,7 +143,7 @@ void read_plan_kinds_sql(const struct read_plan *p, const char *select, struct b
 		    " NULL AS path, NULL AS query, NULL AS target, NULL AS request_size,"
 		    " NULL AS response_size, NULL AS trace_id, NULL AS replay,"
 		    " NULL AS stream, NULL AS sent, NULL AS received, NULL AS deadline,"
-		    " NULL AS dst_latency) AS exchange"
+		    " NULL AS dst_latency, NULL AS wire) AS exchange"
 		    " CROSS JOIN (SELECT NULL AS ip, NULL AS service, NULL AS namespace,"
 		    " NULL AS pod, NULL AS workload, NULL AS node, NULL AS workload_kind,"
 		    " NULL AS container, NULL AS pod_uid, NULL AS labels, NULL AS annotations,"

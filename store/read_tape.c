@@ -98,8 +98,11 @@ struct commons *read_tape_commons(const struct read_tape *t)
 
 int read_tape_summary(struct read_tape *t, struct tape_summary *out, struct err *e)
 {
+	uint64_t named = t->summary.named;
 	int r = t->summary.is_sealed ? 0 : tape_summary(t->tape, &t->summary, e);
 
+	if (r == 0 && t->summary.named != named)
+		commons_forget(t->commons); /* no exchange is being looked at between queries */
 	if (r == 0)
 		*out = t->summary;
 	return r;
@@ -164,6 +167,7 @@ int read_tape_row(struct sqlite3_stmt *st, bool wants_messages, struct batch *b)
 		.times = keep_blob(st, 20, wants_messages ? SIZE_MAX : PREFIX_BYTES, b),
 		.place = sqlite3_column_int64(st, 21),
 		.dst_latency_ns = (uint64_t)sqlite3_column_int64(st, 22),
+		.wire = (uint64_t)sqlite3_column_int64(st, 23),
 	};
 	if (b->bytes.is_failed || b->bytes.len > UINT32_MAX)
 		return -ENOMEM;
@@ -286,6 +290,7 @@ static void use_row(const struct batch *b, const struct row *row, struct exchang
 		.messages = {row->sent, row->received},
 		.grpc_timeout_ns = row->deadline_ns,
 		.outcome = row->outcome,
+		.wire_key = row->wire,
 		.path = batch_span(b, row->path),
 		.target = batch_span(b, row->target),
 		.trace_id = batch_span(b, row->trace),

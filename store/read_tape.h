@@ -19,7 +19,7 @@ struct sqlite3_stmt;
 	" exchange.path, exchange.query, exchange.target, exchange.request_size,"                  \
 	" exchange.response_size, exchange.trace_id, exchange.replay, exchange.stream,"            \
 	" exchange.sent, exchange.received, exchange.deadline, exchange.times,"                    \
-	" exchange.place, exchange.dst_latency"
+	" exchange.place, exchange.dst_latency, exchange.wire"
 
 int read_tape_open(const char *path, struct read_tape **t_out, struct err *e) MUST_USE;
 void read_tape_close(struct read_tape *t); /* accepts NULL */

@@ -158,18 +158,19 @@ int rollup_writer_begin_tape(struct rollup_writer *w, struct tape *t, struct err
 
 /* --- keys --- */
 
-static uint64_t intern_key(struct rollup_writer *w, const struct exchange *x, bool is_rough,
-			   bool *is_new)
+static uint64_t intern_key(struct rollup_writer *w, const struct exchange *x, uint64_t src,
+			   uint64_t dst, bool *is_new)
 {
-	common_rollup_key(&w->key, x, is_rough);
+	common_rollup_key(&w->key, x, w->key_count >= ROLLUP_KEYS_MAX, src, dst);
 	return w->key.is_failed ? 0 : intern_number(w->keys, buf_span(&w->key), is_new);
 }
 
-static uint32_t find_key(struct rollup_writer *w, const struct exchange *x, struct batch *b)
+static uint32_t find_key(struct rollup_writer *w, const struct exchange *x, uint64_t src,
+			 uint64_t dst, struct batch *b)
 {
 	struct common_row *row = batch_common(b);
-	bool is_rough = w->key_count >= ROLLUP_KEYS_MAX, is_new = false;
-	uint64_t number = row ? intern_key(w, x, is_rough, &is_new) : 0;
+	bool is_new = false;
+	uint64_t number = row ? intern_key(w, x, src, dst, &is_new) : 0;
 
 	if (number == 0 || number > UINT32_MAX || !is_new)
 		return (uint32_t)number;
@@ -180,13 +181,13 @@ static uint32_t find_key(struct rollup_writer *w, const struct exchange *x, stru
 }
 
 uint32_t rollup_writer_key(struct rollup_writer *w, const struct exchange *x, uint64_t kind,
-			   uint64_t src, struct batch *b)
+			   uint64_t src, uint64_t dst, struct batch *b)
 {
 	struct known *k = &w->known[(kind * 31 + src * 7 + x->outcome) % KNOWN];
 
 	if (k->kind == kind && k->src == src && k->outcome == x->outcome)
 		return k->key;
-	*k = (struct known){kind, src, find_key(w, x, b), x->outcome};
+	*k = (struct known){kind, src, find_key(w, x, src, dst, b), x->outcome};
 	if (k->key == 0)
 		k->kind = 0;
 	return k->key;

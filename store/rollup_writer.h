@@ -18,12 +18,12 @@ int rollup_writer_begin_tape(struct rollup_writer *w, struct tape *t, struct err
 void rollup_writer_forget(struct rollup_writer *w);
 /**
  * rollup_writer_key() - the number of the exchange's rollup key; a new one is added to @b
- * @kind, @src: their numbers, which with the outcome say all that a key holds
+ * @kind, @src, @dst: their numbers; the first two say with the outcome all that a key holds
  *
  * Return: 0 without memory.
  */
 uint32_t rollup_writer_key(struct rollup_writer *w, const struct exchange *x, uint64_t kind,
-			   uint64_t src, struct batch *b) MUST_USE;
+			   uint64_t src, uint64_t dst, struct batch *b) MUST_USE;
 /* rollup_writer_write() - the sums of the batch's rows onto the tape; inside its transaction, and
  * again when that was rolled back */
 int rollup_writer_write(struct rollup_writer *w, const struct batch *b, struct err *e) MUST_USE;

@@ -44,6 +44,7 @@ struct share {
 	uint64_t highest_id;	     /* of what is committed or in the batch, on this tape */
 	uint64_t tape_bytes;	     /* when last measured */
 	uint64_t batch_first_id, batch_last_id;
+	bool is_awaited; /* names on the tape are expected: it is ended later */
 	struct sealing *sealings[SEALINGS_MAX];
 	struct err damage[DAMAGE_MAX]; /* not yet told */
 	size_t damage_count;
@@ -263,20 +264,25 @@ int share_begin_tape(struct share *s, struct err *e)
 	return r;
 }
 
+/* A tape that is ended gets no names any more: while they are awaited it goes on for as much again. */
 bool share_tape_is_full(const struct share *s)
 {
 	const struct tape_summary *sum = &s->summary;
+	uint64_t rows = s->limits.tape_rows, span = s->limits.tape_span_ns;
 
 	if (!s->tape)
 		return false;
-	if (sum->rows >= s->limits.tape_rows)
+	if (s->is_awaited) {
+		rows = rows > UINT64_MAX / 2 ? rows : 2 * rows;
+		span = span > UINT64_MAX / 2 ? span : 2 * span;
+	}
+	if (sum->rows >= rows)
 		return true;
 	/* without its log, which a few small commits make long */
 	if (s->limits.tape_bytes && tape_bytes(s->tape) > s->limits.tape_bytes)
 		return true;
 	/* an import may jump in time as it likes: its tapes are full by rows alone */
-	return !s->limits.is_bulk && sum->rows &&
-	       sum->last_id - sum->first_id >= s->limits.tape_span_ns;
+	return !s->limits.is_bulk && sum->rows && sum->last_id - sum->first_id >= span;
 }
 
 uint64_t share_tape_last_id(const struct share *s)
@@ -332,6 +338,7 @@ int share_end_tape(struct share *s, struct err *e)
 		return no_memory(s, e);
 	close_tape(s);
 	s->tape_bytes = 0;
+	s->is_awaited = false;
 	s->summary = (struct tape_summary){0};
 	(void)begin_sealing(s, number, s->limits.is_bulk); /* not possible now: later, see below */
 	number = s->limits.is_bulk ? 0 : series_unfinished(s->series);
@@ -390,6 +397,22 @@ int share_write(struct share *s, struct err *e)
 	measure_tape(s);
 	if (s->keeper)
 		keeper_after_commit(s->keeper);
+	return 0;
+}
+
+int share_name_late(struct share *s, const struct late_config *c, struct late_result *out,
+		    struct err *e)
+{
+	struct late_result found = {0};
+	int r = writer_name_late(s->writer, c, &found, e);
+
+	if (r < 0)
+		return r;
+	s->is_awaited = c->is_away && (found.waiting || found.has_more);
+	out->named += found.named;
+	out->never += found.never;
+	out->waiting += found.waiting;
+	out->has_more |= found.has_more;
 	return 0;
 }
 

@@ -54,6 +54,9 @@ uint64_t share_tape_last_id(const struct share *s);
 int share_add(struct share *s, const struct exchange *x, struct err *e) MUST_USE;
 /* share_write() - the batch onto the tape. On failure it is kept. */
 int share_write(struct share *s, struct err *e) MUST_USE;
+/* share_name_late() - as writer_name_late(); the batch is empty */
+int share_name_late(struct share *s, const struct late_config *c, struct late_result *out,
+		    struct err *e) MUST_USE;
 /* share_collect() - take note of tapes that were sealed meanwhile. Return: the first failure. */
 int share_collect(struct share *s, struct err *e);
 /* share_take_damage() - a tape that share_open() could not read; each is told once */

@@ -52,6 +52,7 @@ struct store {
 	struct steady_clock clock;
 	struct err warnings[WARNINGS_MAX];
 	size_t warning_count;
+	size_t late_share; /* that is asked next about names */
 };
 
 /* the defaults of the settings, by name */
@@ -350,6 +351,20 @@ int store_commit(struct store *s, struct err *e)
 		return r;
 	collect(s);
 	return end_full_tapes(s, e);
+}
+
+int store_name_late(struct store *s, const struct late_config *c, struct late_result *out,
+		    struct err *e)
+{
+	int r;
+
+	*out = (struct late_result){0};
+	r = share_name_late(s->shares[s->late_share], c, out, e);
+	if (r < 0 || out->has_more)
+		return r;
+	s->late_share = (s->late_share + 1) % SHARE_COUNT;
+	out->has_more = s->late_share != 0;
+	return 0;
 }
 
 static uint64_t newest_ns(const struct store *s)

@@ -9,6 +9,7 @@
 
 #include "lib/err.h"
 #include "schema/exchange.h"
+#include "store/late.h"
 
 struct store;
 
@@ -84,6 +85,14 @@ void store_tick(struct store *s, uint64_t wall_ns, uint64_t mono_ns);
 /* store_take_warning() - something that a person should know happened beside the commits: a tape
  * could not be read, or not be sealed. Each is told once. */
 bool store_take_warning(struct store *s, struct err *out);
+/**
+ * store_name_late() - ask about those on the tapes that are written who wait for their names
+ * @out: set; has_more: until all of both tapes were looked at
+ *
+ * Between a commit and the next store_add(). A tape that is sealed keeps the names it has.
+ */
+int store_name_late(struct store *s, const struct late_config *c, struct late_result *out,
+		    struct err *e) MUST_USE;
 /* store_discard() - give up the batch. Return: how many exchanges it held. */
 uint64_t store_discard(struct store *s);
 void store_stats(const struct store *s, struct store_stats *out);

@@ -97,6 +97,19 @@ struct sqlite3_stmt *tape_prepare(struct tape *t, const char *sql, struct err *e
 	return NULL;
 }
 
+int tape_run_with(struct tape *t, const char *sql, const uint64_t *numbers, int count,
+		  struct err *e)
+{
+	sqlite3_stmt *st = tape_prepare(t, sql, e);
+	int step;
+
+	for (int i = 0; st && i < count; i++)
+		(void)sqlite3_bind_int64(st, i + 1, (int64_t)numbers[i]);
+	step = st ? sqlite3_step(st) : SQLITE_ERROR;
+	(void)sqlite3_finalize(st);
+	return step == SQLITE_DONE ? 0 : tape_failed(t, e);
+}
+
 static void harden(sqlite3 *db)
 {
 	(void)sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
@@ -259,7 +272,7 @@ int tape_summary(struct tape *t, struct tape_summary *out, struct err *e)
 	sqlite3_stmt *st = tape_prepare(
 		t,
 		"SELECT rows, first_id, last_id, moved_max, raw_bytes, packed_bytes, is_sealed,"
-		" is_final, common_kinds FROM tape",
+		" is_final, common_kinds, named FROM tape",
 		e);
 	int r = 0, step;
 
@@ -276,6 +289,7 @@ int tape_summary(struct tape *t, struct tape_summary *out, struct err *e)
 			.packed_bytes = (uint64_t)sqlite3_column_int64(st, 5),
 			.is_sealed = sqlite3_column_int(st, 6) != 0,
 			.is_final = sqlite3_column_int(st, 7) != 0,
+			.named = (uint64_t)sqlite3_column_int64(st, 9),
 		};
 		take_common_kinds(st, 8, out->common_kinds);
 	} else if (step == SQLITE_DONE)

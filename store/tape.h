@@ -37,11 +37,15 @@ struct sqlite3_stmt *tape_prepare(struct tape *t, const char *sql, struct err *e
 /* tape_failed() - SQLite's last complaint, with the file's name. Return: a negative errno. */
 int tape_failed(const struct tape *t, struct err *e);
 int tape_run(struct tape *t, const char *sql, struct err *e) MUST_USE;
+/* tape_run_with() - likewise, one statement with numbers for its parameters */
+int tape_run_with(struct tape *t, const char *sql, const uint64_t *numbers, int count,
+		  struct err *e) MUST_USE;
 
 #define TAPE_COMMON_KINDS_MAX 256
 /* What a tape says about itself: table tape. */
 struct tape_summary {
 	uint64_t rows, first_id, last_id, moved_max, raw_bytes, packed_bytes;
+	uint64_t named; /* times that a peer's names were changed */
 	bool is_sealed;
 	bool is_final; /* sealed, and no smaller form of it is to be had */
 	/* "3,17": kinds of so many exchanges that index kind_id leaves them out; digits and commas

@@ -55,6 +55,7 @@ struct writer {
 	uint64_t *ids; /* of the batch: a set by open addressing, 0 free */
 	struct tape *tape;
 	struct inserts *inserts;
+	struct late_pass late;
 	struct writer_totals totals;
 };
 
@@ -135,6 +136,7 @@ static int forget(struct writer *w, struct err *e)
 		r = highest(w->tape, "block", &block, e);
 	if (w->tape && r == 0)
 		r = chunk_find_end(w->tape, &w->end, e);
+	w->late.after = 0;
 	intern_restart(w->peers, peer + 1);
 	intern_restart(w->kinds, kind + 1);
 	packing_begin_tape(w->packing, (uint32_t)dictionary + 1, block + 1);
@@ -248,7 +250,7 @@ static bool fill_commons(struct writer *w, const struct exchange *x, struct row 
 	if (!row->src || !dst || !row->kind)
 		return false;
 	row->weight = MAX(x->weight, 1);
-	row->rollup_key = rollup_writer_key(w->rollup, x, row->kind, row->src, &w->batch);
+	row->rollup_key = rollup_writer_key(w->rollup, x, row->kind, row->src, dst, &w->batch);
 	return row->rollup_key != 0;
 }
 
@@ -309,6 +311,7 @@ static void fill_numbers(const struct exchange *x, struct row *row)
 		.sent = MIN(x->messages[0], (uint64_t)INT64_MAX),
 		.received = MIN(x->messages[1], (uint64_t)INT64_MAX),
 		.deadline_ns = MIN(x->grpc_timeout_ns, (uint64_t)INT64_MAX),
+		.wire = MIN(x->wire_key, (uint64_t)INT64_MAX),
 		.src_port = x->src.port,
 		.outcome = x->outcome,
 	};
@@ -373,6 +376,53 @@ int writer_write(struct writer *w, struct err *e)
 	forget_ids(w);
 	batch_clear(b);
 	return 0;
+}
+
+/* --- names that come later --- */
+
+/* The next exchange of that end gets a row of its own: this one has got its names. */
+static void peer_changed(void *ctx, const struct endpoint *end)
+{
+	struct writer *w = ctx;
+
+	common_peer_key(&w->key, end, end->port != 0);
+	if (!w->key.is_failed)
+		intern_drop(w->peers, buf_span(&w->key));
+}
+
+/* The tape has rows that others numbered. */
+static int number_anew(struct writer *w, struct err *e)
+{
+	uint64_t peer = 0, kind = 0;
+	int r = highest(w->tape, "peer", &peer, e);
+
+	if (r == 0)
+		r = highest(w->tape, "kind", &kind, e);
+	if (r < 0)
+		return r;
+	intern_restart(w->peers, peer + 1);
+	intern_restart(w->kinds, kind + 1);
+	return rollup_writer_begin_tape(w->rollup, w->tape, e);
+}
+
+int writer_name_late(struct writer *w, const struct late_config *c, struct late_result *out,
+		     struct err *e)
+{
+	struct late_result found = {0};
+	int r;
+
+	if (!w->tape || w->batch.row_count)
+		return 0;
+	w->late.changed = peer_changed;
+	w->late.ctx = w;
+	r = late_write(w->tape, c, &w->late, &found, e);
+	if (r < 0)
+		return r;
+	out->named += found.named;
+	out->never += found.never;
+	out->waiting += found.waiting;
+	out->has_more |= found.has_more;
+	return found.was_split ? number_anew(w, e) : 0;
 }
 
 uint64_t writer_dictionaries(const struct writer *w)

@@ -4,6 +4,7 @@
 
 #include "lib/err.h"
 #include "schema/exchange.h"
+#include "store/late.h"
 
 struct jobs;
 struct route_rules;
@@ -31,6 +32,12 @@ int writer_learn(struct writer *w, struct tape *t, struct err *e);
 int writer_add(struct writer *w, const struct exchange *x, struct err *e) MUST_USE;
 /* writer_write() - the batch onto the tape, in one transaction. On failure the batch is kept. */
 int writer_write(struct writer *w, struct err *e) MUST_USE;
+/*
+ * writer_name_late() - ask about those on the tape that wait for their names; the batch is empty. Return: 0,
+ * also without a tape; on failure the tape is as before
+ */
+int writer_name_late(struct writer *w, const struct late_config *c, struct late_result *out,
+		     struct err *e) MUST_USE;
 /* writer_discard() - give up the batch. Return: how many exchanges it held. */
 uint64_t writer_discard(struct writer *w);
 

@@ -26,7 +26,7 @@ static int take_line(void *ctx, struct span line)
 	if (kube_pod_parse(object, &choice, &pod, NULL) == 0) {
 		(void)!register_pod(h->people, kube_pod_ref(pod), h->now_ns);
 		if (type && *type == 'D')
-			register_pod_gone(h->people, pod->who.pod_uid, h->now_ns);
+			register_pod_gone(h->people, pod->who.pod_uid, h->now_ns, h->now_ns);
 	}
 	if (kube_service_parse(object, &service, NULL) == 0)
 		(void)!register_service(h->people, service);

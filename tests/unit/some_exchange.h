@@ -161,6 +161,8 @@ static inline void some_server_times(uint64_t *seed, struct exchange *x)
 	struct message *sides[] = {&x->request, &x->response};
 
 	for (size_t i = 0; i < COUNT_OF(sides) && some_chance(seed, 30); i++) {
+		if (sides[i]->first_ns > INT64_MAX / 2) /* no time that can be written */
+			continue;
 		sides[i]->server_first_ns = sides[i]->first_ns + 1 + some_number(seed) % 1000000;
 		sides[i]->server_last_ns = sides[i]->server_first_ns + some_number(seed) % 1000;
 	}
@@ -180,6 +182,7 @@ static inline struct exchange some_exchange(uint64_t *seed, uint64_t start_ns, u
 	struct exchange x = {
 		.start_ns = start_ns,
 		.connection = some_number(seed) >> 1,
+		.wire_key = some_number(seed) % 3 ? 0 : some_number(seed) >> 1,
 		.sequence = (uint32_t)some_number(seed),
 		.weight = some_chance(seed, 80) ? 1 : (uint32_t)(some_number(seed) % 1000),
 		.status = (uint16_t)(some_chance(seed, 70) ? 200 : some_number(seed)),

@@ -119,7 +119,7 @@ static void a_pod_has_its_address_from_its_start_until_it_is_gone(void **state)
 
 	(void)state;
 	assert_int_equal(register_pod(r, pod("a", "10.0.0.1", 100, 102, -1), at_s(103)), 0);
-	register_pod_gone(r, SPAN_LIT("uid-a"), at_s(200));
+	register_pod_gone(r, SPAN_LIT("uid-a"), at_s(200), at_s(200));
 	c = census(r, -1, 201);
 	expect(c, "10.0.0.1", 80, 99, NULL, 0);
 	expect(c, "10.0.0.1", 80, 101, "a", CERTAINTY_CERTAIN); /* nobody else can be meant */
@@ -156,7 +156,7 @@ static void an_address_that_is_used_again_is_the_one_or_the_other_or_says_that_i
 	assert_int_equal(register_pod(r, pod("a", "10.0.0.1", 100, 102, -1), at_s(103)), 0);
 	assert_int_equal(register_pod(r, pod("a", "10.0.0.1", 100, 102, 180), at_s(199)), 0);
 	assert_int_equal(register_pod(r, pod("b", "10.0.0.1", 180, 195, -1), at_s(198)), 0);
-	register_pod_gone(r, SPAN_LIT("uid-a"), at_s(200));
+	register_pod_gone(r, SPAN_LIT("uid-a"), at_s(200), at_s(200));
 	c = census(r, -1, 201);
 	expect(c, "10.0.0.1", 80, 170, "a", CERTAINTY_CERTAIN);
 	expect(c, "10.0.0.1", 80, 180.5, "", CERTAINTY_AMBIGUOUS); /* within the second in which a ended */
@@ -238,7 +238,7 @@ static void what_is_gone_is_remembered_for_a_while_and_in_a_number(void **state)
 		(void)snprintf(uid, sizeof(uid), "uid-p%d", i);
 		(void)snprintf(ip, sizeof(ip), "10.0.0.%d", i + 1);
 		assert_int_equal(register_pod(r, pod(name, ip, 10, 11, -1), at_s(12)), 0);
-		register_pod_gone(r, span_str(uid), at_s(20 + i));
+		register_pod_gone(r, span_str(uid), at_s(20 + i), at_s(20 + i));
 	}
 	assert_int_equal(register_gone_count(r), 3);
 	c = census(r, -1, 30);
@@ -374,7 +374,7 @@ static void a_job_is_forgotten_with_the_last_of_its_pods(void **state)
 	assert_int_equal(register_pod(r, parse(text), at_s(5)), 0);
 	assert_int_equal(register_owner(r, SPAN_LIT("u-job"), SPAN_LIT("CronJob"), SPAN_LIT("nightly")), 0);
 	register_owner_gone(r, SPAN_LIT("u-job"));
-	register_pod_gone(r, SPAN_LIT("u-x"), at_s(10));
+	register_pod_gone(r, SPAN_LIT("u-x"), at_s(10), at_s(10));
 	census_free(census(r, -1, 10 + 3601));
 	(void)snprintf(text, sizeof(text), job_pod, "y", "y");
 	assert_int_equal(register_pod(r, parse(text), at_s(4000)), 0);

@@ -178,7 +178,7 @@ static void expect_written_anew(const struct old *o)
 	globfree(&found);
 }
 
-static const char *const versions[] = {"v1", "v2"};
+static const char *const versions[] = {"v1", "v2", "v3"};
 _Static_assert(COUNT_OF(versions) >= SQL_VERSION - 1,
 	       "a schema version that was released needs tapes that it made");
 
