@@ -231,7 +231,9 @@ void pump_failed(struct pump *p, enum pump_blame blame, int error, const char *w
 
 	if (blame == PUMP_BLAMES_POD) {
 		leave_out(p, text);
-		if (++p->tries < TRIES_MAX && p->group->backend.reference.kind != KUBE_POD) {
+		/* each of them, and one that the API server may bring */
+		if (++p->tries < MIN(p->group->backend.pod_count + 1, (size_t)TRIES_MAX) &&
+		    p->group->backend.reference.kind != KUBE_POD) {
 			begin(p);
 			return;
 		}

@@ -307,7 +307,7 @@ static void opened(struct pump *p, size_t used)
 static void refused(struct pump *p, const struct kube_upgrade *answer)
 {
 	const char *name_space = p->group->backend.reference.name_space;
-	bool is_ours = answer->status == 401 || answer->status == 403; /* with any other pod, too */
+	bool is_ours = answer->status == 401 || answer->status == 403 || answer->status == 429; /* with any other pod, too */
 	AUTO_BUF why = {0};
 
 	if (answer->status == 401 && !p->was_renewed && kube_credential_refused(p->forward->client->credential)) {
