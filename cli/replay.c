@@ -235,10 +235,19 @@ static void begin_json(struct session *s)
 	buf_add_str(&s->out, "[\n");
 }
 
-static void print_end(struct session *s)
+/* the last members of the report's object, or of its last line */
+static void end_json(struct session *s)
 {
 	struct json j = json_to(&s->out);
 
+	json_key(&j, "summary");
+	report_summary_json(&j, &s->summary, &s->noise);
+	replay_reach_json(s->reach, &s->config.targets, &j);
+	buf_add_str(&s->out, "}\n");
+}
+
+static void print_end(struct session *s)
+{
 	noise_sort(&s->noise);
 	switch ((enum replay_form)s->args->form) {
 	case FORM_TABLE:
@@ -246,14 +255,12 @@ static void print_end(struct session *s)
 		replay_reach_summary(s->reach, &s->config.targets, &s->out);
 		break;
 	case FORM_JSON:
-		buf_add_str(&s->out, "],\n\"summary\":");
-		report_summary_json(&j, &s->summary, &s->noise);
-		buf_add_str(&s->out, "}\n");
+		buf_add_str(&s->out, "],\n");
+		end_json(s);
 		break;
 	case FORM_JSONL:
-		buf_add_str(&s->out, "{\"summary\":");
-		report_summary_json(&j, &s->summary, &s->noise);
-		buf_add_str(&s->out, "}\n");
+		buf_add_char(&s->out, '{');
+		end_json(s);
 		break;
 	case FORM_JUNIT:
 		if (!s->print_error)
@@ -473,9 +480,10 @@ const struct command command_replay = {
 	.examples = "tapeloop replay 'failed() && dst.service == \"cart\"' --since 1h --to http://localhost:8080\t"
 		    "do the failures of the last hour still fail?\n"
 		    "tapeloop replay 01K2Z --to http://localhost:8080 -o json\tone exchange, as JSON\n"
+		    "tapeloop --kube -n shop replay 'failed()' --since 1h --to svc/cart-fixed.staging\tagainst a service of the cluster\n"
 		    "tapeloop replay --since 10m --to http://staging:80 --rate 500 --duration 1m\t"
 		    "recorded traffic as a load\n"
-		    "tapeloop --kube replay --to http://cart --as-job --job-shards 4 | kubectl apply -f -\t"
+		    "tapeloop --kube replay --to svc/cart --as-job --job-shards 4 | kubectl apply -f -\t"
 		    "inside the cluster, by four pods",
 	.options = replay_options,
 	.args_bytes = sizeof(struct replay_args),

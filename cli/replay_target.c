@@ -9,6 +9,7 @@
 
 #include "kube/config.h"
 #include "kube/forward.h"
+#include "lib/json.h"
 #include "replay/transport.h"
 
 /*
@@ -314,6 +315,26 @@ void replay_reach_summary(const struct replay_reach *reach, const struct targets
 			buf_add_fmt(out, "; %llu pods were left out on the way", (unsigned long long)n.left_out);
 		buf_add_char(out, '\n');
 	}
+}
+
+void replay_reach_json(const struct replay_reach *reach, const struct targets *targets, struct json *j)
+{
+	if (!reach || !reach->forward)
+		return;
+	json_key(j, "forwards");
+	json_array_begin(j);
+	for (size_t i = 0; i < reach->count; i++) {
+		const struct reached *one = &reach->list[i];
+		struct kube_forward_counts n = kube_forward_counts(reach->forward, (size_t)one->forward);
+
+		json_object_begin(j);
+		json_key_str(j, "to", targets->list[one->target].shown);
+		json_key_u64(j, "connections", n.connections);
+		json_key_u64(j, "failures", n.failures);
+		json_key_u64(j, "pods_left_out", n.left_out);
+		json_object_end(j);
+	}
+	json_array_end(j);
 }
 
 void replay_reach_free(struct replay_reach *reach)

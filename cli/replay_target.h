@@ -8,6 +8,7 @@
 enum replay_via { VIA_AUTO, VIA_DIRECT, VIA_FORWARD };
 #define VIA_CHOICES "auto direct forward"
 
+struct json;
 struct replay_reach; /* ways to targets of a cluster; outlives the replay */
 
 /*
@@ -31,5 +32,7 @@ int replay_reach_find(struct replay_reach *reach, const struct replay_args *a, s
 		      replay_ports_fn *ports, void *ctx, struct err *e) MUST_USE;
 /* replay_reach_summary() - a line for each that was reached by port-forward */
 void replay_reach_summary(const struct replay_reach *reach, const struct targets *targets, struct buf *out);
+/* replay_reach_json() - the member "forwards" of a report, when there were any */
+void replay_reach_json(const struct replay_reach *reach, const struct targets *targets, struct json *j);
 void replay_reach_free(struct replay_reach *reach); /* accepts NULL */
 AUTO_DEFINE(replay_reach, replay_reach_free)

@@ -78,6 +78,9 @@ void replay_view_plan(const struct replay_view *v, struct buf *out, const struct
 			    t->list[i].is_unverified ? " (NOT verified)" : "",
 			    t->list[i].name[0] ? ": " : "", t->list[i].name,
 			    *t->list[i].how ? ", " : "", t->list[i].how);
+	if (p->at_recorded_count + p->in_namespace_count)
+		buf_add_fmt(out, "%llu to where they were recorded, %llu more into the namespace where they were: asks first (--yes)\n",
+			    (unsigned long long)p->at_recorded_count, (unsigned long long)p->in_namespace_count);
 	if (p->count > p->send_count)
 		buf_add_str(out, "not sent:\n");
 	add_skips(out, p->skipped, "  ");

@@ -88,6 +88,8 @@ void report_plan_json(struct json *j, const struct plan *p)
 	if (p->rules.shards > 1)
 		json_key_u64(j, "elsewhere", p->elsewhere_count);
 	json_key_u64(j, "connections", p->link_count);
+	json_key_u64(j, "to_recorded_server", p->at_recorded_count);
+	json_key_u64(j, "to_recorded_namespace", p->in_namespace_count);
 	add_counts(j, "skipped", p->skipped, SKIP_COUNT, skip_name, false);
 	key_ms(j, "duration_ms", (uint64_t)p->schedule.at);
 	key_ms(j, "recorded_ms", p->last_ns - p->first_ns);

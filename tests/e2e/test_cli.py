@@ -524,6 +524,7 @@ def test_bash_completes_commands_options_choices_and_ids(store):
     assert "--since" in complete("tapeloop ls --")
     assert complete("tapeloop ls -o w") == ["wide"]
     assert complete("tapeloop show --as cu") == ["curl"]
+    assert complete("tapeloop replay --to d") == ["deploy/", "ds/"]
     os.environ["TAPELOOP_STORE"] = str(store)
     try:
         assert len(complete("tapeloop show ")) == len(ids(store)[:20])

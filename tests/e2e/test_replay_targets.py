@@ -124,6 +124,7 @@ def test_a_service_and_a_deployment_are_reached_by_port_forward_over_all_their_p
     to = report["plan"]["targets"][0]
     assert to["namespace"] == "staging" and "by port-forward to 2 ready pods: cart-fixed-0, cart-fixed-1" in to["how"]
     assert cluster.api.pongs
+    assert report["forwards"] == [{"to": to["to"], "connections": sum(served(cluster).values()), "failures": 0, "pods_left_out": 0}]
 
 
 def test_a_pod_is_reached_alone_and_a_map_may_name_a_service(cluster):
@@ -317,6 +318,7 @@ def test_a_target_in_the_namespace_that_was_recorded_asks_first(recorded):
         done = recorded.replay("--to", "svc/cart-fixed.shop", stdin=subprocess.DEVNULL)
         assert done.returncode == 2 and "12 of the requests would go into the very namespace they were recorded in" in done.stderr
         assert not recorded.api.forwarded
+        assert "0 to where they were recorded, 12 more into the namespace where they were: asks first" in recorded.replay("--to", "svc/cart-fixed.shop", "--dry-run").stdout
         assert recorded.verdicts("--to", "svc/cart-fixed.shop", "--yes")["summary"]["verdicts"]["fixed"] == 4
         # the very server, reached by another way
         recorded.ready("cart-0", recorded.cart, "shop")
