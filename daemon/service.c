@@ -549,8 +549,7 @@ int service_stop(struct service *s, struct err *e)
 	if (!s)
 		return 0;
 	pods_stop(s->pods);
-	reception_stop(s->reception);
-	s->reception = NULL;
+	reception_finish(s->reception);
 	if (s->record)
 		failed = record_stop(s->record, e);
 	if (s->capture_is_lent) {
@@ -558,6 +557,7 @@ int service_stop(struct service *s, struct err *e)
 		say_end(&sum);
 	}
 	api_stop(atomic_exchange(&s->api, NULL));
+	reception_stop(s->reception);
 	names_stop(s->names);
 	kube_reviews_free(s->reviews);
 	s->reviews = NULL;

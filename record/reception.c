@@ -46,6 +46,7 @@ struct reception {
 	struct reception_config config;
 	int epoll_fd, end_fd;
 	pthread_t thread;
+	bool has_finished; /* the thread has ended; of the owner */
 	struct guest *guests;
 	size_t count, room; /* room: octets that frames of all guests take */
 	_Atomic uint64_t connections, refused, exchanges, malformed;
@@ -356,14 +357,22 @@ int reception_start(const struct reception_config *config, struct reception **ou
 	return 0;
 }
 
-void reception_stop(struct reception *r)
+void reception_finish(struct reception *r)
 {
 	uint64_t one = 1;
 
-	if (!r)
+	if (!r || r->has_finished)
 		return;
+	r->has_finished = true;
 	if (write(r->end_fd, &one, sizeof(one)) == sizeof(one))
 		(void)pthread_join(r->thread, NULL);
+}
+
+void reception_stop(struct reception *r)
+{
+	if (!r)
+		return;
+	reception_finish(r);
 	free_reception(r);
 }
 

@@ -28,7 +28,9 @@ struct reception_levels {
 
 int reception_start(const struct reception_config *config, struct reception **out,
 		    struct err *e) MUST_USE;
-void reception_stop(struct reception *r); /* accepts NULL */
+/* reception_finish() - nothing more is taken; its levels can be read until reception_stop(). Accepts NULL. */
+void reception_finish(struct reception *r);
+void reception_stop(struct reception *r); /* that, and frees it; accepts NULL */
 void reception_levels(const struct reception *r, struct reception_levels *out);
 
 /* peer_pod_uid() - of the process that connected @fd (unix(7) SO_PEERCRED). -ENOENT, -ESRCH. */
