@@ -137,11 +137,11 @@ def cluster():
     why = lacks()
     if why:
         pytest.skip(why)
-    archive = make_images()
-    c = Cluster({**os.environ, "TK_IMAGES": f"{WORK}/tape-bb.tar {WORK}/tape-pause.tar {archive}", "TK_PIDNS": "1"})
     mounted = [p for p in (pathlib.Path("/var/lib/tapeloop"), pathlib.Path("/run/tapeloop")) if not p.exists()]
     with open(LOCK, "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
+        archive = make_images()  # the one before us takes its own away, under the same name
+        c = Cluster({**os.environ, "TK_IMAGES": f"{WORK}/tape-bb.tar {WORK}/tape-pause.tar {archive}", "TK_PIDNS": "1"})
         try:
             c.bring_up()
             yield c

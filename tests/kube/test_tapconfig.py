@@ -5,8 +5,7 @@ import json
 
 import pytest
 
-from test_install import deployment, fetch, here, pods, recorded, rollout, the_daemon
-from test_manifests import plain
+from conftest import ask_all, deployment, fetch, make_namespace, pods, rollout
 
 
 def tapconfig(name, spec, namespace="taps"):
@@ -14,18 +13,13 @@ def tapconfig(name, spec, namespace="taps"):
 
 
 @pytest.fixture(scope="module")
-def node(cluster):
-    c = cluster
-    c.apply(here(plain("base")))
-    rollout(c, "tapeloop", "daemonset/tapeloopd")
-    c.apply([{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "taps"}}])
-    c.wait(lambda: c.k("-n", "taps", "get", "serviceaccount", "default", check=False), "the namespace is ready")
-    c.apply([deployment("taps", "cart"), deployment("taps", "pay")])
+def taps(node):
+    make_namespace(node, "taps")
+    node.apply([deployment("taps", "cart", replicas=2), deployment("taps", "pay")])
     for name in ("cart", "pay"):
-        rollout(c, "taps", f"deployment/{name}")
-    yield c
-    c.k("delete", "--timeout=120s", "-f", "-", input=json.dumps({"apiVersion": "v1", "kind": "List", "items": here(plain("base"))}))
-    c.k("delete", "namespace", "taps", "--timeout=120s")
+        rollout(node, "taps", f"deployment/{name}")
+    yield node
+    node.k("delete", "namespace", "taps", "--timeout=120s")
 
 
 def status(c, name):
@@ -38,37 +32,40 @@ def accepted(c, name):
     return [x["status"] for x in found.get("conditions", []) if x["type"] == "Accepted" and found["observedGeneration"] == generation]
 
 
-def test_a_tapconfig_is_applied_and_says_so(node):
-    c = node
+def test_a_tapconfig_is_applied_on_all_nodes_and_says_so(taps):
+    c = taps
     c.apply([tapconfig("cart", {"select": {"matchLabels": {"app": "cart"}}, "match": ['path == "/index.html"']})])
-    c.wait(lambda: accepted(c, "cart") == ["True"] and status(c, "cart").get("pods") == 1, "it is accepted, and its pod counted")
+    c.wait(lambda: accepted(c, "cart") == ["True"] and status(c, "cart").get("pods") == 2, "it is accepted, and its pods counted")
     for name in ("cart", "pay"):
-        fetch(c, f"{pods(c, 'taps', f'app={name}')[0]['status']['podIP']}:8080")
-    c.wait(lambda: status(c, "cart").get("exchanges", 0) >= 1, "what is recorded is counted", seconds=90)
-    assert {x["dst"]["workload"] for x in recorded(c, the_daemon(c), 'dst.namespace == "taps"')} == {"cart"}
+        for pod in pods(c, "taps", f"app={name}"):
+            fetch(pod["status"]["podIP"] + ":8080")
+    c.wait(lambda: status(c, "cart").get("exchanges") == 2, "what is recorded is counted", seconds=90)
+    said = status(c, "cart")
+    placed = [p["spec"]["nodeName"] for p in pods(c, "taps", "app=cart")]
+    assert sorted((n["name"], n["pods"], n["exchanges"]) for n in said["nodes"]) == [(n, placed.count(n), placed.count(n)) for n in sorted(set(placed))]
+    found = [json.loads(line) for line in ask_all(c, "ls", 'dst.namespace == "taps"', "-o", "jsonl").stdout.splitlines()]
+    assert [x["dst"]["labels"]["app"] for x in found] == ["cart", "cart"]
     columns = c.k("get", "tapconfig", "-n", "taps").splitlines()
     assert columns[0].split() == ["NAME", "ACCEPTED", "REASON", "PODS", "EXCHANGES", "AGE"]
-    assert columns[1].split()[:4] == ["cart", "True", "Accepted", "1"]
+    assert columns[1].split()[:5] == ["cart", "True", "Accepted", "2", "2"]
 
 
-def test_a_broken_one_is_told_where(node):
-    c = node
-    c.apply([tapconfig("cart", {"match": ["status >= "]})])
-    c.wait(lambda: accepted(c, "cart") == ["False"], "it is refused")
-    said = status(c, "cart")
+def test_a_broken_one_is_told_where(taps):
+    taps.apply([tapconfig("cart", {"match": ["status >= "]})])
+    taps.wait(lambda: accepted(taps, "cart") == ["False"], "it is refused")
+    said = status(taps, "cart")
     assert (said["error"]["field"], said["error"]["column"]) == ("spec.match[0]", 11)
     assert json.loads(said["applied"]["spec"])["select"] == {"matchLabels": {"app": "cart"}}
 
 
-def test_a_misspelt_field_is_not_pruned_but_refused(node):
-    c = node
-    c.apply([tapconfig("misspelt", {"redact": {"header": ["x-account"]}})])
-    c.wait(lambda: accepted(c, "misspelt") == ["False"], "it is refused")
-    assert status(c, "misspelt")["error"]["field"] == "spec.redact.header"
+def test_a_misspelt_field_is_not_pruned_but_refused(taps):
+    taps.apply([tapconfig("misspelt", {"redact": {"header": ["x-account"]}})])
+    taps.wait(lambda: accepted(taps, "misspelt") == ["False"], "it is refused")
+    assert status(taps, "misspelt")["error"]["field"] == "spec.redact.header"
 
 
-@pytest.mark.parametrize("spec", [{"match": "failed()"}, {"match": []}, {"sample": {"oneIn": 0}}, {"select": {"matchExpressions": [{"key": "a", "operator": "Is"}]}}], ids=str)
-def test_what_makes_no_sense_never_comes_in(node, spec):
-    answer = node.k("create", "-f", "-", input=json.dumps(tapconfig("bad", spec)), fine=(0, 1))
-    assert "created" not in answer
-    assert "bad" not in node.k("get", "tapconfig", "-n", "taps")
+@pytest.mark.parametrize("spec", [{"match": "failed()"}, {"match": []}, {"sample": {"oneIn": 0}},
+                                  {"select": {"matchExpressions": [{"key": "a", "operator": "Is"}]}}], ids=str)
+def test_what_makes_no_sense_never_comes_in(taps, spec):
+    assert "created" not in taps.k("create", "-f", "-", input=json.dumps(tapconfig("bad", spec)), fine=(1,))
+    assert "bad" not in taps.k("get", "tapconfig", "-n", "taps", "-o", "name")
