@@ -24,6 +24,8 @@
  * (1xx) are passed over as they are there. A message without a head that can be parsed keeps its
  * bytes and has no fields.
  */
+#define REDACT_SPARE 128 /* what a head may grow by its tags before it is copied once more */
+
 struct side {
 	struct buf head, body, framing, trailers; /* what raw was taken apart into */
 	struct buf redacted, redacted_trailers;
@@ -326,12 +328,18 @@ static struct span redacted_head(struct adopter *a, struct message *m, bool is_r
 	struct redact_job job = {.kind = is_response ? HTTP1_RESPONSE : HTTP1_REQUEST,
 				 .head = m->head};
 	struct buf *out = &a->sides[is_response].redacted;
+	size_t len = m->head.len + REDACT_SPARE;
 
 	buf_clear(out);
-	job.room = redact_head(a->redactor, &job, NULL);
-	if (job.secrets == 0 || !buf_reserve(out, job.room))
+	do { /* once more where tags are that much longer than secrets */
+		job.room = len;
+		if (!buf_reserve(out, job.room))
+			return m->head;
+		len = redact_head(a->redactor, &job, out->ptr);
+	} while (len > job.room);
+	if (job.secrets == 0)
 		return m->head;
-	out->len = redact_head(a->redactor, &job, out->ptr);
+	out->len = len;
 	*count += job.secrets;
 	return buf_span(out);
 }

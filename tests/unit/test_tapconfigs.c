@@ -249,6 +249,30 @@ static void what_either_ends_namespace_names_is_masked_and_no_more(void **state)
 	tapconfigs_free(t);
 }
 
+static void tags_that_are_longer_than_their_secrets_find_room(void **state)
+{
+	static const struct given given[] = {{"shop", "{\"redact\":{\"headers\":[\"x-account\"]}}"}};
+	struct tapconfigs *t = all_of(given, 1, NULL);
+
+	(void)state;
+	for (size_t lines = 0; lines < 64; lines++) {
+		struct exchange x = talk(who("", "", ""), who("shop", "b", "")), *masked;
+		AUTO_BUF head = {0};
+		size_t secrets;
+
+		buf_add_str(&head, "GET / HTTP/1.1\r\n");
+		for (size_t i = 0; i < lines; i++)
+			buf_add_str(&head, "X-Account: a\r\n");
+		buf_add_str(&head, "\r\n");
+		x.request.head = buf_span(&head);
+		masked = tapconfigs_redact(t, &x, &secrets);
+		assert_int_equal(secrets, lines + 1); /* and the answer's */
+		assert_int_equal(masked->request.head.len, head.len + 12 * lines);
+		assert_int_equal(masked->method.len, 3);
+	}
+	tapconfigs_free(t);
+}
+
 static void many_namespaces_mask_with_few_redactors(void **state)
 {
 	struct given given[GIVEN_MAX];
@@ -310,6 +334,7 @@ int main(void)
 		cmocka_unit_test(those_who_asked_count_what_is_recorded),
 		cmocka_unit_test(of_several_shares_the_largest_counts_and_failures_are_all_kept),
 		cmocka_unit_test(what_either_ends_namespace_names_is_masked_and_no_more),
+		cmocka_unit_test(tags_that_are_longer_than_their_secrets_find_room),
 		cmocka_unit_test(many_namespaces_mask_with_few_redactors),
 		cmocka_unit_test(an_expression_that_is_none_is_refused_at_its_column),
 	};
