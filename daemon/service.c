@@ -9,8 +9,10 @@
 #include <sys/random.h>
 #include <sys/stat.h>
 
+#include "daemon/gauges.h"
 #include "daemon/health.h"
 #include "daemon/interfaces.h"
+#include "daemon/losses.h"
 #include "daemon/memory.h"
 #include "daemon/names.h"
 #include "daemon/pods.h"
@@ -39,23 +41,9 @@
 #define VIEW_WAIT_NS	(500 * NS_PER_MS) /* node mode: both ends' handles were read within that, ten times over */
 #define GUEST_BYTES	((size_t)4 << 20) /* what sidecars handed over, on its way to the store */
 #define TAPCONFIGS_WAIT_NS (3 * NS_PER_S) /* so long recording waits to hear what is not to be recorded */
-#define LOSS_REPEAT_NS	(60 * NS_PER_S) /* the log speaks of losses at most so often */
-
-/* What the recorder last said of the store, in the order of on_store(). */
-static const struct {
-	const char *name, *type, *what;
-} store_gauges[] = {
-	{"store_bytes", "gauge", "Bytes of the store on disk, everything counted."},
-	{"store_failures_bytes", "gauge", "Of these: tapes of failures."},
-	{"store_pinned_bytes", "gauge", "Of these: pinned tapes."},
-	{"store_tapes", "gauge", "Tapes."},
-	{"store_retired_tapes_total", "counter", "Tapes removed for the quota or their age."},
-	{"store_retired_exchanges_total", "counter", "Exchanges that were on them."},
-};
-#define STORE_GAUGES COUNT_OF(store_gauges)
 
 struct service {
-	_Atomic uint64_t store_gauges[STORE_GAUGES];
+	struct gauges gauges;
 	struct chosen chosen;
 	struct memory memory;
 	struct health *health;
@@ -71,7 +59,7 @@ struct service {
 	size_t handle_count; /* without those of pods */
 	_Atomic size_t handles_left;
 	uint64_t beats_seen;
-	uint64_t loss_seen, loss_said_ns;
+	struct losses losses;
 };
 
 /* Thread: recorder */
@@ -112,13 +100,8 @@ static void on_warning(void *ctx, const char *why)
 static void on_store(void *ctx, const struct store_stats *stats)
 {
 	struct service *s = ctx;
-	const uint64_t now[STORE_GAUGES] = {
-		stats->bytes,	   stats->failures_bytes, stats->pinned_bytes,
-		stats->tape_count, stats->retired_tapes,  stats->retired_exchanges,
-	};
 
-	for (size_t i = 0; i < STORE_GAUGES; i++)
-		atomic_store_explicit(&s->store_gauges[i], now[i], memory_order_relaxed);
+	gauges_take_store(&s->gauges, stats);
 }
 
 /* Thread: capture */
@@ -155,58 +138,21 @@ static bool give_health(void *ctx, char *why_out, size_t why_bytes)
 	return health_get(s->health, why_out, why_bytes);
 }
 
-static void give_reception(const struct service *s, struct buf *out)
-{
-	struct reception_levels l;
-
-	if (!s->reception)
-		return;
-	reception_levels(s->reception, &l);
-	buf_add_fmt(out,
-		    "# HELP tapeloop_handover_total What sidecars of this node handed over.\n"
-		    "# TYPE tapeloop_handover_total counter\n"
-		    "tapeloop_handover_total{what=\"connections\"} %" PRIu64 "\n"
-		    "tapeloop_handover_total{what=\"refused\"} %" PRIu64 "\n"
-		    "tapeloop_handover_total{what=\"exchanges\"} %" PRIu64 "\n"
-		    "tapeloop_handover_total{what=\"malformed\"} %" PRIu64 "\n",
-		    l.connections, l.refused, l.exchanges, l.malformed);
-}
-
 /* Thread: any of the API */
 static void give_gauges(void *ctx, struct buf *out)
 {
 	struct service *s = ctx;
-	struct record_levels levels;
+	const struct gauged of = {
+		.record = s->record,
+		.reception = s->reception,
+		.pods = s->pods,
+		.names = s->names,
+		.interfaces = atomic_load(&s->handles_left),
+		.memory_max = s->chosen.values.memory_max,
+		.store_max = s->chosen.values.store_max,
+	};
 
-	record_levels(s->record, &levels);
-	buf_add_fmt(out,
-		    "# TYPE tapeloop_queue_bytes gauge\n"
-		    "tapeloop_queue_bytes %" PRIu64 "\n"
-		    "# TYPE tapeloop_queue_exchanges gauge\n"
-		    "tapeloop_queue_exchanges %" PRIu64 "\n"
-		    "# TYPE tapeloop_interfaces gauge\n"
-		    "tapeloop_interfaces %zu\n"
-		    "# TYPE tapeloop_memory_max_bytes gauge\n"
-		    "tapeloop_memory_max_bytes %" PRIu64 "\n",
-		    levels.queue_bytes, levels.queue_count, atomic_load(&s->handles_left),
-		    s->chosen.values.memory_max);
-	for (size_t i = 0; i < STORE_GAUGES; i++)
-		buf_add_fmt(out,
-			    "# HELP tapeloop_%s %s\n# TYPE tapeloop_%s %s\ntapeloop_%s %" PRIu64
-			    "\n",
-			    store_gauges[i].name, store_gauges[i].what, store_gauges[i].name,
-			    store_gauges[i].type, store_gauges[i].name,
-			    atomic_load_explicit(&s->store_gauges[i], memory_order_relaxed));
-	if (s->pods)
-		pods_gauges(s->pods, out);
-	give_reception(s, out);
-	buf_add_fmt(out,
-		    "# HELP tapeloop_store_max_bytes The quota.\n"
-		    "# TYPE tapeloop_store_max_bytes gauge\n"
-		    "tapeloop_store_max_bytes %" PRIu64 "\n",
-		    s->chosen.values.store_max);
-	if (s->names)
-		names_gauges(s->names, out);
+	gauges_put(&s->gauges, &of, out);
 }
 
 static bool wants_pods(const struct settings *v)
@@ -606,36 +552,12 @@ int service_change(struct service *s, struct chosen *fresh, struct err *e)
 	return 0;
 }
 
-/* Counters that mean loss, and what to do about it. */
-static const struct {
-	enum counter counter;
-	const char *what;
-} losses[] = {
-	{COUNTER_KERNEL_DROPPED, "packets that the kernel had no room for (capture.buffer)"},
-	{COUNTER_REQUESTS_SHARE, "exchanges of pods that took more than their share of the queue (queue_size)"},
-	{COUNTER_REQUESTS_QUEUE_FULL, "exchanges that the queue had no room for (queue_size)"},
-	{COUNTER_REQUESTS_EVICTED, "requests given up to keep memory_max"},
-	{COUNTER_EXCHANGES_STORE_FULL, "exchanges that the disk had no room for (store.max)"},
-	{COUNTER_EXCHANGES_STORE_ERROR, "exchanges that the store could not take"},
-	{COUNTER_EXCHANGES_HANDOVER_LOST, "exchanges that the node's daemon did not take"},
-};
-
 void service_tick(struct service *s)
 {
 	struct counters sum;
-	uint64_t total = 0, now_ns = clock_mono_ns();
 
 	record_counters(s->record, &sum);
-	for (size_t i = 0; i < COUNT_OF(losses); i++)
-		total += counter_get(&sum, losses[i].counter);
-	if (total == s->loss_seen || (s->loss_said_ns && now_ns - s->loss_said_ns < LOSS_REPEAT_NS))
-		return;
-	s->loss_seen = total;
-	s->loss_said_ns = now_ns;
-	for (size_t i = 0; i < COUNT_OF(losses); i++)
-		if (counter_get(&sum, losses[i].counter))
-			log_warn("daemon", "lost since the start: %" PRIu64 " %s",
-				 counter_get(&sum, losses[i].counter), losses[i].what);
+	losses_say(&s->losses, &sum, clock_mono_ns());
 }
 
 bool service_is_alive(struct service *s)
