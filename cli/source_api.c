@@ -4,36 +4,23 @@
  *
  * Lists come as NDJSON, a page at a time, and each line becomes an exchange as soon as it is whole:
  * memory holds one line. Messages come in the exact form, so what a subcommand gets is byte for
- * byte what a store would have given it. The stream is server-sent events (WHATWG HTML 9.2): lines,
- * an empty one ends an event; after a break it goes on behind the last id seen.
+ * byte what a store would have given it.
  */
 #include <errno.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
-#include "cli/rest.h"
-#include "cli/source_kind.h"
+#include "cli/rest_lines.h"
+#include "cli/source_api.h"
 #include "lib/id.h"
 #include "lib/json_field.h"
 #include "schema/exchange_json.h"
 #include "store/failure_json.h"
 #include "store/stats_json.h"
 
-#define PAGE_MAX     1000	/* what the API allows */
-#define LINE_MAX_MiB 512	/* a longer line is not an exchange */
-#define ANSWER_MAX   (64 << 20) /* bytes of an answer that is read whole */
-
-struct api_source {
-	struct source base;
-	struct rest *rest;
-};
-
-static struct rest *rest_of(struct source *s)
-{
-	return CONTAINER_OF(s, struct api_source, base)->rest;
-}
+#define PAGE_MAX   1000	      /* what the API allows */
+#define ANSWER_MAX (64 << 20) /* bytes of an answer that is read whole */
 
 static void api_close(struct source *s)
 {
@@ -43,60 +30,9 @@ static void api_close(struct source *s)
 	free(a);
 }
 
-/* Lines of an answer, each handed on whole. */
-struct lines {
-	struct buf rest; /* of a line whose end has not come */
-	int (*fn)(void *ctx, struct span line);
-	void *ctx;
-};
-
-static int take_line(struct lines *l, struct span part)
+int api_receive(void *ctx, struct span text)
 {
-	int r;
-
-	if (l->rest.len == 0)
-		return l->fn(l->ctx, part);
-	buf_add_span(&l->rest, part);
-	r = l->rest.is_failed ? -ENOMEM : l->fn(l->ctx, buf_span(&l->rest));
-	buf_clear(&l->rest);
-	return r;
-}
-
-static int on_lines(void *ctx, struct span bytes)
-{
-	struct lines *l = ctx;
-
-	while (bytes.len) {
-		const uint8_t *nl = memchr(bytes.ptr, '\n', bytes.len);
-		size_t n = nl ? (size_t)(nl - bytes.ptr) : bytes.len;
-		int r;
-
-		if (!nl) {
-			if (l->rest.len + n > (size_t)LINE_MAX_MiB << 20)
-				return -E2BIG;
-			buf_add(&l->rest, bytes.ptr, n);
-			return l->rest.is_failed ? -ENOMEM : 0;
-		}
-		r = take_line(l, span_of(bytes.ptr, n));
-		if (r)
-			return r;
-		bytes = span_from(bytes, n + 1);
-	}
-	return 0;
-}
-
-/* Each line an exchange, for the caller's function. */
-struct receiver {
-	reader_exchange_fn *fn;
-	void *ctx;
-	struct err *e;
-	uint64_t count;
-	uint64_t last_id;
-};
-
-static int receive(void *ctx, struct span text)
-{
-	struct receiver *rc = ctx;
+	struct api_receiver *rc = ctx;
 	struct exchange x;
 	void *memory = NULL;
 	int r;
@@ -124,7 +60,7 @@ static void add_time(struct buf *path, const char *key, uint64_t ns)
 	rest_add_param(path, key, buf_cstr(&text));
 }
 
-static void add_namespace(struct buf *path, const struct source *s)
+void api_add_namespace(struct buf *path, const struct source *s)
 {
 	if (s->name_space[0])
 		rest_add_param(path, "namespace", s->name_space);
@@ -132,15 +68,15 @@ static void add_namespace(struct buf *path, const struct source *s)
 
 static void add_query(struct buf *path, const struct source *s, const struct source_query *q)
 {
-	add_namespace(path, s);
+	api_add_namespace(path, s);
 	if (q->filter && q->filter[0])
 		rest_add_param(path, "filter", q->filter);
 	add_time(path, "since", q->since_ns);
 	add_time(path, "until", q->until_ns);
 }
 
-static void page_path(struct buf *path, const struct source *s, const struct source_query *q, uint64_t left,
-		      const char *cursor)
+static void page_path(struct buf *path, const struct source *s, const struct source_query *q,
+		      uint64_t left, const char *cursor)
 {
 	char limit[24];
 
@@ -158,10 +94,11 @@ static void page_path(struct buf *path, const struct source *s, const struct sou
 }
 
 /* the caller's function failed, or the daemon: the former's code is handed on as it is */
-static int page_failed(int r, struct err *e)
+int api_failed(int r, struct err *e)
 {
 	if (r == -E2BIG)
-		return err_set(e, r, "a line of the answer is longer than %d MiB", LINE_MAX_MiB);
+		return err_set(e, r, "a line of the answer is longer than %d MiB",
+			       REST_LINE_MAX_MIB);
 	return r;
 }
 
@@ -182,8 +119,8 @@ static int say_damage(const char *damage, struct err *e)
 static int api_list(struct source *s, const struct source_query *q, reader_exchange_fn *fn,
 		    void *ctx, uint64_t *cursor_out, struct err *e)
 {
-	struct receiver rc = {.fn = fn, .ctx = ctx, .e = e};
-	struct lines lines = {.fn = receive, .ctx = &rc};
+	struct api_receiver rc = {.fn = fn, .ctx = ctx, .e = e};
+	struct rest_lines lines = {.fn = api_receive, .ctx = &rc};
 	char cursor[ID_TEXT_LEN + 1] = "", before[ID_TEXT_LEN + 1];
 	char damage[ERR_WHY_MAX] = "";
 	uint64_t gave_up = 0;
@@ -198,7 +135,7 @@ static int api_list(struct source *s, const struct source_query *q, reader_excha
 		r = rest_get(rest_of(s),
 			     &(struct rest_get){.path = buf_cstr(&path),
 						.accept = "application/x-ndjson",
-						.fn = on_lines,
+						.fn = rest_on_lines,
 						.ctx = &lines},
 			     e);
 		(void)snprintf(cursor, sizeof(cursor), "%s", rest_next_cursor(rest_of(s)));
@@ -215,7 +152,7 @@ static int api_list(struct source *s, const struct source_query *q, reader_excha
 	source_say_limits(gave_up);
 	if (cursor_out)
 		*cursor_out = r > 0 ? rc.last_id : id_of(cursor);
-	return r < 0 && r != -ECANCELED ? page_failed(r, e) : say_damage(damage, e);
+	return r < 0 && r != -ECANCELED ? api_failed(r, e) : say_damage(damage, e);
 }
 
 static int on_whole(void *ctx, struct span bytes)
@@ -241,16 +178,16 @@ static int get_whole(struct source *s, const char *path, struct buf *answer, str
 static int get_exchange(struct source *s, const char *id, const char *part, reader_exchange_fn *fn,
 			void *ctx, struct err *e)
 {
-	struct receiver rc = {.fn = fn, .ctx = ctx, .e = e};
+	struct api_receiver rc = {.fn = fn, .ctx = ctx, .e = e};
 	AUTO_BUF answer = {0};
 	AUTO_BUF path = {0};
 	int r;
 
 	buf_add_fmt(&path, "/api/v1/exchanges/%s?part=%s", id, part);
-	add_namespace(&path, s);
+	api_add_namespace(&path, s);
 	r = get_whole(s, buf_cstr(&path), &answer, e);
 	if (r == 0)
-		r = receive(&rc, buf_span(&answer));
+		r = api_receive(&rc, buf_span(&answer));
 	return r < 0 ? r : 0;
 }
 
@@ -400,113 +337,6 @@ static int api_explain(struct source *s, const struct source_query *q, struct bu
 					   .fn = on_whole,
 					   .ctx = out},
 			e);
-}
-
-/* One server-sent event as far as it has come. */
-struct event {
-	struct receiver rc;
-	struct buf data;
-	char id[ID_TEXT_LEN + 1];
-	bool is_exchange, is_lost;
-};
-
-static bool field_is(struct span line, const char *name, struct span *value_out)
-{
-	size_t n = strlen(name);
-
-	if (line.len <= n || memcmp(line.ptr, name, n) != 0 || line.ptr[n] != ':')
-		return false;
-	*value_out = span_from(line, n + 1);
-	if (value_out->len && value_out->ptr[0] == ' ')
-		*value_out = span_from(*value_out, 1);
-	return true;
-}
-
-/* the daemon could not keep us up to date, or no longer knows where we were */
-static void note_lost(struct event *ev)
-{
-	json_t *root = json_loadb((const char *)ev->data.ptr, ev->data.len, 0, NULL);
-	uint64_t count = json_field_u64(root, "count");
-
-	json_decref(root);
-	if (count)
-		cli_note("(%llu exchanges came too fast to be shown; `tapeloop ls` has them)",
-			 (unsigned long long)count);
-	else
-		cli_note("(some exchanges were not shown; `tapeloop ls` has them)");
-}
-
-static int end_event(struct event *ev)
-{
-	int r = ev->is_exchange && ev->data.len ? receive(&ev->rc, buf_span(&ev->data)) : 0;
-
-	if (ev->is_lost)
-		note_lost(ev);
-	buf_clear(&ev->data);
-	ev->is_exchange = ev->is_lost = false;
-	return r;
-}
-
-static int on_event_line(void *ctx, struct span line)
-{
-	struct event *ev = ctx;
-	struct span v;
-
-	if (line.len && line.ptr[line.len - 1] == '\r')
-		line.len--;
-	if (line.len == 0)
-		return end_event(ev);
-	if (field_is(line, "data", &v))
-		buf_add_span(&ev->data, v);
-	else if (field_is(line, "event", &v))
-		ev->is_exchange = span_eq(v, SPAN_LIT("exchange")),
-		ev->is_lost = span_eq(v, SPAN_LIT("lost"));
-	else if (field_is(line, "id", &v) && v.len == ID_TEXT_LEN)
-		(void)snprintf(ev->id, sizeof(ev->id), "%.*s", (int)v.len, (const char *)v.ptr);
-	return 0;
-}
-
-static bool is_worth_another_try(int r)
-{
-	return r == 0 || r == -ECONNREFUSED || r == -EIO || r == -EAGAIN;
-}
-
-static int api_stream(struct source *s, const char *filter, reader_exchange_fn *fn, void *ctx,
-		      struct err *e)
-{
-	struct event ev = {.rc = {.fn = fn, .ctx = ctx, .e = e}};
-	struct lines lines = {.fn = on_event_line, .ctx = &ev};
-	AUTO_BUF path = {0};
-	bool has_answered = false, was_told = false;
-	int r;
-
-	buf_add_str(&path, "/api/v1/stream");
-	add_namespace(&path, s);
-	if (filter && filter[0])
-		rest_add_param(&path, "filter", filter);
-	for (;;) {
-		r = rest_get(rest_of(s),
-			     &(struct rest_get){.path = buf_cstr(&path),
-						.accept = "text/event-stream",
-						.last_event = ev.id,
-						.is_stream = true,
-						.fn = on_lines,
-						.ctx = &lines},
-			     e);
-		buf_clear(&lines.rest);
-		buf_clear(&ev.data);
-		if (rest_status(rest_of(s)) == 200)
-			has_answered = true, was_told = was_told && r == -ECONNREFUSED;
-		if (!has_answered || !is_worth_another_try(r) || cli_is_interrupted())
-			break;
-		if (!was_told)
-			cli_note("The daemon is gone; waiting for it to come back.");
-		was_told = true;
-		(void)nanosleep(&(struct timespec){.tv_sec = 1}, NULL);
-	}
-	buf_fini(&lines.rest);
-	buf_fini(&ev.data);
-	return r < 0 && r != -ECANCELED ? page_failed(r, e) : 0;
 }
 
 static int counter_find(const char *metric, const char *label)
