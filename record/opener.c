@@ -20,8 +20,10 @@
  *	                          ◄──────────      the descriptor (SCM_RIGHTS), or why not
  *
  * What the daemon gets is a socket that is bound to nothing; all else (filter, ring, binding) takes no
- * privilege. The opener refuses its own namespace: whoever takes the daemon over gets into pods, which the
- * daemon listens to anyway, not into the host's network.
+ * privilege. The opener refuses its own namespace, and that of process 1, which is the host's where the
+ * daemon is itself in a pod that sees the host's processes: whoever takes the daemon over gets into pods, which the
+ * daemon listens to anyway, not into the host's network. Pods in the host's network, and a runtime's processes on
+ * their way into a pod, are in a pod's control group and in that namespace.
  *
  * It ends when the daemon does: its read() returns 0 then, whatever signal ended the daemon.
  */
@@ -58,7 +60,7 @@ struct opener {
 struct errand {
 	const struct request *request;
 	struct reply *reply;
-	uint64_t home; /* inode of our own namespace */
+	const uint64_t *homes; /* inodes of our own namespace and the host's; 0: not known */
 	int fd;	       /* what goes along with the reply; -1: nothing */
 };
 
@@ -77,8 +79,8 @@ static int do_there(void *arg, struct err *e)
 	uint64_t inode = netns_inode(NULL);
 	const char *path = job->request->path;
 
-	if (inode == job->home)
-		return err_set(e, -EINVAL, "network namespace %.200s: it is the host's own", path);
+	if (inode == job->homes[0] || inode == job->homes[1])
+		return err_set(e, -EINVAL, "network namespace %.200s: it is the host's, or our own", path);
 	if (job->request->inode && inode != job->request->inode)
 		return err_set(e, -ESTALE, "network namespace %.200s: it is another one by now", path);
 	if (job->request->verb == ADDRESSES) {
@@ -131,10 +133,10 @@ static bool send_letter(int to, const void *bytes, size_t len, int fd)
 
 static void serve(struct opener *o)
 {
-	uint64_t home = netns_inode(NULL);
+	const uint64_t homes[] = {netns_inode(NULL), netns_inode("/proc/1/ns/net")};
 
 	while (read(o->fd, &o->request, sizeof(o->request)) == (ssize_t)sizeof(o->request)) {
-		struct errand job = {.request = &o->request, .reply = &o->reply, .home = home, .fd = -1};
+		struct errand job = {.request = &o->request, .reply = &o->reply, .homes = homes, .fd = -1};
 
 		o->reply = (struct reply){0};
 		o->request.path[sizeof(o->request.path) - 1] = '\0';

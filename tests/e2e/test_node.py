@@ -172,6 +172,21 @@ def test_a_pod_whose_sidecar_hands_over_is_not_captured_too(namespaces, daemon, 
     assert [x["dst"]["pod"] for x in exchanges(cli, d)] == ["web"]
 
 
+def test_the_hosts_namespace_is_no_pods_also_where_the_daemon_is_in_a_pod(namespaces, daemon, node):
+    """As in a DaemonSet with hostPID, where process 1 is the host's: a pod in the host's network leads there, or a process on its way
+    into a pod."""
+    home = node.pod("home")
+    namespaces.tell("make", 0, 1)
+    for name, path in (("host", "/proc/self/ns/net"), ("own", f"/run/netns/{home.name}")):
+        (namespaces.directory / name).touch()
+        subprocess.run(["mount", "--bind", path, namespaces.directory / name], check=True)
+    d = daemon(settings=of_node(namespaces), wrap=["unshare", "--pid", "--fork", "--mount-proc", "--kill-child", "--", "sh", "-c",
+                                                   f'nsenter --net=/run/netns/{home.name} "$@"; exit $?', "sh"])
+    wait_pods(d, 1)
+    wait_pods(d, 2, "not_selected")
+    d.process.kill()  # unshare heeds no other signal; its process 1 goes with it
+
+
 def test_a_daemon_that_takes_nothing_over_captures_those_who_would_hand_over(namespaces, daemon, runtime, directory):
     r = runtime()
     d = daemon(settings=of_node(namespaces, kube__cri_socket=str(directory / "cri.sock"), kube__identify_wait="300s"))
