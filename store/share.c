@@ -416,10 +416,12 @@ int share_name_late(struct share *s, const struct late_config *c, struct late_re
 	return 0;
 }
 
+/* The tape is asked for what may be committed there only: between commits that takes locks on its file. */
 bool share_has_id(struct share *s, uint64_t id)
 {
 	return (s->tape && id <= s->highest_id &&
-		(writer_has_id(s->writer, id) || writer_tape_has_id(s->writer, id))) ||
+		(writer_has_id(s->writer, id) ||
+		 (id <= s->summary.last_id && writer_tape_has_id(s->writer, id)))) ||
 	       series_has_id(s->series, id);
 }
 
