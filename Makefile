@@ -58,7 +58,7 @@ PROGRAMS   := $(BUILD)/tapeloopd $(BUILD)/tapeloop
 
 .DELETE_ON_ERROR:
 .PHONY: all extension help setup needs demo check check-long unit unit-bin e2e deploy-check image check-kube crash rooms docs fuzz fuzz-bin corpora cuts rewritten \
-	bench bench-store man install uninstall format format-check clean
+	bench bench-node bench-store man install uninstall format format-check clean
 
 ##@ Build
 all: $(BUILD)/libtapeloop.a $(PROGRAMS) ## build tapeloop and tapeloopd into build/
@@ -117,6 +117,9 @@ bench: ## measure beside tcpdump, httpry, tcpflow, tshark and wrk: one Markdown 
 
 bench-store: $(BUILD)/bench/scale ## what writing and asking cost up to 20 million exchanges (MILLIONS=20)
 	@$(BUILD)/bench/scale $(or $(MILLIONS),20)
+
+bench-node: all ## what node mode costs: 50 pods with 5,000 exchanges a second, 100 idle ones (PODS, RATE, SECONDS, ROUNDS, IDLE_PODS)
+	@BUILD=$(BUILD) $(PYTHON) bench/node.py
 
 ##@ Test
 check: ## every test, the same as CI runs
