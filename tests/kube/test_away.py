@@ -156,5 +156,5 @@ def test_pods_that_begin_while_the_daemons_reach_nobody_have_their_names_in_the_
     c.wait(lambda: all(metric(a, "tapeloop_kube_live") == 1 for a in where.values()), "names are told again", 180)
     for p in late:
         name = p["metadata"]["name"]
-        c.wait(lambda: [x for x in recorded(c, daemon_of(c, p["spec"]["nodeName"]), f'src.pod == "{name}"') if x["src"]["workload"] == "late"],
-               f"{name} has its workload")
+        c.wait(lambda: all(x["src"]["workload"] == "late" for x in recorded(c, daemon_of(c, p["spec"]["nodeName"]), f'src.pod == "{name}"')),
+               f"{name} has its workload, from its first exchange on", 60)
