@@ -193,12 +193,16 @@ def test_addresses_were_used_again_by_others(waves):
 
 def test_what_clients_saw_is_on_the_tapes_of_both_nodes_once(waves):
     tapes = {name: by_id(found) for name, found in waves["tapes"].items()}
-    missing, twice = [], []
+    missing, twice, translated = [], [], 0
     for request, server in waves["said"].items():
         client = request.rsplit(".", 1)[0]
         for node in {waves["pods"][p]["spec"]["nodeName"] for p in (client, server)}:
-            count = len(tapes[node].get(request, []))
-            (missing if count == 0 else twice if count > 1 else []).append((request, server, node))
+            found = tapes[node].get(request, [])
+            if len(found) == 2 and len({x["src"]["port"] for x in found}) == 2:
+                translated += 1  # the node changed the client's port on the way, too: two views with nothing in common
+            else:
+                (missing if not found else twice if len(found) > 1 else []).append((request, server, node))
+    assert translated < len(waves["said"]) // 200
     assert not missing and not twice, f"of {len(waves['said'])}: missing {missing[:20]} ({len(missing)}), twice {twice[:20]} ({len(twice)})"
 
 
@@ -210,12 +214,12 @@ def test_the_first_request_of_each_pods_life_is_there(waves):
 
 
 def wrong(pod, who, x, side):
-    """What of a name is not as the API server says; [] when all is. Of a pod on the other node the address alone tells, and in the
-    second in which it was started its predecessor there may be meant: then what both have in common is said, and no more."""
+    """What of a name is not as the API server says; [] when all is. Of a pod on the other node the address alone tells: in the second in
+    which it was started its predecessor there may be meant, and the API server may not have told of it yet. Then nothing is said."""
     kind, name = owner(pod) if pod["metadata"].get("ownerReferences") else ("", "")
     wanted = {"pod": pod["metadata"]["name"], "pod_uid": pod["metadata"]["uid"], "namespace": pod["metadata"]["namespace"], "node": pod["spec"]["nodeName"],
               "workload": name, "workload_kind": kind}
-    may_be_open = not side.startswith(pod["spec"]["nodeName"]) and who.get("certainty") == "ambiguous"
+    may_be_open = not side.startswith(pod["spec"]["nodeName"]) and who.get("certainty") in ("ambiguous", None)
     return [(x["trace_id"], x["id"], side, key, who.get(key, ""), value, who.get("identity"), who.get("certainty")) for key, value in wanted.items()
             if who.get(key, "") != value and not (may_be_open and not who.get(key))]
 
@@ -237,12 +241,12 @@ def test_each_side_has_its_right_name(waves):
             if is_pod_address(x["dst"]["ip"]) or seen_pod["spec"]["nodeName"] == node:
                 mistakes += wrong(seen_pod, x["dst"], x, f"{node} dst")
             app = seen_pod["metadata"]["labels"]["app"]
-            open_ += "ambiguous" in (x["src"].get("certainty"), x["dst"].get("certainty"))
-            if x["dst"].get("certainty") != "ambiguous" and (x["dst"].get("service"), x["dst"].get("namespace")) != (app, seen_pod["metadata"]["namespace"]):
+            open_ += any(x[end].get("certainty") in ("ambiguous", None) for end in ("src", "dst"))
+            if x["dst"].get("certainty") not in ("ambiguous", None) and (x["dst"].get("service"), x["dst"].get("namespace")) != (app, seen_pod["metadata"]["namespace"]):
                 mistakes.append((x["trace_id"], f"{node} service", x["dst"].get("service"), x["dst"].get("namespace"), app))
     assert looked >= len(waves["said"])
     assert not mistakes, f"{len(mistakes)} in {looked} exchanges: {mistakes[:30]}"
-    assert open_ < looked // 10, f"{open_} of {looked} are left open"
+    assert open_ < looked // 50, f"{open_} of {looked} are left open"
 
 
 def test_nobody_is_named_who_was_not_there(waves):
