@@ -11,6 +11,7 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include "daemon/node_name.h"
 #include "daemon/tapkeeper.h"
 #include "kube/client.h"
 #include "kube/config.h"
@@ -92,6 +93,7 @@ struct names {
 	struct kube_client *client;
 	struct kube_register *people;
 	struct tapkeeper *tapkeeper; /* NULL: TapConfigs are not asked for */
+	char host[NODE_NAME_ROOM];
 	int told_fd;		     /* eventfd: it has heard of them; -1: none */
 	bool has_told;
 	struct watched watched[REGISTER_LIST_COUNT];
@@ -402,7 +404,7 @@ static int make_tapkeeper(struct names *n, const struct settings *s, struct err 
 {
 	const struct tapkeeper_config config = {.client = n->client,
 						.record = n->record,
-						.node = s->kube_node,
+						.node = node_name(s->kube_node, n->host),
 						.dir = *s->handover_to ? NULL : s->store,
 						.retention = retention_of(s),
 						.period_ns = s->kube_tapconfig_period};

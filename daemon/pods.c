@@ -189,19 +189,6 @@ static int open_parts(struct pods *p, struct err *e)
 	return failed;
 }
 
-/* A DaemonSet's pod is told it by the Downward API; a node has its host's name otherwise. */
-static const char *node_name(struct pods *p)
-{
-	const char *told = getenv("NODE_NAME");
-
-	if (*p->config.node)
-		return p->config.node;
-	if (told && *told)
-		return told;
-	(void)gethostname(p->host, sizeof(p->host) - 1);
-	return p->host;
-}
-
 int pods_open(const struct pods_config *config, struct pods **p_out, struct err *e)
 {
 	struct pods *p = calloc(1, sizeof(*p));
@@ -210,7 +197,7 @@ int pods_open(const struct pods_config *config, struct pods **p_out, struct err 
 	if (!p)
 		return err_set(e, -ENOMEM, "pods: out of memory");
 	p->config = *config;
-	p->config.node = node_name(p);
+	p->config.node = node_name(p->config.node, p->host);
 	p->epoll = epoll_create1(EPOLL_CLOEXEC);
 	p->bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	failed = p->epoll < 0 || p->bell < 0 || listen_to(p, p->bell) < 0

@@ -2,10 +2,10 @@
 /* pods_internal.h - what struct pods holds; for daemon/pods*.c alone */
 #pragma once
 
-#include <limits.h>
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "daemon/node_name.h"
 #include "daemon/places.h"
 #include "daemon/pods.h"
 #include "node/namespaces.h"
@@ -30,7 +30,7 @@ enum pods_gauge { GAUGE_CAPTURED, GAUGE_UNKNOWN, GAUGE_REFUSED, GAUGE_RINGS, GAU
 
 struct pods {
 	struct pods_config config;
-	char host[HOST_NAME_MAX + 1]; /* its name; behind it one NUL at least */
+	char host[NODE_NAME_ROOM]; /* its name, unless it was told */
 	/* made by main */
 	struct opener *opener;	       /* then: pods thread */
 	struct packet_filter *filter;  /* immutable */

@@ -33,8 +33,8 @@ def pods(node, server):
 
 @pytest.fixture
 def start(daemon, server, pods):
-    def start(at="n1", captured=("cart", "pay", "till"), **settings):
-        d = daemon(settings={"capture.netns": [pods[p].name for p in captured], "kube.enabled": "true", "kube.node": at,
+    def start(at="n1", captured=("cart", "pay", "till"), **settings):  # the node's name comes as it comes to a DaemonSet's pod
+        d = daemon(env={"NODE_NAME": at}, settings={"capture.netns": [pods[p].name for p in captured], "kube.enabled": "true",
                              "kube.config": str(server.kubeconfig()), "kube.tapconfig_period": "1s", **settings})
         wait_for(lambda: gauge(d, "kube_pods") == 4, "the pods are known")
         return d
