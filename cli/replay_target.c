@@ -29,7 +29,7 @@ struct reached {
 	struct target_way way;
 	struct target_place *places; /* cluster addresses, pods */
 	size_t place_count, next;
-	int forward;		     /* number of kube_forward_add(); -1: direct */
+	int forward; /* number of kube_forward_add(); -1: direct */
 	uint16_t target;
 };
 
@@ -42,8 +42,8 @@ struct replay_reach {
 	char name_space[KUBE_LABEL_MAX + 1]; /* where a reference gives none */
 };
 
-int replay_reach_add(struct replay_reach **reach, struct targets *targets, const char *name, const char *text,
-		     struct err *e)
+int replay_reach_add(struct replay_reach **reach, struct targets *targets, const char *name,
+		     const char *text, struct err *e)
 {
 	struct replay_reach *all = *reach;
 	struct reached *one;
@@ -111,7 +111,8 @@ static void set_address(struct target *t, const uint8_t address[16], uint16_t po
 static int open_direct(void *ctx, void **line_out)
 {
 	struct reached *one = ctx;
-	const struct kube_backend_pod *pod = &one->backend.pods[one->next++ % one->backend.pod_count];
+	const struct kube_backend_pod *pod =
+		&one->backend.pods[one->next++ % one->backend.pod_count];
 	struct transport_socket s = {.fd = -1};
 	struct target t = {0};
 	int r;
@@ -126,7 +127,8 @@ static int open_direct(void *ctx, void **line_out)
 
 static int add_place(struct reached *one, const uint8_t address[16], uint16_t port)
 {
-	struct target_place *places = realloc(one->places, (one->place_count + 1) * sizeof(*places));
+	struct target_place *places =
+		realloc(one->places, (one->place_count + 1) * sizeof(*places));
 
 	if (!places)
 		return -ENOMEM;
@@ -170,10 +172,13 @@ static void describe(struct reached *one, struct target *t, const char *how)
 	bool is_service = ref->kind == KUBE_SERVICE;
 	AUTO_BUF text = {0};
 
-	(void)snprintf(t->host, sizeof(t->host), "%.*s.%s%s", KUBE_LABEL_MAX, ref->name, ref->name_space, is_service ? ".svc" : "");
-	(void)snprintf(t->authority, sizeof(t->authority), "%.*s:%u", TARGET_TEXT_MAX - 8, t->host, b->port);
-	(void)snprintf(t->shown, sizeof(t->shown), "%s%s/%.*s.%s:%u", kube_resource(ref->kind)->word,
-		       b->is_tls ? "+https" : "", TARGET_TEXT_MAX - 96, ref->name, ref->name_space, b->port);
+	(void)snprintf(t->host, sizeof(t->host), "%.*s.%s%s", KUBE_LABEL_MAX, ref->name,
+		       ref->name_space, is_service ? ".svc" : "");
+	(void)snprintf(t->authority, sizeof(t->authority), "%.*s:%u", TARGET_TEXT_MAX - 8, t->host,
+		       b->port);
+	(void)snprintf(t->shown, sizeof(t->shown), "%s%s/%.*s.%s:%u",
+		       kube_resource(ref->kind)->word, b->is_tls ? "+https" : "",
+		       TARGET_TEXT_MAX - 96, ref->name, ref->name_space, b->port);
 	(void)snprintf(t->name_space, sizeof(t->name_space), "%s", ref->name_space);
 	buf_add_fmt(&text, "%s", how);
 	name_pods(b, &text);
@@ -209,7 +214,8 @@ static int go_forward(struct reached *one, struct target *t, struct err *e)
 	struct kube_backend copy = {0};
 
 	/* described before it is handed over */
-	one->way = (struct target_way){.open = open_forward, .why = why_forward, .close = close_line, .ctx = one};
+	one->way = (struct target_way){
+		.open = open_forward, .why = why_forward, .close = close_line, .ctx = one};
 	t->way = &one->way;
 	describe(one, t, "by port-forward to ");
 	copy = one->backend;
@@ -232,22 +238,25 @@ static int open_client(struct replay_reach *reach, const struct replay_args *a, 
 		return r == -ENOENT && e ? (e->code = -ENXIO) : r; /* it is no 'nothing matched' */
 	reach->is_inside = !config->context;
 	(void)snprintf(reach->name_space, sizeof(reach->name_space), "%s",
-		       a->source.name_space ? a->source.name_space : config->name_space ? config->name_space : "default");
+		       a->source.name_space ? a->source.name_space
+		       : config->name_space ? config->name_space
+					    : "default");
 	return kube_client_new(config, &reach->client, e);
 }
 
-static int find_one(struct replay_reach *reach, struct reached *one, replay_ports_fn *ports, void *ctx,
-		    struct err *e)
+static int find_one(struct replay_reach *reach, struct reached *one, replay_ports_fn *ports,
+		    void *ctx, struct err *e)
 {
 	struct kube_ports used = {0};
-	int r = kube_backend_find(reach->client, &one->reference, reach->name_space, NULL, &one->backend, e);
+	int r = kube_backend_find(reach->client, &one->reference, reach->name_space, NULL,
+				  &one->backend, e);
 
 	if (r == -ENOTUNIQ) { /* the selection is gone through once more, so only when it must be */
 		r = ports(ctx, one->target, &used, e);
 		kube_backend_fini(&one->backend);
 		if (r == 0)
-			r = kube_backend_find(reach->client, &one->reference, reach->name_space, &used,
-					      &one->backend, e);
+			r = kube_backend_find(reach->client, &one->reference, reach->name_space,
+					      &used, &one->backend, e);
 	}
 	if (r == 0 && gather_places(one) < 0)
 		r = err_set(e, -ENOMEM, "out of memory");
@@ -264,7 +273,8 @@ static void say(void *ctx, const char *text)
 	cli_note("%s", text);
 }
 
-static int open_ways(struct replay_reach *reach, bool is_direct, struct targets *targets, struct err *e)
+static int open_ways(struct replay_reach *reach, bool is_direct, struct targets *targets,
+		     struct err *e)
 {
 	int r = 0;
 
@@ -282,42 +292,49 @@ static int open_ways(struct replay_reach *reach, bool is_direct, struct targets 
 	return r;
 }
 
-int replay_reach_find(struct replay_reach *reach, const struct replay_args *a, struct targets *targets,
-		      replay_ports_fn *ports, void *ctx, struct err *e)
+int replay_reach_find(struct replay_reach *reach, const struct replay_args *a,
+		      struct targets *targets, replay_ports_fn *ports, void *ctx, struct err *e)
 {
 	int r = open_client(reach, a, e);
 
 	for (size_t i = 0; i < reach->count && r == 0; i++)
 		r = find_one(reach, &reach->list[i], ports, ctx, e);
 	if (r == 0)
-		r = open_ways(reach, a->via == VIA_DIRECT || (a->via == VIA_AUTO && reach->is_inside), targets, e);
+		r = open_ways(reach,
+			      a->via == VIA_DIRECT || (a->via == VIA_AUTO && reach->is_inside),
+			      targets, e);
 	if (r == 0 && reach->forward && !a->is_dry)
 		r = kube_forward_start(reach->forward, e);
 	return r;
 }
 
-void replay_reach_summary(const struct replay_reach *reach, const struct targets *targets, struct buf *out)
+void replay_reach_summary(const struct replay_reach *reach, const struct targets *targets,
+			  struct buf *out)
 {
 	for (size_t i = 0; reach && i < reach->count; i++) {
 		const struct reached *one = &reach->list[i];
 		struct kube_forward_counts n;
 
 		if (one->forward < 0) {
-			buf_add_fmt(out, "%s: %s\n", targets->list[one->target].shown, targets->list[one->target].how);
+			buf_add_fmt(out, "%s: %s\n", targets->list[one->target].shown,
+				    targets->list[one->target].how);
 			continue;
 		}
 		n = kube_forward_counts(reach->forward, (size_t)one->forward);
 		buf_add_fmt(out, "%s: %llu connections %s", targets->list[one->target].shown,
 			    (unsigned long long)n.connections, targets->list[one->target].how);
 		if (n.failures)
-			buf_add_fmt(out, "; %llu could not be made", (unsigned long long)n.failures);
+			buf_add_fmt(out, "; %llu could not be made",
+				    (unsigned long long)n.failures);
 		if (n.left_out)
-			buf_add_fmt(out, "; %llu pods were left out on the way", (unsigned long long)n.left_out);
+			buf_add_fmt(out, "; %llu pods were left out on the way",
+				    (unsigned long long)n.left_out);
 		buf_add_char(out, '\n');
 	}
 }
 
-void replay_reach_json(const struct replay_reach *reach, const struct targets *targets, struct json *j)
+void replay_reach_json(const struct replay_reach *reach, const struct targets *targets,
+		       struct json *j)
 {
 	if (!reach || !reach->forward)
 		return;
@@ -325,7 +342,8 @@ void replay_reach_json(const struct replay_reach *reach, const struct targets *t
 	json_array_begin(j);
 	for (size_t i = 0; i < reach->count; i++) {
 		const struct reached *one = &reach->list[i];
-		struct kube_forward_counts n = kube_forward_counts(reach->forward, (size_t)one->forward);
+		struct kube_forward_counts n =
+			kube_forward_counts(reach->forward, (size_t)one->forward);
 
 		json_object_begin(j);
 		json_key_str(j, "to", targets->list[one->target].shown);

@@ -60,7 +60,8 @@ static void add_pod(struct pods *p, const char *name, const char *address, uint1
 	struct kube_backend_pod pod = {.port = port};
 	void *list = p->list;
 
-	if ((*name && !is_safe_name(name)) || !kube_address(span_str(address), pod.address) || port == 0)
+	if ((*name && !is_safe_name(name)) || !kube_address(span_str(address), pod.address) ||
+	    port == 0)
 		return;
 	if (p->count == KUBE_BACKEND_PODS_MAX) {
 		p->surplus++;
@@ -81,9 +82,9 @@ static uint16_t subset_port(const json_t *subset, const char *name)
 	const json_t *port;
 	size_t i;
 
-	json_array_foreach(json_object_get(subset, "ports"), i, port)
-		if (strcmp(text_of(port, "name"), name) == 0)
-			return port_of(port, "port");
+	json_array_foreach(json_object_get(subset, "ports"), i,
+			   port) if (strcmp(text_of(port, "name"), name) ==
+				     0) return port_of(port, "port");
 	return 0;
 }
 
@@ -114,9 +115,10 @@ static bool is_ready(const json_t *pod)
 
 	if (*text_of(json_object_get(pod, "metadata"), "deletionTimestamp"))
 		return false;
-	json_array_foreach(at(pod, "status", "conditions"), i, condition)
-		if (strcmp(text_of(condition, "type"), "Ready") == 0)
-			return strcmp(text_of(condition, "status"), "True") == 0;
+	json_array_foreach(at(pod, "status", "conditions"), i,
+			   condition) if (strcmp(text_of(condition, "type"), "Ready") ==
+					  0) return strcmp(text_of(condition, "status"), "True") ==
+		0;
 	return false;
 }
 
@@ -142,7 +144,8 @@ static void add_if_ready(struct pods *p, const json_t *pod, const struct kube_ba
 		p->unready++;
 		return;
 	}
-	add_pod(p, text_of(json_object_get(pod, "metadata"), "name"), text_of(json_object_get(pod, "status"), "podIP"),
+	add_pod(p, text_of(json_object_get(pod, "metadata"), "name"),
+		text_of(json_object_get(pod, "status"), "podIP"),
 		named_port(pod, b->port_name, b->port));
 }
 
@@ -156,8 +159,7 @@ int kube_backend_update(struct kube_backend *b, const json_t *object)
 		add_endpoints(&p, object, b->port_name);
 	else if (b->reference.kind == KUBE_POD)
 		add_if_ready(&p, object, b);
-	json_array_foreach(items, i, pod)
-		add_if_ready(&p, pod, b);
+	json_array_foreach(items, i, pod) add_if_ready(&p, pod, b);
 	if (p.has_failed) {
 		free(p.list);
 		return -ENOMEM;
@@ -184,35 +186,38 @@ static void add_cluster(struct kube_backend *b, const char *text)
 	memcpy(b->cluster[b->cluster_count++], address, sizeof(address));
 }
 
-static int take_offer(struct kube_backend *b, const struct kube_offers *offers, const struct kube_ports *used,
-		      struct err *e)
+static int take_offer(struct kube_backend *b, const struct kube_offers *offers,
+		      const struct kube_ports *used, struct err *e)
 {
 	const struct kube_offer *offer = NULL;
 	int r = kube_offers_choose(offers, &b->reference, used, &offer, e);
 
 	if (r < 0)
 		return r;
-	b->port = offer->port ? offer->port : b->reference.port; /* one that no container declares */
+	b->port =
+		offer->port ? offer->port : b->reference.port; /* one that no container declares */
 	(void)snprintf(b->port_name, sizeof(b->port_name), "%s", offer->name);
-	b->is_tls = b->reference.scheme == KUBE_SCHEME_ANY ? offer->is_tls || (!offer->port && b->port == 443)
-							    : b->reference.scheme == KUBE_SCHEME_HTTPS;
+	b->is_tls = b->reference.scheme == KUBE_SCHEME_ANY
+			    ? offer->is_tls || (!offer->port && b->port == 443)
+			    : b->reference.scheme == KUBE_SCHEME_HTTPS;
 	return 0;
 }
 
-static int read_service(struct kube_backend *b, const json_t *service, const struct kube_ports *used,
-			struct err *e)
+static int read_service(struct kube_backend *b, const json_t *service,
+			const struct kube_ports *used, struct err *e)
 {
 	const json_t *spec = json_object_get(service, "spec"), *address;
 	struct kube_offers offers;
 	size_t i;
 
 	if (strcmp(text_of(spec, "type"), "ExternalName") == 0)
-		return err_set(e, -EINVAL, "svc/%s.%s only stands for the name %s: --to http://%s", b->reference.name,
-			       b->reference.name_space, text_of(spec, "externalName"), text_of(spec, "externalName"));
+		return err_set(e, -EINVAL, "svc/%s.%s only stands for the name %s: --to http://%s",
+			       b->reference.name, b->reference.name_space,
+			       text_of(spec, "externalName"), text_of(spec, "externalName"));
 	add_cluster(b, text_of(spec, "clusterIP"));
-	json_array_foreach(json_object_get(spec, "clusterIPs"), i, address)
-		if (json_is_string(address))
-			add_cluster(b, json_string_value(address));
+	json_array_foreach(json_object_get(spec, "clusterIPs"), i,
+			   address) if (json_is_string(address))
+		add_cluster(b, json_string_value(address));
 	kube_offers_of(service, true, &offers);
 	return take_offer(b, &offers, used, e);
 }
@@ -221,7 +226,7 @@ static int read_service(struct kube_backend *b, const json_t *service, const str
 static void add_selector(struct buf *out, const json_t *selector)
 {
 	static const struct {
-		const char *operator, *before, *between, *behind;
+		const char *operator, * before, *between, *behind;
 	} forms[] = {
 		{"In", "", "%20in%20(", ")"},
 		{"NotIn", "", "%20notin%20(", ")"},
@@ -232,22 +237,26 @@ static void add_selector(struct buf *out, const json_t *selector)
 	const json_t *value, *expression;
 	size_t i, k;
 
-	json_object_foreach((json_t *)(uintptr_t)json_object_get(selector, "matchLabels"), key, value)
+	json_object_foreach((json_t *)(uintptr_t)json_object_get(selector, "matchLabels"), key,
+			    value)
 	{
-		buf_add_fmt(out, "%s%s%%3D%s", comma, key, json_is_string(value) ? json_string_value(value) : "");
+		buf_add_fmt(out, "%s%s%%3D%s", comma, key,
+			    json_is_string(value) ? json_string_value(value) : "");
 		comma = "%2C";
 	}
-	json_array_foreach(json_object_get(selector, "matchExpressions"), i, expression)
-		for (size_t f = 0; f < COUNT_OF(forms); f++) {
-			if (strcmp(text_of(expression, "operator"), forms[f].operator) != 0)
-				continue;
-			buf_add_fmt(out, "%s%s%s%s", comma, forms[f].before, text_of(expression, "key"),
-				    forms[f].between);
-			json_array_foreach(json_object_get(expression, "values"), k, value)
-				buf_add_fmt(out, "%s%s", k ? "%2C" : "", json_is_string(value) ? json_string_value(value) : "");
-			buf_add_str(out, forms[f].behind);
-			comma = "%2C";
-		}
+	json_array_foreach(json_object_get(selector, "matchExpressions"), i,
+			   expression) for (size_t f = 0; f < COUNT_OF(forms); f++)
+	{
+		if (strcmp(text_of(expression, "operator"), forms[f].operator) != 0)
+			continue;
+		buf_add_fmt(out, "%s%s%s%s", comma, forms[f].before, text_of(expression, "key"),
+			    forms[f].between);
+		json_array_foreach(json_object_get(expression, "values"), k, value)
+			buf_add_fmt(out, "%s%s", k ? "%2C" : "",
+				    json_is_string(value) ? json_string_value(value) : "");
+		buf_add_str(out, forms[f].behind);
+		comma = "%2C";
+	}
 }
 
 /* labels have no such octets: who sends them means a path of ours */
@@ -259,8 +268,8 @@ static bool is_query(struct span s)
 	return true;
 }
 
-static int read_workload(struct kube_backend *b, const json_t *object, const struct kube_ports *used,
-			 struct err *e)
+static int read_workload(struct kube_backend *b, const json_t *object,
+			 const struct kube_ports *used, struct err *e)
 {
 	const json_t *spec = json_object_get(object, "spec");
 	struct kube_offers offers;
@@ -273,8 +282,8 @@ static int read_workload(struct kube_backend *b, const json_t *object, const str
 			return err_set(e, -EPROTO, "%s/%s.%s: its selector cannot be used",
 				       kube_resource(b->reference.kind)->word, b->reference.name,
 				       b->reference.name_space);
-		buf_add_fmt(&path, "/api/v1/namespaces/%s/pods?labelSelector=%s", b->reference.name_space,
-			    buf_cstr(&selector));
+		buf_add_fmt(&path, "/api/v1/namespaces/%s/pods?labelSelector=%s",
+			    b->reference.name_space, buf_cstr(&selector));
 		free(b->pods_path);
 		b->pods_path = strdup(buf_cstr(&path));
 		object = json_object_get(spec, "template");
@@ -289,15 +298,16 @@ static int read_workload(struct kube_backend *b, const json_t *object, const str
 	return take_offer(b, &offers, used, e);
 }
 
-static int find(struct kube_client *c, struct kube_backend *b, const struct kube_ports *used, struct err *e)
+static int find(struct kube_client *c, struct kube_backend *b, const struct kube_ports *used,
+		struct err *e)
 {
 	const struct kube_resource *resource = kube_resource(b->reference.kind);
 	json_t *object = NULL;
 	AUTO_BUF path = {0};
 	int r;
 
-	buf_add_fmt(&path, "%s/namespaces/%s/%s/%s", resource->prefix, b->reference.name_space, resource->plural,
-		    b->reference.name);
+	buf_add_fmt(&path, "%s/namespaces/%s/%s/%s", resource->prefix, b->reference.name_space,
+		    resource->plural, b->reference.name);
 	r = kube_get(c, buf_cstr(&path), &object, e);
 	if (r < 0)
 		return r;
@@ -317,26 +327,29 @@ static int find(struct kube_client *c, struct kube_backend *b, const struct kube
 static int list_pods(struct kube_client *c, struct kube_backend *b, struct err *e)
 {
 	json_t *object = NULL;
-	int r = b->pods_path ? kube_get(c, b->pods_path, &object, e) : err_set(e, -ENOMEM, "out of memory");
+	int r = b->pods_path ? kube_get(c, b->pods_path, &object, e)
+			     : err_set(e, -ENOMEM, "out of memory");
 
 	if (r == 0 && kube_backend_update(b, object) < 0)
 		r = err_set(e, -ENOMEM, "out of memory");
 	json_decref(object);
 	if (r == 0 && b->pod_count == 0)
 		r = err_set(e, -EHOSTUNREACH, "%s/%s.%s has no ready pod (%zu are not ready)",
-			    kube_resource(b->reference.kind)->word, b->reference.name, b->reference.name_space,
-			    b->unready_count);
+			    kube_resource(b->reference.kind)->word, b->reference.name,
+			    b->reference.name_space, b->unready_count);
 	return r;
 }
 
-int kube_backend_find(struct kube_client *c, const struct kube_reference *ref, const char *name_space,
-		      const struct kube_ports *used, struct kube_backend *out, struct err *e)
+int kube_backend_find(struct kube_client *c, const struct kube_reference *ref,
+		      const char *name_space, const struct kube_ports *used,
+		      struct kube_backend *out, struct err *e)
 {
 	struct kube_backend b = {.reference = *ref};
 	int r;
 
 	if (!*b.reference.name_space)
-		(void)snprintf(b.reference.name_space, sizeof(b.reference.name_space), "%s", name_space);
+		(void)snprintf(b.reference.name_space, sizeof(b.reference.name_space), "%s",
+			       name_space);
 	r = find(c, &b, used, e);
 	if (r == 0)
 		r = list_pods(c, &b, e);

@@ -14,8 +14,9 @@
 #define KUBE_BACKEND_PORTS_MAX 32
 
 struct kube_backend_pod {
-	char name[KUBE_NAME_MAX + 1]; /* "": an address without a pod, of Endpoints that somebody wrote */
-	uint8_t address[16];	      /* as in struct endpoint */
+	char name[KUBE_NAME_MAX +
+		  1];	     /* "": an address without a pod, of Endpoints that somebody wrote */
+	uint8_t address[16]; /* as in struct endpoint */
 	uint16_t port;
 };
 
@@ -23,14 +24,15 @@ struct kube_backend {
 	struct kube_reference reference; /* with its namespace */
 	bool is_tls;			 /* as the reference or the port says */
 	uint16_t port;			 /* what clients are told: the service's, else the pods' */
-	char port_name[KUBE_PORT_NAME_MAX + 1]; /* of the service's port, or the container's; "": none */
-	uint8_t cluster[2][16];		 /* of a service; none when it is headless */
+	char port_name[KUBE_PORT_NAME_MAX +
+		       1];	/* of the service's port, or the container's; "": none */
+	uint8_t cluster[2][16]; /* of a service; none when it is headless */
 	size_t cluster_count;
-	struct kube_backend_pod *pods;	 /* ready; owned */
+	struct kube_backend_pod *pods; /* ready; owned */
 	size_t pod_count;
 	size_t unready_count;
-	size_t surplus_count;		 /* ready, and not among pods: KUBE_BACKEND_PODS_MAX */
-	char *pods_path;		 /* of the API: what kube_backend_update() reads; owned */
+	size_t surplus_count; /* ready, and not among pods: KUBE_BACKEND_PODS_MAX */
+	char *pods_path;      /* of the API: what kube_backend_update() reads; owned */
 };
 
 /* Ports that clients were seen to ask: what decides when there are several. */
@@ -49,8 +51,9 @@ void kube_ports_add(struct kube_ports *p, uint16_t port);
  * @e:          as kube_get(); -EINVAL no such port, or ExternalName; -ENOTUNIQ several ports and @used decides
  *              nothing: @e lists them; -EHOSTUNREACH no pod is ready
  */
-int kube_backend_find(struct kube_client *c, const struct kube_reference *ref, const char *name_space,
-		      const struct kube_ports *used, struct kube_backend *out, struct err *e) MUST_USE;
+int kube_backend_find(struct kube_client *c, const struct kube_reference *ref,
+		      const char *name_space, const struct kube_ports *used,
+		      struct kube_backend *out, struct err *e) MUST_USE;
 /* kube_backend_update() - its pods, from what the API server says now of pods_path. Return: 0 or -ENOMEM. */
 int kube_backend_update(struct kube_backend *b, const json_t *object);
 void kube_backend_fini(struct kube_backend *b);
@@ -71,4 +74,5 @@ struct kube_offers {
 void kube_offers_of(const json_t *object, bool is_service, struct kube_offers *out);
 /* kube_offers_choose() - the one that is meant. -EINVAL, -ENOTUNIQ: @e lists them. */
 int kube_offers_choose(const struct kube_offers *o, const struct kube_reference *ref,
-		       const struct kube_ports *used, const struct kube_offer **out, struct err *e) MUST_USE;
+		       const struct kube_ports *used, const struct kube_offer **out,
+		       struct err *e) MUST_USE;

@@ -49,7 +49,8 @@ static const char *begin_frame(struct kube_channels *c)
 static void end_frame(struct kube_channels *c)
 {
 	if (c->walker.frame.opcode == WS_PING)
-		ws_frame_new(&c->reply, FLAG_FINAL | WS_PONG, span_of(c->control, c->control_bytes));
+		ws_frame_new(&c->reply, FLAG_FINAL | WS_PONG,
+			     span_of(c->control, c->control_bytes));
 }
 
 static void take_control(struct kube_channels *c, struct span piece)
@@ -79,7 +80,9 @@ static struct span take_data(struct kube_channels *c, struct span piece, const c
 	piece = span_from(piece, n);
 	if (c->channel == CHANNEL_DATA)
 		return piece;
-	buf_add(&c->error, piece.ptr, MIN(piece.len, KUBE_CHANNELS_ERROR_MAX - MIN(c->error.len, (size_t)KUBE_CHANNELS_ERROR_MAX)));
+	buf_add(&c->error, piece.ptr,
+		MIN(piece.len,
+		    KUBE_CHANNELS_ERROR_MAX - MIN(c->error.len, (size_t)KUBE_CHANNELS_ERROR_MAX)));
 	return (struct span){0};
 }
 
@@ -118,7 +121,8 @@ enum kube_channels_event kube_channels_read(struct kube_channels *c, struct span
 
 bool kube_channels_is_open(const struct kube_channels *c)
 {
-	return c->numbers[CHANNEL_DATA] == NUMBER_BYTES && c->numbers[CHANNEL_ERROR] == NUMBER_BYTES;
+	return c->numbers[CHANNEL_DATA] == NUMBER_BYTES &&
+	       c->numbers[CHANNEL_ERROR] == NUMBER_BYTES;
 }
 
 void kube_channels_write(struct span data, struct buf *out)

@@ -10,20 +10,20 @@
 #include "lib/buf.h"
 #include "wire/wsframe.h"
 
-#define KUBE_CHANNELS_PROTOCOL "v4.channel.k8s.io"
+#define KUBE_CHANNELS_PROTOCOL	"v4.channel.k8s.io"
 #define KUBE_CHANNELS_ERROR_MAX 400 /* octets kept of what went wrong */
 
 /* Zero-initialised it expects the first frame; kube_channels_fini() it. */
 struct kube_channels {
 	struct ws_walker walker;
-	struct buf error;	/* of channel 1, behind the port's number */
-	struct buf reply;	/* frames to send: the sender empties it */
-	uint8_t control[125];	/* of the control frame being read */
+	struct buf error;     /* of channel 1, behind the port's number */
+	struct buf reply;     /* frames to send: the sender empties it */
+	uint8_t control[125]; /* of the control frame being read */
 	uint8_t control_bytes;
-	uint8_t channel;	/* of the message being read */
+	uint8_t channel;	     /* of the message being read */
 	bool has_channel, is_inside; /* its first octet was seen; more frames of it follow */
-	uint8_t numbers[2];	/* octets of the port's number seen on each channel */
-	const char *why;	/* KUBE_CHANNELS_BROKEN: a few words that last */
+	uint8_t numbers[2];	     /* octets of the port's number seen on each channel */
+	const char *why;	     /* KUBE_CHANNELS_BROKEN: a few words that last */
 };
 
 enum kube_channels_event {

@@ -78,7 +78,8 @@ static const char *keep_with_pod(struct pump *p, const char *why)
 
 	buf_add_fmt(&text, "pod %s: %s", p->pod, why);
 	for (size_t i = 0; i < text.len; i++)
-		if (text.ptr[i] < ' ' || text.ptr[i] > '~') /* others wrote it, and terminals will show it */
+		if (text.ptr[i] < ' ' ||
+		    text.ptr[i] > '~') /* others wrote it, and terminals will show it */
 			text.ptr[i] = '?';
 	return keep(p->forward, buf_cstr(&text));
 }
@@ -108,7 +109,8 @@ static void leave_out(struct pump *p, const char *text)
 		buf_add_fmt(&note, "%s; it is left out, ", text);
 		if (count_up(g))
 			buf_add_fmt(&note, "%zu others of %s/%s take its connections", count_up(g),
-				    kube_resource(g->backend.reference.kind)->word, g->backend.reference.name);
+				    kube_resource(g->backend.reference.kind)->word,
+				    g->backend.reference.name);
 		else
 			buf_add_str(&note, "and no other is known to be ready");
 		p->forward->note(p->forward->note_ctx, buf_cstr(&note));
@@ -179,7 +181,8 @@ static int take_pods(struct pump_group *g, const json_t *object)
 static void on_pods(void *ctx, int result, struct kube_answer *a, const struct err *e)
 {
 	struct pump_group *g = ctx;
-	json_t *object = result == 0 ? json_loadb((const char *)a->body.ptr, a->body.len, 0, NULL) : NULL;
+	json_t *object =
+		result == 0 ? json_loadb((const char *)a->body.ptr, a->body.len, 0, NULL) : NULL;
 	AUTO_BUF text = {0};
 
 	g->asking = NULL;
@@ -246,7 +249,8 @@ void pump_refused(struct pump *p, int error, const char *why)
 	const char *text = keep_with_pod(p, why);
 
 	/* a server that breaks off is there all the same */
-	if (!p->has_data && error != -EPROTO && !strstr(why, "reset by peer") && !strstr(why, "broken pipe"))
+	if (!p->has_data && error != -EPROTO && !strstr(why, "reset by peer") &&
+	    !strstr(why, "broken pipe"))
 		leave_out(p, text);
 	if (p->was_greeted)
 		pump_end(p, error, text);
@@ -293,7 +297,8 @@ static void *forward(void *arg)
 			if (!p)
 				take_orders(f);
 			else
-				pump_go(p, !(tag & 1) && (events[i].events & (EPOLLHUP | EPOLLERR)));
+				pump_go(p,
+					!(tag & 1) && (events[i].events & (EPOLLHUP | EPOLLERR)));
 		}
 		bury(f);
 	}
@@ -351,7 +356,8 @@ int kube_forward_add(struct kube_forward *f, struct kube_backend *backend, struc
 
 		free(g->are_down);
 		free(g);
-		return err_set(e, r, "%s has no pods behind it that could be forwarded to: --via direct",
+		return err_set(e, r,
+			       "%s has no pods behind it that could be forwarded to: --via direct",
 			       backend->reference.name);
 	}
 	list_init(&g->waiting);

@@ -52,7 +52,8 @@ static bool is_tls(const char *protocol, const char *name, uint16_t port)
 static void add_offer(struct kube_offers *out, const json_t *port, const char *number)
 {
 	const char *protocol = text_of(port, "protocol"), *name = text_of(port, "name");
-	struct kube_offer offer = {.port = port_of(port, number), .target = port_of(port, "targetPort")};
+	struct kube_offer offer = {.port = port_of(port, number),
+				   .target = port_of(port, "targetPort")};
 
 	if (offer.port == 0 || out->count == KUBE_BACKEND_PORTS_MAX ||
 	    (*protocol && strcmp(protocol, "TCP") != 0) || strlen(name) >= sizeof(offer.name))
@@ -104,17 +105,19 @@ static bool is_meant(const struct kube_reference *ref, const struct kube_ports *
 	return !by_use || is_used(used, o);
 }
 
-static int refuse(const struct kube_offers *o, const struct kube_reference *ref, int code, const char *what,
-		  struct err *e)
+static int refuse(const struct kube_offers *o, const struct kube_reference *ref, int code,
+		  const char *what, struct err *e)
 {
 	const char *word = kube_resource(ref->kind)->word;
 	AUTO_BUF list = {0};
 
 	for (size_t i = 0; i < o->count && list.len < 300; i++)
-		buf_add_fmt(&list, "%s%u%s%s%s", i ? ", " : "", o->list[i].port, *o->list[i].name ? " (" : "",
-			    o->list[i].name, *o->list[i].name ? ")" : "");
-	return err_set(e, code, "%s/%s.%s %s; it has %s: %s/%s.%s:PORT", word, ref->name, ref->name_space, what,
-		       o->count ? buf_cstr(&list) : "none that it declares", word, ref->name, ref->name_space);
+		buf_add_fmt(&list, "%s%u%s%s%s", i ? ", " : "", o->list[i].port,
+			    *o->list[i].name ? " (" : "", o->list[i].name,
+			    *o->list[i].name ? ")" : "");
+	return err_set(e, code, "%s/%s.%s %s; it has %s: %s/%s.%s:PORT", word, ref->name,
+		       ref->name_space, what, o->count ? buf_cstr(&list) : "none that it declares",
+		       word, ref->name, ref->name_space);
 }
 
 /* Return: how many are meant; *out the first */
@@ -140,7 +143,8 @@ int kube_offers_choose(const struct kube_offers *o, const struct kube_reference 
 
 	if (count > 1 && !is_given && used)
 		count = count_meant(o, ref, used, true, out);
-	if (count == 1 || (count > 1 && is_given)) /* a pod's port may be declared by two containers */
+	if (count == 1 ||
+	    (count > 1 && is_given)) /* a pod's port may be declared by two containers */
 		return 0;
 	if (count == 0 && is_given && (ref->kind == KUBE_SERVICE || *ref->port_name))
 		return refuse(o, ref, -EINVAL, "has no such port", e);
@@ -148,6 +152,8 @@ int kube_offers_choose(const struct kube_offers *o, const struct kube_reference 
 		*out = undeclared; /* the caller knows the number */
 		return 0;
 	}
-	return refuse(o, ref, -ENOTUNIQ, o->count ? "has several ports, and what was recorded does not tell which"
-						  : "does not say its port", e);
+	return refuse(o, ref, -ENOTUNIQ,
+		      o->count ? "has several ports, and what was recorded does not tell which"
+			       : "does not say its port",
+		      e);
 }

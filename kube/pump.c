@@ -35,7 +35,8 @@
 struct pump *pump_new(struct kube_forward *f, struct pump_group *g, int fd, struct kube_line *line)
 {
 	struct pump *p = calloc(1, sizeof(*p));
-	struct epoll_event ev = {.data.u64 = pump_tag(p, false)}; /* no events: that it hangs up is told always */
+	struct epoll_event ev = {
+		.data.u64 = pump_tag(p, false)}; /* no events: that it hangs up is told always */
 
 	if (!p || epoll_ctl(f->epoll_fd, EPOLL_CTL_ADD, fd, &ev) < 0) {
 		(void)close(fd);
@@ -133,8 +134,8 @@ static void on_connected(void *ctx, int result, struct kube_answer *a, const str
 		return;
 	}
 	p->socket = kube_call_socket(p->call);
-	kube_upgrade_ask(kube_call_url(p->call), kube_client_config(p->forward->client), token, p->key,
-			 KUBE_CHANNELS_PROTOCOL, &p->out);
+	kube_upgrade_ask(kube_call_url(p->call), kube_client_config(p->forward->client), token,
+			 p->key, KUBE_CHANNELS_PROTOCOL, &p->out);
 	if (p->out.is_failed || p->socket < 0) {
 		pump_failed(p, PUMP_BLAMES_NOBODY, -ENOMEM, "out of memory");
 		return;
@@ -153,7 +154,8 @@ void pump_connect(struct pump *p)
 	buf_add_fmt(&path, "/api/v1/namespaces/%s/pods/%s/portforward?ports=%u",
 		    p->group->backend.reference.name_space, p->pod, p->port);
 	p->state = PUMP_CONNECTS;
-	r = ws_new_key(p->key) ? kube_connect(p->forward->client, buf_cstr(&path), on_connected, p, &p->call, &e)
+	r = ws_new_key(p->key) ? kube_connect(p->forward->client, buf_cstr(&path), on_connected, p,
+					      &p->call, &e)
 			       : err_set(&e, -EIO, "there is no randomness");
 	if (r < 0)
 		pump_failed(p, PUMP_BLAMES_NOBODY, r, e.why);
@@ -307,10 +309,12 @@ static void opened(struct pump *p, size_t used)
 static void refused(struct pump *p, const struct kube_upgrade *answer)
 {
 	const char *name_space = p->group->backend.reference.name_space;
-	bool is_ours = answer->status == 401 || answer->status == 403 || answer->status == 429; /* with any other pod, too */
+	bool is_ours = answer->status == 401 || answer->status == 403 ||
+		       answer->status == 429; /* with any other pod, too */
 	AUTO_BUF why = {0};
 
-	if (answer->status == 401 && !p->was_renewed && kube_credential_refused(p->forward->client->credential)) {
+	if (answer->status == 401 && !p->was_renewed &&
+	    kube_credential_refused(p->forward->client->credential)) {
 		p->was_renewed = true;
 		pump_connect(p);
 		return;
@@ -319,10 +323,12 @@ static void refused(struct pump *p, const struct kube_upgrade *answer)
 		buf_add_fmt(&why, "%ld: ", answer->status);
 	buf_add_str(&why, answer->message);
 	if (answer->status == 403)
-		buf_add_fmt(&why, " (the right that is missing: get pods/portforward in namespace %s; from Kubernetes 1.35 on create, too)",
+		buf_add_fmt(&why,
+			    " (the right that is missing: get pods/portforward in namespace %s; "
+			    "from Kubernetes 1.35 on create, too)",
 			    name_space);
-	pump_failed(p, is_ours ? PUMP_BLAMES_NOBODY : PUMP_BLAMES_POD, kube_status_errno(answer->status),
-		    buf_cstr(&why));
+	pump_failed(p, is_ours ? PUMP_BLAMES_NOBODY : PUMP_BLAMES_POD,
+		    kube_status_errno(answer->status), buf_cstr(&why));
 }
 
 static void hear(struct pump *p)
@@ -335,7 +341,8 @@ static void hear(struct pump *p)
 		if (n > 0)
 			buf_add(&p->in, p->forward->scratch, (size_t)n);
 	} while (n > 0 && p->in.len < 2 * KUBE_UPGRADE_HEAD_MAX);
-	switch (kube_upgrade_read(buf_span(&p->in), p->has_remote_ended, p->key, KUBE_CHANNELS_PROTOCOL, &answer)) {
+	switch (kube_upgrade_read(buf_span(&p->in), p->has_remote_ended, p->key,
+				  KUBE_CHANNELS_PROTOCOL, &answer)) {
 	case KUBE_UPGRADE_MORE: break;
 	case KUBE_UPGRADE_DONE: opened(p, answer.used); break;
 	case KUBE_UPGRADE_REFUSED: refused(p, &answer); break;
@@ -363,8 +370,9 @@ static void ended(struct pump *p)
 static void update_watch(struct pump *p)
 {
 	bool is_open = p->state == PUMP_OPEN;
-	uint32_t local = (is_open && !is_out_pending(p) && !p->has_local_ended ? (uint32_t)EPOLLIN : 0) |
-			 (is_open && is_in_pending(p) ? (uint32_t)EPOLLOUT : 0);
+	uint32_t local =
+		(is_open && !is_out_pending(p) && !p->has_local_ended ? (uint32_t)EPOLLIN : 0) |
+		(is_open && is_in_pending(p) ? (uint32_t)EPOLLOUT : 0);
 	uint32_t remote = (is_out_pending(p) ? (uint32_t)EPOLLOUT : 0) |
 			  (p->state == PUMP_ASKS || !is_in_pending(p) ? (uint32_t)EPOLLIN : 0);
 

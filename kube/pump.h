@@ -27,11 +27,11 @@ struct pump_text {
 struct pump_group {
 	struct kube_forward *forward;
 	struct kube_backend backend;
-	bool *are_down;         /* [backend.pod_count] */
-	size_t next;		/* pod, in turn */
-	uint64_t asked_ns;	/* for the pods there are now [monotonic]; 0: never */
+	bool *are_down;	   /* [backend.pod_count] */
+	size_t next;	   /* pod, in turn */
+	uint64_t asked_ns; /* for the pods there are now [monotonic]; 0: never */
 	struct kube_call *asking;
-	struct list waiting;	/* pumps, until that is answered */
+	struct list waiting; /* pumps, until that is answered */
 	_Atomic uint64_t connections, failures, left_out;
 };
 
@@ -60,23 +60,23 @@ enum pump_state {
 };
 
 struct pump {
-	struct list link;	 /* kube_forward::pumps or ::dead */
-	struct list wait;	 /* pump_group::waiting, or alone */
+	struct list link; /* kube_forward::pumps or ::dead */
+	struct list wait; /* pump_group::waiting, or alone */
 	struct kube_forward *forward;
 	struct pump_group *group;
 	struct kube_line *line;
-	struct kube_call *call;	 /* NULL: none */
-	int fd, socket;		 /* our end of the pair; libcurl's */
-	uint8_t state;		 /* enum pump_state */
+	struct kube_call *call; /* NULL: none */
+	int fd, socket;		/* our end of the pair; libcurl's */
+	uint8_t state;		/* enum pump_state */
 	uint8_t tries;
-	bool was_renewed;	 /* the credential, for this connection */
+	bool was_renewed; /* the credential, for this connection */
 	bool has_local_ended, has_remote_ended, was_greeted, has_data;
 	uint32_t local_events, remote_events; /* that epoll watches for */
 	char pod[KUBE_NAME_MAX + 1];
 	uint16_t port;
 	char key[WS_KEY_BYTES + 1];
-	struct buf out, in;	 /* to the API server; from it */
-	size_t out_at, in_at;	 /* of those, what has gone */
+	struct buf out, in;   /* to the API server; from it */
+	size_t out_at, in_at; /* of those, what has gone */
 	struct kube_channels channels;
 };
 
@@ -87,7 +87,8 @@ static inline uint64_t pump_tag(const struct pump *p, bool is_remote)
 }
 
 /* pump_new() - takes @fd and @line, in any case. NULL without memory. */
-struct pump *pump_new(struct kube_forward *f, struct pump_group *g, int fd, struct kube_line *line) MUST_USE;
+struct pump *pump_new(struct kube_forward *f, struct pump_group *g, int fd,
+		      struct kube_line *line) MUST_USE;
 /* pump_connect() - to p->pod */
 void pump_connect(struct pump *p);
 /* pump_go() - move what can be moved */

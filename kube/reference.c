@@ -30,16 +30,26 @@ static const struct {
 	const char *word;
 	uint8_t kind;
 } words[] = {
-	{"svc", KUBE_SERVICE},	       {"service", KUBE_SERVICE},
-	{"services", KUBE_SERVICE},    {"po", KUBE_POD},
-	{"pod", KUBE_POD},	       {"pods", KUBE_POD},
-	{"deploy", KUBE_DEPLOYMENT},   {"deployment", KUBE_DEPLOYMENT},
-	{"deployments", KUBE_DEPLOYMENT}, {"sts", KUBE_STATEFULSET},
-	{"statefulset", KUBE_STATEFULSET}, {"statefulsets", KUBE_STATEFULSET},
-	{"ds", KUBE_DAEMONSET},	       {"daemonset", KUBE_DAEMONSET},
-	{"daemonsets", KUBE_DAEMONSET}, {"rs", KUBE_REPLICASET},
-	{"replicaset", KUBE_REPLICASET}, {"replicasets", KUBE_REPLICASET},
-	{"job", KUBE_JOB},	       {"jobs", KUBE_JOB},
+	{"svc", KUBE_SERVICE},
+	{"service", KUBE_SERVICE},
+	{"services", KUBE_SERVICE},
+	{"po", KUBE_POD},
+	{"pod", KUBE_POD},
+	{"pods", KUBE_POD},
+	{"deploy", KUBE_DEPLOYMENT},
+	{"deployment", KUBE_DEPLOYMENT},
+	{"deployments", KUBE_DEPLOYMENT},
+	{"sts", KUBE_STATEFULSET},
+	{"statefulset", KUBE_STATEFULSET},
+	{"statefulsets", KUBE_STATEFULSET},
+	{"ds", KUBE_DAEMONSET},
+	{"daemonset", KUBE_DAEMONSET},
+	{"daemonsets", KUBE_DAEMONSET},
+	{"rs", KUBE_REPLICASET},
+	{"replicaset", KUBE_REPLICASET},
+	{"replicasets", KUBE_REPLICASET},
+	{"job", KUBE_JOB},
+	{"jobs", KUBE_JOB},
 };
 
 /* grpc and h2c are spoken where they were recorded: only whether it is over TLS must be said */
@@ -155,7 +165,8 @@ static bool take_port(struct span s, struct kube_reference *out)
 		return take_number(s, out);
 	if (!is_label(s))
 		return false;
-	(void)snprintf(out->port_name, sizeof(out->port_name), "%.*s", (int)s.len, (const char *)s.ptr);
+	(void)snprintf(out->port_name, sizeof(out->port_name), "%.*s", (int)s.len,
+		       (const char *)s.ptr);
 	return true;
 }
 
@@ -169,7 +180,9 @@ static bool is_domain(struct span s)
 static bool take_name(struct span s, struct kube_reference *out)
 {
 	bool is_service = out->kind == KUBE_SERVICE;
-	const uint8_t *dot = !s.len ? NULL : is_service ? memchr(s.ptr, '.', s.len) : memrchr(s.ptr, '.', s.len);
+	const uint8_t *dot = !s.len	  ? NULL
+			     : is_service ? memchr(s.ptr, '.', s.len)
+					  : memrchr(s.ptr, '.', s.len);
 	struct span name = before(s, dot), name_space = behind(s, dot), domain = {0};
 
 	if (is_service && name_space.len) {
@@ -201,13 +214,17 @@ int kube_reference_parse(const char *text, struct kube_reference *out, struct er
 	if (!slash || !take_kind(before(kind, plus), &ref))
 		return err_set(e, -EINVAL, "target %s: " EXPECTED ", KIND one of " KINDS, text);
 	if (plus && !take_scheme(behind(kind, plus), &ref))
-		return err_set(e, -EINVAL, "target %s: expected %s+http or %s+https before the slash", text,
+		return err_set(e, -EINVAL,
+			       "target %s: expected %s+http or %s+https before the slash", text,
 			       resources[ref.kind].word, resources[ref.kind].word);
 	if (!take_name(before(rest, colon), &ref))
-		return err_set(e, -EINVAL, "target %s: " EXPECTED ", names in lower-case letters, digits and '-'",
+		return err_set(e, -EINVAL,
+			       "target %s: " EXPECTED
+			       ", names in lower-case letters, digits and '-'",
 			       text);
 	if (colon && !take_port(behind(rest, colon), &ref))
-		return err_set(e, -EINVAL, "target %s: a port is its name, or a number from 1 to 65535", text);
+		return err_set(e, -EINVAL,
+			       "target %s: a port is its name, or a number from 1 to 65535", text);
 	*out = ref;
 	return 0;
 }

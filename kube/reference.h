@@ -31,9 +31,9 @@ enum kube_scheme {
 };
 
 struct kube_reference {
-	uint8_t kind;	/* enum kube_kind */
-	uint8_t scheme; /* enum kube_scheme */
-	uint16_t port;	/* 0: by name, or not given */
+	uint8_t kind;				/* enum kube_kind */
+	uint8_t scheme;				/* enum kube_scheme */
+	uint16_t port;				/* 0: by name, or not given */
 	char port_name[KUBE_PORT_NAME_MAX + 1]; /* "": not given */
 	char name[KUBE_NAME_MAX + 1];
 	char name_space[KUBE_LABEL_MAX + 1]; /* "": not given */

@@ -38,8 +38,8 @@ static void add_credential(struct buf *out, const struct kube_config *config, co
 		add_basic(out, config);
 }
 
-void kube_upgrade_ask(const char *url, const struct kube_config *config, const char *token, const char *key,
-		      const char *protocol, struct buf *out)
+void kube_upgrade_ask(const char *url, const struct kube_config *config, const char *token,
+		      const char *key, const char *protocol, struct buf *out)
 {
 	const char *host = strstr(url, "://"), *path;
 
@@ -110,41 +110,48 @@ static void set_message(struct kube_upgrade *out, struct span text)
 
 	text = span_trim(text);
 	for (size_t i = 0; i < text.len && n + 1 < sizeof(out->message); i++)
-		out->message[n++] = text.ptr[i] < ' ' || text.ptr[i] == 0x7f ? ' ' : (char)text.ptr[i];
+		out->message[n++] =
+			text.ptr[i] < ' ' || text.ptr[i] == 0x7f ? ' ' : (char)text.ptr[i];
 	out->message[n] = '\0';
 }
 
 static void read_refusal(struct kube_upgrade *out, struct span body)
 {
 	const uint8_t *brace = span_chr(body, '{');
-	json_t *status = brace ? json_loadb((const char *)brace, body.len - (size_t)(brace - body.ptr),
-					    JSON_DISABLE_EOF_CHECK, NULL)
-			       : NULL;
+	json_t *status =
+		brace ? json_loadb((const char *)brace, body.len - (size_t)(brace - body.ptr),
+				   JSON_DISABLE_EOF_CHECK, NULL)
+		      : NULL;
 	const char *message = json_string_value(json_object_get(status, "message"));
 
-	set_message(out, message ? span_str(message) : body.len ? body : SPAN_LIT("no reason given"));
+	set_message(out, message    ? span_str(message)
+			 : body.len ? body
+				    : SPAN_LIT("no reason given"));
 	json_decref(status);
 }
 
-static enum kube_upgrade_state check_upgrade(struct span head, const char *key, const char *protocol,
-					     struct kube_upgrade *out)
+static enum kube_upgrade_state check_upgrade(struct span head, const char *key,
+					     const char *protocol, struct kube_upgrade *out)
 {
 	AUTO_BUF accept = {0};
 
 	ws_accept_of(span_str(key), &accept);
-	if (accept.is_failed || !span_eq(header(head, SPAN_LIT("Sec-WebSocket-Accept")), buf_span(&accept))) {
-		set_message(out, SPAN_LIT("what answers the WebSocket's request is not the API server"));
+	if (accept.is_failed ||
+	    !span_eq(header(head, SPAN_LIT("Sec-WebSocket-Accept")), buf_span(&accept))) {
+		set_message(out,
+			    SPAN_LIT("what answers the WebSocket's request is not the API server"));
 		return KUBE_UPGRADE_BROKEN;
 	}
 	if (!span_eq(header(head, SPAN_LIT("Sec-WebSocket-Protocol")), span_str(protocol))) {
-		set_message(out, SPAN_LIT("the API server does not take the WebSocket's subprotocol"));
+		set_message(out,
+			    SPAN_LIT("the API server does not take the WebSocket's subprotocol"));
 		return KUBE_UPGRADE_BROKEN;
 	}
 	return KUBE_UPGRADE_DONE;
 }
 
-enum kube_upgrade_state kube_upgrade_read(struct span bytes, bool is_end, const char *key, const char *protocol,
-					  struct kube_upgrade *out)
+enum kube_upgrade_state kube_upgrade_read(struct span bytes, bool is_end, const char *key,
+					  const char *protocol, struct kube_upgrade *out)
 {
 	const uint8_t *blank = span_find(bytes, SPAN_LIT("\r\n\r\n"));
 	struct span head;
@@ -155,7 +162,8 @@ enum kube_upgrade_state kube_upgrade_read(struct span bytes, bool is_end, const 
 	head = blank ? span_of(bytes.ptr, (size_t)(blank - bytes.ptr)) : bytes;
 	if (!blank || !read_status(head, &out->status)) {
 		set_message(out, bytes.len ? SPAN_LIT("the answer is not HTTP/1.1")
-					   : SPAN_LIT("the API server closed the connection without an answer"));
+					   : SPAN_LIT("the API server closed the connection "
+						      "without an answer"));
 		return KUBE_UPGRADE_BROKEN;
 	}
 	out->used = head.len + 4;

@@ -15,8 +15,8 @@ struct kube_config;
  * @token:    NULL: the configuration's user and password, if any
  * @protocol: the subprotocol that is wanted
  */
-void kube_upgrade_ask(const char *url, const struct kube_config *config, const char *token, const char *key,
-		      const char *protocol, struct buf *out);
+void kube_upgrade_ask(const char *url, const struct kube_config *config, const char *token,
+		      const char *key, const char *protocol, struct buf *out);
 
 enum kube_upgrade_state {
 	KUBE_UPGRADE_MORE,    /* not all of the answer is there */
@@ -36,5 +36,5 @@ struct kube_upgrade {
  * @bytes:   all that came so far
  * @is_end:  nothing more will come
  */
-enum kube_upgrade_state kube_upgrade_read(struct span bytes, bool is_end, const char *key, const char *protocol,
-					  struct kube_upgrade *out) MUST_USE;
+enum kube_upgrade_state kube_upgrade_read(struct span bytes, bool is_end, const char *key,
+					  const char *protocol, struct kube_upgrade *out) MUST_USE;

@@ -9,7 +9,8 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static enum kube_channels_event read_all(struct kube_channels *c, struct span bytes, size_t step, struct buf *out)
+static enum kube_channels_event read_all(struct kube_channels *c, struct span bytes, size_t step,
+					 struct buf *out)
 {
 	enum kube_channels_event event = KUBE_CHANNELS_MORE;
 
@@ -41,8 +42,10 @@ static void read_answer(struct span bytes)
 {
 	struct kube_upgrade u;
 
-	(void)!kube_upgrade_read(bytes, false, "dGhlIHNhbXBsZSBub25jZQ==", KUBE_CHANNELS_PROTOCOL, &u);
-	assert(kube_upgrade_read(bytes, true, "dGhlIHNhbXBsZSBub25jZQ==", KUBE_CHANNELS_PROTOCOL, &u) != KUBE_UPGRADE_MORE);
+	(void)!kube_upgrade_read(bytes, false, "dGhlIHNhbXBsZSBub25jZQ==", KUBE_CHANNELS_PROTOCOL,
+				 &u);
+	assert(kube_upgrade_read(bytes, true, "dGhlIHNhbXBsZSBub25jZQ==", KUBE_CHANNELS_PROTOCOL,
+				 &u) != KUBE_UPGRADE_MORE);
 	for (const char *c = u.message; *c; c++)
 		assert((unsigned char)*c >= ' ' && *c != 0x7f);
 }
@@ -54,10 +57,13 @@ static void read_reference(struct span bytes)
 	AUTO_BUF out = {0};
 
 	if (text && kube_reference_parse(text, &ref, NULL) == 0) {
-		buf_add_fmt(&out, "%s/%s%s%s", kube_resource(ref.kind)->word, ref.name, *ref.name_space ? "." : "", ref.name_space);
+		buf_add_fmt(&out, "%s/%s%s%s", kube_resource(ref.kind)->word, ref.name,
+			    *ref.name_space ? "." : "", ref.name_space);
 		if (*ref.name_space || ref.kind == KUBE_SERVICE || !strchr(ref.name, '.'))
-			assert(kube_reference_parse(buf_cstr(&out), &again, NULL) == 0 && strcmp(again.name, ref.name) == 0);
-		assert(!strpbrk(ref.name, "/%?# ") && !strpbrk(ref.name_space, "/%?#. ") && !strpbrk(ref.port_name, "/%?# "));
+			assert(kube_reference_parse(buf_cstr(&out), &again, NULL) == 0 &&
+			       strcmp(again.name, ref.name) == 0);
+		assert(!strpbrk(ref.name, "/%?# ") && !strpbrk(ref.name_space, "/%?#. ") &&
+		       !strpbrk(ref.port_name, "/%?# "));
 	}
 	free(text);
 }
@@ -67,7 +73,8 @@ static void read_objects(struct span bytes)
 	json_t *root = json_loadb((const char *)bytes.ptr, bytes.len, 0, NULL);
 
 	for (unsigned kind = KUBE_SERVICE; root && kind <= KUBE_DEPLOYMENT; kind++) {
-		struct kube_backend b = {.reference = {.kind = (uint8_t)kind}, .port = 80, .port_name = "http"};
+		struct kube_backend b = {
+			.reference = {.kind = (uint8_t)kind}, .port = 80, .port_name = "http"};
 		struct kube_offers offers;
 
 		kube_offers_of(root, kind == KUBE_SERVICE, &offers);
@@ -81,7 +88,8 @@ static void read_objects(struct span bytes)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static void (*const readers[])(struct span) = {read_channels, read_answer, read_reference, read_objects};
+	static void (*const readers[])(struct span) = {read_channels, read_answer, read_reference,
+						       read_objects};
 
 	if (size > 1)
 		readers[data[0] % COUNT_OF(readers)](span_of(data + 1, size - 1));
