@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 
+#include "schema/view.h"
+
 /*
  * Theory of operation. The places form a ring that runs parallel to the queue: number n lies in
  * place n modulo PLACES. Exchanges are found by their wire_key, which address translation on the way
@@ -21,7 +23,6 @@
 #define PLACES	    8192 /* exchanges that wait */
 #define BUCKETS	    8192
 #define LATE_NS_MAX (10 * NS_PER_S) /* that one waits for a view that is held up */
-#define APART_NS_MAX NS_PER_S /* between two views of one request */
 
 enum state { WAITS, IS_READY, IS_TOLD };
 
@@ -71,28 +72,9 @@ bool views_are_full(const struct views *v)
 	return v->next - v->first == PLACES;
 }
 
-static bool is_near(uint64_t a, uint64_t b)
-{
-	return (a > b ? a - b : b - a) <= APART_NS_MAX;
-}
-
-/* Parts of one exchange have one key; those that hold as many messages are views of one part. */
-static bool is_same_part(const struct exchange *a, const struct exchange *b)
-{
-	uint64_t is_later = a->anomalies & ANOMALY_BIT(CONTINUATION);
-
-	if (is_later != (b->anomalies & ANOMALY_BIT(CONTINUATION)))
-		return false;
-	return !is_later ||
-	       (a->messages[0] == b->messages[0] && a->messages[1] == b->messages[1]);
-}
-
 static bool are_views_of_one(const struct exchange *a, const struct exchange *b)
 {
-	return a->wire_key == b->wire_key && a->netns != b->netns && a->stream == b->stream &&
-	       is_near(a->start_ns, b->start_ns) && span_eq(a->method, b->method) &&
-	       span_eq(a->target, b->target) &&
-	       (a->status == b->status || !a->status || !b->status) && is_same_part(a, b);
+	return a->netns != b->netns && view_matches(a, b);
 }
 
 static bool is_clients(const struct exchange *x, const struct exchange *other)
@@ -102,61 +84,15 @@ static bool is_clients(const struct exchange *x, const struct exchange *other)
 	return x->response.last_ns >= other->response.last_ns; /* no request was seen */
 }
 
-static unsigned worth_of(const struct message *m)
-{
-	return (m->flags & MESSAGE_PRESENT ? 1U : 0) + (m->flags & MESSAGE_COMPLETE ? 2U : 0);
-}
-
-static bool is_better(const struct exchange *x, const struct exchange *than)
-{
-	return worth_of(&x->request) + worth_of(&x->response) >
-	       worth_of(&than->request) + worth_of(&than->response);
-}
-
-static void join_times(struct message *m, struct message client, struct message server)
-{
-	bool is_clients_known = client.flags & MESSAGE_PRESENT;
-
-	m->first_ns = is_clients_known ? client.first_ns : server.first_ns;
-	m->last_ns = is_clients_known ? client.last_ns : server.last_ns;
-	m->server_first_ns = server.first_ns;
-	m->server_last_ns = server.last_ns;
-}
-
-static bool is_same_end(const struct endpoint *a, const struct endpoint *b)
-{
-	return a->port == b->port && memcmp(a->address, b->address, sizeof(a->address)) == 0;
-}
-
-/* @keep is one of the two. Return: it. */
-static struct exchange *join(struct exchange *keep, const struct exchange *c,
-			     const struct exchange *s)
-{
-	const struct exchange client = *c, server = *s;
-
-	join_times(&keep->request, client.request, server.request);
-	join_times(&keep->response, client.response, server.response);
-	if (!is_same_end(&client.dst, &server.dst)) {
-		keep->asked = (struct asked){.port = client.dst.port,
-					     .is_ipv4 = client.dst.is_ipv4,
-					     .is_known = true};
-		memcpy(keep->asked.address, client.dst.address, sizeof(keep->asked.address));
-	}
-	keep->start_ns = MIN(client.start_ns, server.start_ns);
-	keep->connection = client.connection;
-	keep->sequence = client.sequence;
-	keep->src = client.src;
-	keep->dst = server.dst;
-	keep->netns = client.netns;
-	keep->server_netns = server.netns;
-	return keep;
-}
-
 static void merge(struct place *a, struct place *b)
 {
 	struct exchange *client = is_clients(a->x, b->x) ? a->x : b->x;
 	struct exchange *server = client == a->x ? b->x : a->x;
-	struct exchange *kept = join(is_better(server, client) ? server : client, client, server);
+	uint64_t start_ns = MIN(client->start_ns, server->start_ns);
+	struct exchange *kept =
+		view_join(view_is_better(server, client) ? server : client, client, server);
+
+	kept->start_ns = start_ns;
 
 	a->state = a->x == kept ? IS_READY : IS_TOLD;
 	b->state = b->x == kept ? IS_READY : IS_TOLD;

@@ -9,7 +9,9 @@ import pytest
 
 import programs
 from fake_apiserver import ApiServer
+from pods import wait_for
 from test_api import free_port
+from test_kube_names import gauge, pod as kube_pod
 
 LABELS = {"app.kubernetes.io/name": "tapeloop", "app.kubernetes.io/component": "node"}
 SECRET = "of-pay-alone"
@@ -179,3 +181,41 @@ def test_kubectl_finds_us_by_our_other_name(cluster, directory):
     assert len(run("ls", "-n", "shop", "-o", "jsonl").stdout.splitlines()) == 6
     assert run("ls", "--help").stdout.startswith("Usage: kubectl tapeloop ls")
     assert run("ls", "--nope").stderr.startswith("kubectl tapeloop ls:")
+
+
+@pytest.mark.root
+def test_what_two_nodes_recorded_of_one_exchange_is_told_once(directory, node, daemon, cli):
+    """The client's pod is on the one node, the server's on the other: each daemon has its view."""
+    (directory / "kube").mkdir()
+    with ApiServer(directory / "kube") as api:
+        api.users = {"of-root": ("root", [])}
+        api.allows = lambda user, groups, a: True
+        web, cart = node.pod("web"), node.pod("cart")
+        cart.nginx("location / { return 200 'cart'; }")
+        api.put("pods", kube_pod("web-0", web.address, workload="web", node="node-1"))
+        api.put("pods", kube_pod("cart-0", cart.address, node="node-2"))
+        daemons = []
+        for i, pod in ((1, web), (2, cart)):
+            port = free_port()
+            daemons.append(daemon(settings={"capture.netns": [pod.name], "kube.enabled": "true", "kube.config": str(api.kubeconfig()),
+                                            "kube.node": f"node-{i}", "api.auth": "kubernetes", "api.listen": f"127.0.0.1:{port}"},
+                                  env={"KUBECONFIG": str(api.kubeconfig())}))
+            api.put("pods", {"metadata": {"namespace": "tapeloop", "name": f"tapeloopd-{i}", "labels": LABELS},
+                             "spec": {"nodeName": f"node-{i}", "containers": [{"name": "tapeloopd"}]}}, status={"phase": "Running"})
+            api.backends["tapeloop", "pods", f"tapeloopd-{i}:7700"] = ("127.0.0.1", port)
+        for d in daemons:
+            wait_for(lambda: gauge(d, "kube_pods") == 4, "the pods are known", 20)
+        for i in range(3):
+            web.curl(cart.url(f"/{i}"))
+        web.curl(cart.url("/many/[1-300]"), "-o", "/dev/null")  # more than a page
+        for d in daemons:
+            d.wait_stored(303)
+        for order in ([], ["--reverse"]):
+            told = [json.loads(x) for x in ask(cli, api, "root", "ls", "-o", "jsonl", "-n", "0", *order).stdout.splitlines()]
+            assert len(told) == 303
+            assert len({x["target"] for x in told}) == 303
+            assert all((x["src"]["node"], x["dst"]["node"]) == ("node-1", "node-2") for x in told)
+            assert all(0 < x["dst"]["latency_ns"] <= x["latency_ns"] for x in told)
+        api.backends.pop(("tapeloop", "pods", "tapeloopd-2:7700"))
+        alone = ask(cli, api, "root", "ls", "-o", "jsonl", "-n", "0", status=3).stdout.splitlines()
+        assert len(alone) == 303 and "latency_ns" not in json.loads(alone[0])["dst"]
