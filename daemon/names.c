@@ -60,7 +60,11 @@ static const struct {
 	[REGISTER_PODS] = {"/api/v1/pods", NULL, NULL},
 	[REGISTER_SERVICES] = {"/api/v1/services", NULL, NULL},
 	[REGISTER_OWNERS] = {"/apis/batch/v1/jobs", PARTIAL_LIST, PARTIAL},
+	[REGISTER_SLICES] = {"/apis/discovery.k8s.io/v1/endpointslices", NULL, NULL},
 };
+
+/* What older servers have instead, one after the other: v1 is served from 1.21 on, v1beta1 until 1.24. */
+static const char *const older_slices[] = {"/apis/discovery.k8s.io/v1beta1/endpointslices", "/api/v1/endpoints"};
 
 enum gauge {
 	GAUGE_PODS,
@@ -106,6 +110,7 @@ struct names {
 	_Atomic uint64_t heard_ns; /* when the server last said anything [monotonic]; 0: never */
 	/* thread names */
 	uint64_t bad_objects;
+	size_t older; /* of older_slices: the next one */
 	uint64_t lost_ns, told_lost_ns; /* since when pods are not watched [wall]; as the last census has it */
 	uint64_t settle_ns, changed_ns; /* monotonic; 0: nothing has changed */
 	uint64_t back_ns;		/* when pods were last told of again [monotonic] */
@@ -172,13 +177,28 @@ static int take_owner(struct names *n, const json_t *object, bool is_gone, struc
 	return r;
 }
 
+static int take_slice(struct names *n, const json_t *object, bool is_gone, struct err *e)
+{
+	struct kube_slice *s;
+	int r = kube_slice_parse(object, &s, e);
+
+	if (r < 0)
+		return r;
+	if (!is_gone)
+		return register_slice(n->people, s);
+	register_slice_gone(n->people, s->uid);
+	kube_slice_free(s);
+	return 0;
+}
+
 typedef int take_fn(struct names *n, const json_t *object, bool is_gone, struct err *e);
 
 static void on_event(void *ctx, enum reflector_event what, const json_t *object)
 {
 	static take_fn *const takers[] = {[REGISTER_PODS] = take_pod,
 					  [REGISTER_SERVICES] = take_service,
-					  [REGISTER_OWNERS] = take_owner};
+					  [REGISTER_OWNERS] = take_owner,
+					  [REGISTER_SLICES] = take_slice};
 	struct watched *w = ctx;
 	struct names *n = w->names;
 	uint64_t now_ns = clock_wall_ns();
@@ -208,6 +228,19 @@ static void come_back(struct names *n)
 	}
 }
 
+/* The server does not know the resource: it is asked for what came before. */
+static void ask_older(struct watched *w)
+{
+	struct names *n = w->names;
+	struct reflector_counts c;
+
+	if (w->list != REGISTER_SLICES || n->older == COUNT_OF(older_slices))
+		return;
+	reflector_counts(w->reflector, &c);
+	w->failures_before = c.failures; /* it is still to come */
+	reflector_change_path(w->reflector, older_slices[n->older++]);
+}
+
 static void on_state(void *ctx, bool is_live, const struct err *why)
 {
 	struct watched *w = ctx;
@@ -217,6 +250,8 @@ static void on_state(void *ctx, bool is_live, const struct err *why)
 	if (w->list != REGISTER_PODS) {
 		if (why)
 			log_info("kube", "%s: %s", resources[w->list].path, why->why);
+		if (why && why->code == -ENOENT)
+			ask_older(w);
 		return;
 	}
 	if (is_live && was_lost)

@@ -20,6 +20,9 @@
  * answer is always a pointer: as it is; inferred, for a time at which the API server was away; and
  * what all rows of the run have in common.
  *
+ * Which service an address and a port serve is said by slices, and by selectors where no slice has the pod
+ * (yet, or any more). Endpoints that are no pods have rows of their own: the service is all that is known there.
+ *
  * Pods lend their texts; what is ours (names of services and owners) is kept in a list of strings.
  */
 struct row {
@@ -35,6 +38,13 @@ struct person {
 	bool is_gone;
 };
 
+/* An endpoint of a slice, while the census is made. */
+struct place {
+	const struct kube_endpoint *at; /* the slice's */
+	struct span service, name_space;
+	uint64_t created_ns;
+};
+
 struct census {
 	uint64_t lost_ns; /* since when the API server is away; 0: it is there */
 	struct row *rows;
@@ -43,6 +53,9 @@ struct census {
 	size_t person_count, person_room, here_count;
 	struct kube_service **services; /* owned */
 	size_t service_count, service_room;
+	struct place *places; /* by UID of their pods once there is one pod */
+	size_t place_count, place_room, loose_count; /* loose: of no pod */
+	bool has_order;
 	char **texts; /* owned */
 	size_t text_count, text_room;
 };
@@ -70,6 +83,7 @@ void census_free(const struct census *done)
 		free(c->texts[i]);
 	free(c->rows);
 	free(c->people);
+	free(c->places);
 	free(c->services);
 	free(c->texts);
 	free(c);
@@ -148,26 +162,133 @@ bool census_add_service(struct census *c, const struct kube_service *from)
 	return is_good;
 }
 
+/* ---- slices ---- */
+
+bool census_add_slice(struct census *c, const struct kube_slice *s)
+{
+	struct place place = {.created_ns = s->created_ns};
+
+	if (!keep_text(c, s->service, &place.service) || !keep_text(c, s->name_space, &place.name_space))
+		return false;
+	for (size_t i = 0; i < s->endpoint_count; i++) {
+		if (!array_room((void **)&c->places, &c->place_room, c->place_count, sizeof(*c->places)))
+			return false;
+		place.at = &s->endpoints[i];
+		c->loose_count += place.at->pod_uid.len == 0;
+		c->places[c->place_count++] = place;
+	}
+	return true;
+}
+
+static int compare_uids(struct span a, struct span b)
+{
+	size_t both = MIN(a.len, b.len);
+	int sign = both ? memcmp(a.ptr, b.ptr, both) : 0;
+
+	return sign ? sign : (a.len > b.len) - (a.len < b.len);
+}
+
+static int compare_places(const void *a, const void *b)
+{
+	const struct place *x = a, *y = b;
+
+	return compare_uids(x->at->pod_uid, y->at->pod_uid);
+}
+
+static void order_places(struct census *c)
+{
+	if (!c->has_order && c->place_count)
+		qsort(c->places, c->place_count, sizeof(*c->places), compare_places);
+	c->has_order = true;
+}
+
+/* The first of a pod; those of no pod stand before all. */
+static size_t first_place(const struct census *c, struct span uid)
+{
+	size_t low = c->loose_count, high = c->place_count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (compare_uids(c->places[middle].at->pod_uid, uid) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+static bool has_address(const struct kube_pod *pod, const uint8_t address[16])
+{
+	for (size_t i = 0; i < pod->address_count && !pod->is_host_network; i++)
+		if (memcmp(pod->addresses[i], address, 16) == 0)
+			return true;
+	return false;
+}
+
+/* Walk where a pod is an endpoint: by its UID, or by its address where nobody said whose that is. Start with 0. */
+static const struct place *next_place(struct census *c, const struct kube_pod *pod, size_t *at)
+{
+	order_places(c);
+	for (; *at < c->loose_count; ++*at)
+		if (has_address(pod, c->places[*at].at->address) &&
+		    span_eq(c->places[*at].name_space, pod->who.name_space))
+			return &c->places[(*at)++];
+	if (*at == c->loose_count)
+		*at = MAX(first_place(c, pod->who.pod_uid), c->loose_count);
+	if (*at < c->place_count && span_eq(c->places[*at].at->pod_uid, pod->who.pod_uid))
+		return &c->places[(*at)++];
+	return NULL;
+}
+
+static bool place_has_port(const struct place *p, uint16_t port)
+{
+	for (size_t i = 0; i < p->at->port_count; i++)
+		if (p->at->ports[i] == port)
+			return true;
+	return port == 0;
+}
+
+/* Endpoints outside of the cluster, or on a node by themselves. */
+static bool add_loose_places(struct census *c)
+{
+	bool is_good = true;
+
+	order_places(c);
+	for (size_t i = 0; i < c->loose_count && is_good; i++) {
+		const struct place *p = &c->places[i];
+		struct tenure always = {p->created_ns, p->created_ns, UINT64_MAX, UINT64_MAX};
+		struct identity who = {.service = p->service,
+				       .name_space = p->name_space,
+				       .source = IDENTITY_API,
+				       .certainty = CERTAINTY_CERTAIN};
+		bool is_pods = false;
+
+		for (size_t k = 0; k < c->person_count && !is_pods; k++)
+			is_pods = has_address(c->people[k].pod, p->at->address);
+		for (size_t k = 0; k < p->at->port_count && is_good && !is_pods; k++)
+			is_good = add_row(c, p->at->address, p->at->ports[k], &always, &who);
+	}
+	return is_good;
+}
+
 /* ---- pods ---- */
 
 /* The service whose name is the workload's says most; else the first by name. */
-static bool is_better(const struct kube_service *s, const struct kube_service *than,
-		      const struct identity *who)
+static bool is_better(struct span name, struct span than, const struct identity *who)
 {
 	int sign;
 
-	if (!than || span_eq(s->name, who->workload))
+	if (!than.len || span_eq(name, who->workload))
 		return true;
-	sign = memcmp(s->name.ptr, than->name.ptr, MIN(s->name.len, than->name.len));
-	return !span_eq(than->name, who->workload) &&
-	       (sign ? sign < 0 : s->name.len < than->name.len);
+	sign = memcmp(name.ptr, than.ptr, MIN(name.len, than.len));
+	return !span_eq(than, who->workload) && (sign ? sign < 0 : name.len < than.len);
 }
 
-/* What answers under a port of a pod; port 0: any. */
-static struct span service_of(const struct census *c, const struct kube_pod *pod,
-			      const struct identity *who, uint16_t port)
+static struct span selected_service(const struct census *c, const struct kube_pod *pod,
+				    const struct identity *who, uint16_t port)
 {
-	const struct kube_service *best = NULL;
+	struct span best = {0};
 
 	for (size_t i = 0; i < c->service_count; i++) {
 		const struct kube_service *s = c->services[i];
@@ -177,10 +298,23 @@ static struct span service_of(const struct census *c, const struct kube_pod *pod
 			continue;
 		for (size_t k = 0; k < s->port_count && !has_port; k++)
 			has_port = kube_service_target(&s->ports[k], pod) == port;
-		if (has_port && is_better(s, best, who))
-			best = s;
+		if (has_port && is_better(s->name, best, who))
+			best = s->name;
 	}
-	return best ? best->name : (struct span){0};
+	return best;
+}
+
+/* What answers under a port of a pod; port 0: any. */
+static struct span service_of(struct census *c, const struct kube_pod *pod, const struct identity *who,
+			      uint16_t port)
+{
+	const struct place *at;
+	struct span best = {0};
+
+	for (size_t i = 0; (at = next_place(c, pod, &i));)
+		if (place_has_port(at, port) && is_better(at->service, best, who))
+			best = at->service;
+	return best.len ? best : selected_service(c, pod, who, port);
 }
 
 static struct span only_container(const struct kube_pod *pod)
@@ -197,28 +331,73 @@ static struct span only_container(const struct kube_pod *pod)
 	return name;
 }
 
-static bool add_port_rows(struct census *c, const struct census_pod *p, const struct identity *who)
+/* A port of a pod: a row where it says more than the pod alone. */
+static bool add_port_row(struct census *c, const struct census_pod *p, const struct identity *who,
+			 const struct kube_container_port *q, enum identity_certainty on_host)
 {
 	const struct kube_pod *pod = p->pod;
+	struct span service = service_of(c, pod, who, q->port);
+	struct identity at = *who;
 	bool is_good = true;
 
-	for (size_t i = 0; i < pod->port_count && is_good; i++) {
-		const struct kube_container_port *q = &pod->ports[i];
-		struct span service = service_of(c, pod, who, q->port);
-		struct identity at = *who;
+	at.container = q->container;
+	at.service = service.len ? service : who->service;
+	for (size_t k = 0; k < pod->address_count && is_good && !pod->is_host_network; k++)
+		if (!span_eq(at.container, who->container) || !span_eq(at.service, who->service))
+			is_good = add_row(c, pod->addresses[k], q->port, &p->tenure, &at);
+	if (!pod->has_host_address || !(pod->is_host_network || q->host_port))
+		return is_good;
+	at.certainty = (uint8_t)on_host;
+	return is_good && add_row(c, pod->host_address, pod->is_host_network ? q->port : q->host_port,
+				  &p->tenure, &at);
+}
 
-		at.container = q->container;
-		at.service = service.len ? service : who->service;
-		for (size_t k = 0; k < pod->address_count && is_good && !pod->is_host_network; k++)
-			if (!span_eq(at.container, who->container) || !span_eq(at.service, who->service))
-				is_good = add_row(c, pod->addresses[k], q->port, &p->tenure, &at);
-		if (!pod->has_host_address || !(pod->is_host_network || q->host_port))
-			continue;
-		at.certainty = CERTAINTY_INFERRED; /* something else may listen there */
-		is_good = is_good && add_row(c, pod->host_address,
-					     pod->is_host_network ? q->port : q->host_port, &p->tenure, &at);
-	}
+static bool declares(const struct kube_pod *pod, uint16_t port)
+{
+	for (size_t i = 0; i < pod->port_count; i++)
+		if (pod->ports[i].port == port)
+			return true;
+	return false;
+}
+
+/* Was the port of place @at, number @k, met before on the walk? */
+static bool was_met(struct census *c, const struct kube_pod *pod, const struct place *at, size_t k)
+{
+	const struct place *before;
+
+	for (size_t i = 0; i < k; i++)
+		if (at->at->ports[i] == at->at->ports[k])
+			return true;
+	for (size_t i = 0; (before = next_place(c, pod, &i)) && before != at;)
+		if (place_has_port(before, at->at->ports[k]))
+			return true;
+	return false;
+}
+
+/* Ports that only slices know of: containers need not declare theirs. */
+static bool add_slice_ports(struct census *c, const struct census_pod *p, const struct identity *who)
+{
+	const struct place *at;
+	bool is_good = true;
+
+	for (size_t i = 0; is_good && (at = next_place(c, p->pod, &i));)
+		for (size_t k = 0; k < at->at->port_count && is_good; k++) {
+			struct kube_container_port q = {.port = at->at->ports[k], .container = who->container};
+
+			if (!declares(p->pod, q.port) && !was_met(c, p->pod, at, k))
+				is_good = add_port_row(c, p, who, &q, CERTAINTY_CERTAIN);
+		}
 	return is_good;
+}
+
+/* In the host's network something else may listen there. */
+static bool add_port_rows(struct census *c, const struct census_pod *p, const struct identity *who)
+{
+	bool is_good = true;
+
+	for (size_t i = 0; i < p->pod->port_count && is_good; i++)
+		is_good = add_port_row(c, p, who, &p->pod->ports[i], CERTAINTY_INFERRED);
+	return is_good && add_slice_ports(c, p, who);
 }
 
 /* The node's own address: once for each of its pods, of which one is kept in the end. */
@@ -316,14 +495,6 @@ static void drop_repeated_nodes(struct census *c)
 	c->row_count = kept;
 }
 
-static int compare_uids(struct span a, struct span b)
-{
-	size_t both = MIN(a.len, b.len);
-	int sign = both ? memcmp(a.ptr, b.ptr, both) : 0;
-
-	return sign ? sign : (a.len > b.len) - (a.len < b.len);
-}
-
 static int compare_people(const void *a, const void *b)
 {
 	const struct person *x = a, *y = b;
@@ -335,6 +506,11 @@ bool census_finish(struct census *c)
 {
 	size_t end;
 
+	if (!add_loose_places(c))
+		return false;
+	free(c->places);
+	c->places = NULL;
+	c->place_count = c->loose_count = 0;
 	if (c->row_count)
 		qsort(c->rows, c->row_count, sizeof(*c->rows), compare_rows);
 	if (c->person_count)

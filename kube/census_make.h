@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-/* census_make.h - put a census together: services first, then pods, then finish. Thread: one, until it is finished. */
+/* census_make.h - put a census together: services and slices first, then pods, then finish. Thread: one, until it is finished. */
 #pragma once
 
 #include "kube/census.h"
 #include "kube/service.h"
+#include "kube/slice.h"
 #include "kube/tenure.h"
 
 struct census_pod {
@@ -15,5 +16,6 @@ struct census_pod {
 
 struct census *census_new(uint64_t lost_ns) MUST_USE; /* NULL: out of memory, as false of the others */
 bool census_add_service(struct census *c, const struct kube_service *s) MUST_USE; /* copied */
+bool census_add_slice(struct census *c, const struct kube_slice *s) MUST_USE; /* borrowed until it is finished */
 bool census_add_pod(struct census *c, const struct census_pod *p) MUST_USE;
 bool census_finish(struct census *c) MUST_USE;

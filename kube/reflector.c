@@ -77,6 +77,12 @@ void reflector_free(struct reflector *r)
 	free(r);
 }
 
+void reflector_change_path(struct reflector *r, const char *path)
+{
+	r->config.path = path;
+	r->due_ns = 0;
+}
+
 void reflector_hurry(struct reflector *r)
 {
 	r->due_ns = 0;

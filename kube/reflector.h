@@ -45,6 +45,8 @@ void reflector_free(struct reflector *r); /* before its client; accepts NULL */
  * Return: how long until there may be something to begin [ns]; UINT64_MAX: it waits for an answer.
  */
 uint64_t reflector_tick(struct reflector *r, uint64_t now_ns);
+/* reflector_change_path() - list something else from now on: the server does not serve this. Lives as long as it. */
+void reflector_change_path(struct reflector *r, const char *path);
 /* reflector_hurry() - it waits for nothing any more: the server is known to be there */
 void reflector_hurry(struct reflector *r);
 void reflector_counts(const struct reflector *r, struct reflector_counts *out);

@@ -8,7 +8,7 @@
 #include "lib/array.h"
 
 /*
- * Theory of operation. Three lists that are searched from end to end: changes come a few a second, and
+ * Theory of operation. Four lists that are searched from end to end: changes come a few a second, and
  * there are some thousands of rows at most. A pod that is gone stays in the list with the end of its
  * tenure until it has been remembered long enough; when too many are, the first to go is the one that
  * ended first. Of a list that comes whole, what was not in it is gone.
@@ -24,6 +24,11 @@ struct service_row {
 	bool is_listed;
 };
 
+struct slice_row {
+	struct kube_slice *slice; /* owned */
+	bool is_listed;
+};
+
 struct owner_row {
 	char *uid, *kind, *name; /* owned */
 	bool is_gone, is_listed;
@@ -35,6 +40,8 @@ struct kube_register {
 	size_t pod_count, pod_room;
 	struct service_row *services;
 	size_t service_count, service_room;
+	struct slice_row *slices;
+	size_t slice_count, slice_room;
 	struct owner_row *owners;
 	size_t owner_count, owner_room;
 	size_t gone_count;
@@ -65,8 +72,11 @@ void register_free(struct kube_register *r)
 		kube_pod_unref(r->pods[i].pod);
 	for (size_t i = 0; i < r->service_count; i++)
 		kube_service_free(r->services[i].service);
+	for (size_t i = 0; i < r->slice_count; i++)
+		kube_slice_free(r->slices[i].slice);
 	for (size_t i = 0; i < r->owner_count; i++)
 		free_owner(&r->owners[i]);
+	free(r->slices);
 	free(r->pods);
 	free(r->services);
 	free(r->owners);
@@ -185,6 +195,44 @@ void register_service_gone(struct kube_register *r, struct span uid)
 		drop_service(r, at);
 }
 
+static void drop_slice(struct kube_register *r, size_t at)
+{
+	kube_slice_free(r->slices[at].slice);
+	r->slices[at] = r->slices[--r->slice_count];
+	r->is_changed = true;
+}
+
+static size_t find_slice(const struct kube_register *r, struct span uid)
+{
+	for (size_t i = 0; i < r->slice_count; i++)
+		if (span_eq(r->slices[i].slice->uid, uid))
+			return i;
+	return SIZE_MAX;
+}
+
+int register_slice(struct kube_register *r, struct kube_slice *slice)
+{
+	size_t at = find_slice(r, slice->uid);
+
+	if (at != SIZE_MAX)
+		drop_slice(r, at);
+	if (!array_room((void **)&r->slices, &r->slice_room, r->slice_count, sizeof(*r->slices))) {
+		kube_slice_free(slice);
+		return -ENOMEM;
+	}
+	r->slices[r->slice_count++] = (struct slice_row){slice, true};
+	r->is_changed = true;
+	return 0;
+}
+
+void register_slice_gone(struct kube_register *r, struct span uid)
+{
+	size_t at = find_slice(r, uid);
+
+	if (at != SIZE_MAX)
+		drop_slice(r, at);
+}
+
 static void drop_owner(struct kube_register *r, size_t at)
 {
 	free_owner(&r->owners[at]);
@@ -262,6 +310,8 @@ void register_list_begin(struct kube_register *r, enum register_list which)
 		r->services[i].is_listed = false;
 	for (size_t i = 0; which == REGISTER_OWNERS && i < r->owner_count; i++)
 		r->owners[i].is_listed = false;
+	for (size_t i = 0; which == REGISTER_SLICES && i < r->slice_count; i++)
+		r->slices[i].is_listed = false;
 }
 
 void register_list_end(struct kube_register *r, enum register_list which, uint64_t known_ns,
@@ -273,6 +323,9 @@ void register_list_end(struct kube_register *r, enum register_list which, uint64
 	for (size_t i = r->service_count; which == REGISTER_SERVICES && i-- > 0;)
 		if (!r->services[i].is_listed)
 			drop_service(r, i);
+	for (size_t i = r->slice_count; which == REGISTER_SLICES && i-- > 0;)
+		if (!r->slices[i].is_listed)
+			drop_slice(r, i);
 	for (size_t i = r->owner_count; which == REGISTER_OWNERS && i-- > 0;)
 		if (!r->owners[i].is_listed)
 			register_owner_gone(r, span_str(r->owners[i].uid));
@@ -298,6 +351,8 @@ const struct census *register_census(struct kube_register *r, uint64_t lost_ns, 
 	forget_old(r, now_ns);
 	for (size_t i = 0; i < r->service_count && is_good; i++)
 		is_good = census_add_service(c, r->services[i].service);
+	for (size_t i = 0; i < r->slice_count && is_good; i++)
+		is_good = census_add_slice(c, r->slices[i].slice);
 	for (size_t i = 0; i < r->pod_count && is_good; i++) {
 		struct pod_row *row = &r->pods[i];
 		size_t owner = row->pod->owner_uid.len ? find_owner(r, row->pod->owner_uid) : SIZE_MAX;

@@ -35,6 +35,7 @@ RESOURCES = {
     "configmaps": ("v1", "ConfigMap", True),
     "secrets": ("v1", "Secret", True),
     "endpoints": ("v1", "Endpoints", True),
+    "endpoints": ("v1", "Endpoints", True),
     "endpointslices": ("discovery.k8s.io/v1", "EndpointSlice", True),
     "replicasets": ("apps/v1", "ReplicaSet", True),
     "statefulsets": ("apps/v1", "StatefulSet", True),

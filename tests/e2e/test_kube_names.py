@@ -190,3 +190,28 @@ def test_the_name_of_a_namespaces_file_says_less_than_the_api_server(shop, daemo
         assert x["src"]["pod"] == "web-0"
     finally:
         subprocess.run(["umount", named], capture_output=True)
+
+
+@pytest.mark.parametrize("form", ["v1", "v1beta1", "endpoints"])
+def test_endpoints_tell_of_services_without_a_selector(node, server, daemon, form):
+    """By slices; by those of older servers; by Endpoints where there are none."""
+    client, cart = node.pod("client"), node.pod("cart")
+    cart.nginx(OK)
+    server.put("pods", pod("web-0", client.address, workload="web"))
+    server.put("services", {"metadata": {"namespace": "ext", "name": "billing"}, "spec": {"clusterIP": "None", "ports": [{"port": 8080}]}})
+    if form == "endpoints":
+        server.kinds["endpointslices"].is_served = False
+        server.put("endpoints", {"metadata": {"namespace": "ext", "name": "billing"},
+                                 "subsets": [{"addresses": [{"ip": cart.address}], "ports": [{"port": 8080}]}]})
+    else:
+        server.kinds["endpointslices"].group_version = f"discovery.k8s.io/{form}"
+        server.put("endpointslices", {"metadata": {"namespace": "ext", "name": "billing-1",
+                                                   "labels": {"kubernetes.io/service-name": "billing"}},
+                                      "addressType": "IPv4", "endpoints": [{"addresses": [cart.address]}], "ports": [{"port": 8080}]})
+    d = daemon(settings={"capture.netns": [cart.name], "kube.enabled": "true", "kube.config": str(server.kubeconfig())})
+    wait_for(lambda: gauge(d, "kube_events_total") == 3, "all is told", 30)
+    wait_for(lambda: gauge(d, "kube_pods") == 1, "the pods are known", 30)
+    client.curl(cart.url("/1"))
+    d.wait_stored(1)
+    wait_for(lambda: exchanges(d, 1)[0]["dst"]["service"] == "billing", "the service is named", 30)
+    assert exchanges(d, 1)[0]["dst"]["namespace"] == "ext"

@@ -21,6 +21,7 @@ static int take_line(void *ctx, struct span line)
 	const char *type = json_string_value(json_object_get(root, "type"));
 	const struct kube_pod *pod = NULL;
 	struct kube_service *service = NULL;
+	struct kube_slice *slice = NULL;
 
 	h->now_ns += NS_PER_S;
 	if (kube_pod_parse(object, &choice, &pod, NULL) == 0) {
@@ -30,6 +31,8 @@ static int take_line(void *ctx, struct span line)
 	}
 	if (kube_service_parse(object, &service, NULL) == 0)
 		(void)!register_service(h->people, service);
+	if (kube_slice_parse(object, &slice, NULL) == 0)
+		(void)!register_slice(h->people, slice);
 	kube_pod_unref(pod);
 	json_decref(root);
 	return 0;

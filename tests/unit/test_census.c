@@ -402,6 +402,82 @@ static void what_is_no_pod_is_refused(void **state)
 	}
 }
 
+/* A service that its selector does not tell: of pods that somebody chose, of the host's network, of no pod at all. */
+#define SLICE(name, endpoints, ports)                                                                     \
+	"{\"metadata\":{\"name\":\"" name "-x\",\"namespace\":\"shop\",\"uid\":\"uid-" name "\",\"labels\":{" \
+	"\"kubernetes.io/service-name\":\"" name "\"}},\"addressType\":\"IPv4\",\"endpoints\":[" endpoints        \
+	"],\"ports\":[" ports "]}"
+#define ENDPOINT(ip, more) "{\"addresses\":[\"" ip "\"]" more "}"
+#define OF_POD(uid)	   ",\"targetRef\":{\"kind\":\"Pod\",\"uid\":\"" uid "\"}"
+#define ENDPOINTS                                                                                         \
+	"{\"metadata\":{\"name\":\"old\",\"namespace\":\"shop\",\"uid\":\"uid-old\"},\"subsets\":[{"              \
+	"\"addresses\":[{\"ip\":\"10.0.0.9\",\"targetRef\":{\"kind\":\"Pod\",\"uid\":\"uid-a\"}}],"             \
+	"\"notReadyAddresses\":[{\"ip\":\"198.51.100.9\"}],\"ports\":[{\"port\":7000}]}]}"
+
+static void slice(struct kube_register *r, const char *text)
+{
+	struct kube_slice *s = NULL;
+	json_t *object = json_loads(text, 0, NULL);
+
+	assert_non_null(object);
+	assert_int_equal(kube_slice_parse(object, &s, NULL), 0);
+	assert_int_equal(register_slice(r, s), 0);
+	json_decref(object);
+}
+
+static void endpoints_tell_what_no_selector_does(void **state)
+{
+	static const struct {
+		const char *ip;
+		uint16_t port;
+		const char *pod, *service;
+	} cases[] = {
+		{"10.0.0.9", 5000, "a", "manual"},	/* by the pod's UID */
+		{"10.0.0.9", 5001, "a", "by-address"},	/* nobody said whose address it is */
+		{"10.0.0.9", 7000, "a", "old"},		/* Endpoints */
+		{"198.51.100.7", 5432, "", "database"}, /* outside of the cluster */
+		{"198.51.100.9", 7000, "", "old"},	/* not ready, and asked all the same */
+		{"192.0.2.1", 9100, "host", "metrics"}, /* the port is not declared */
+		{"192.0.2.1", 22, "", ""},
+	};
+	struct kube_register *r = register_new(&usual);
+	const struct census *c;
+
+	(void)state;
+	assert_int_equal(register_pod(r, pod("a", "10.0.0.9", 1, 2, -1), at_s(3)), 0);
+	assert_int_equal(register_pod(r, parse("{\"metadata\":{\"name\":\"host\",\"namespace\":\"shop\",\"uid\":"
+					       "\"uid-host\"},\"spec\":{\"nodeName\":\"n1\",\"hostNetwork\":true,"
+					       "\"containers\":[{\"name\":\"app\"}]},\"status\":{\"phase\":\"Running\","
+					       "\"podIP\":\"192.0.2.1\",\"hostIP\":\"192.0.2.1\",\"startTime\":"
+					       "\"2025-11-25T12:00:00Z\"}}"),
+				      at_s(3)),
+			 0);
+	slice(r, SLICE("manual", ENDPOINT("10.0.0.9", OF_POD("uid-a")), "{\"port\":5000,\"protocol\":\"TCP\"}"));
+	slice(r, SLICE("manual2", ENDPOINT("10.0.0.9", OF_POD("uid-a")), "{\"port\":5000}"));
+	slice(r, SLICE("by-address", ENDPOINT("10.0.0.9", ""), "{\"port\":5001},{\"port\":53,\"protocol\":\"UDP\"}"));
+	slice(r, SLICE("database", ENDPOINT("198.51.100.7", ""), "{\"port\":5432}"));
+	slice(r, SLICE("metrics", ENDPOINT("192.0.2.1", OF_POD("uid-host")), "{\"port\":9100}"));
+	slice(r, ENDPOINTS);
+	c = register_census(r, 0, at_s(100));
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		const struct identity *who = find(c, cases[i].ip, cases[i].port);
+
+		if (!who)
+			fail_msg("%s:%u is nobody", cases[i].ip, cases[i].port);
+		if (!span_eq(who->service, span_str(cases[i].service)) ||
+		    !span_eq(who->pod, span_str(cases[i].pod)) || who->certainty != CERTAINTY_CERTAIN)
+			fail_msg("%s:%u is %.*s of %.*s, %s", cases[i].ip, cases[i].port,
+				 (int)who->pod.len, (const char *)who->pod.ptr, (int)who->service.len,
+				 (const char *)who->service.ptr, identity_certainty_name(who->certainty));
+	}
+	census_free(c);
+	register_slice_gone(r, SPAN_LIT("uid-database"));
+	c = register_census(r, 0, at_s(100));
+	assert_null(find(c, "198.51.100.7", 5432));
+	census_free(c);
+	register_free(r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -413,6 +489,7 @@ int main(void)
 		cmocka_unit_test(while_the_server_is_away_names_are_inferred),
 		cmocka_unit_test(what_is_gone_is_remembered_for_a_while_and_in_a_number),
 		cmocka_unit_test(ports_tell_containers_and_services_and_the_hosts_pods_apart),
+		cmocka_unit_test(endpoints_tell_what_no_selector_does),
 		cmocka_unit_test(the_workload_is_the_topmost_owner),
 		cmocka_unit_test(a_job_is_forgotten_with_the_last_of_its_pods),
 		cmocka_unit_test(what_is_no_pod_is_refused),
