@@ -234,7 +234,7 @@ uninstall: ## remove what install put there; configuration and recordings stay
 	@BUILD='$(BUILD)' DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' SYSCONFDIR='$(SYSCONFDIR)' scripts/install --remove
 
 ##@ Keep tidy
-SOURCES = $(shell git ls-files '*.c' '*.h' ':!*.tbl.h')
+SOURCES = $(shell git ls-files '*.c' '*.h' ':!*.tbl.h' ':!tests/unit' ':!tests/tools')
 format: ## clang-format every source (tables keep their columns)
 	@clang-format -i $(SOURCES)
 

@@ -474,7 +474,8 @@ static void ask_all(const char *dir, uint64_t millions)
 	atomic_init(&load.is_over, false);
 	if (pthread_create(&thread, NULL, write_on, &load) != 0)
 		exit(3);
-	printf("\n| query | median ms (CPU) | p99 ms (CPU) | beside %d/s written: median (CPU) | p99 (CPU)"
+	printf("\n| query | median ms (CPU) | p99 ms (CPU) | beside %d/s written: median (CPU) | "
+	       "p99 (CPU)"
 	       " | aim ms |\n| --- | --- | --- | --- | --- | --- |\n",
 	       LOAD_PER_S);
 	for (size_t i = 0; i < COUNT_OF(questions); i++) {

@@ -11,11 +11,12 @@
 #include "lib/clock.h"
 #include "lib/err.h"
 
-#define CLI_OK	    0 /* done, nothing wrong */
-#define CLI_DIFFERS 1 /* the answer is 'differs', 'fails' or 'nothing matched' where that matters  \
+#define CLI_OK 0 /* done, nothing wrong */
+#define CLI_DIFFERS                                                                                \
+	1	     /* the answer is 'differs', 'fails' or 'nothing matched' where that matters  \
 		       */
-#define CLI_USAGE  2  /* used wrongly */
-#define CLI_FAILED 3  /* could not do it */
+#define CLI_USAGE  2 /* used wrongly */
+#define CLI_FAILED 3 /* could not do it */
 
 enum option_kind {
 	OPTION_FLAG,	 /* bool; takes no value */

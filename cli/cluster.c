@@ -24,11 +24,12 @@
  * pod that is not ours.
  */
 
-#define API_PORT     "api" /* name of the container's port; else API_NUMBER */
-#define API_NUMBER   7700
+#define API_PORT      "api" /* name of the container's port; else API_NUMBER */
+#define API_NUMBER    7700
 #define TOKEN_SECONDS 3600
-#define SELECTOR     "app.kubernetes.io%2Fname%3Dtapeloop%2Capp.kubernetes.io%2Fcomponent%3Dnode"
-#define HANDOVER     "tapeloop.dev/handover" /* annotation: it hands over to its node, and keeps no tape */
+#define SELECTOR      "app.kubernetes.io%2Fname%3Dtapeloop%2Capp.kubernetes.io%2Fcomponent%3Dnode"
+#define HANDOVER                                                                                   \
+	"tapeloop.dev/handover" /* annotation: it hands over to its node, and keeps no tape */
 
 static const char *installation(void)
 {
@@ -41,8 +42,9 @@ static const char *installation(void)
 
 static int request_token(struct cluster *c, struct err *e)
 {
-	json_t *request = json_pack("{ss ss s{si}}", "apiVersion", "authentication.k8s.io/v1", "kind",
-				    "TokenRequest", "spec", "expirationSeconds", TOKEN_SECONDS);
+	json_t *request =
+		json_pack("{ss ss s{si}}", "apiVersion", "authentication.k8s.io/v1", "kind",
+			  "TokenRequest", "spec", "expirationSeconds", TOKEN_SECONDS);
 	json_t *answer = NULL;
 	const char *token;
 	AUTO_BUF path = {0};
@@ -59,10 +61,11 @@ static int request_token(struct cluster *c, struct err *e)
 	json_decref(answer);
 	if (c->token)
 		return 0;
-	return err_set(e, r < 0 ? r : -EPROTO,
-		       "this kubeconfig shows the API server a certificate, which does not reach the "
-		       "daemons, and there is no token for ServiceAccount %s/" CLUSTER_ACCOUNT ": %s",
-		       installation(), why.why);
+	return err_set(
+		e, r < 0 ? r : -EPROTO,
+		"this kubeconfig shows the API server a certificate, which does not reach the "
+		"daemons, and there is no token for ServiceAccount %s/" CLUSTER_ACCOUNT ": %s",
+		installation(), why.why);
 }
 
 static int find_token(struct cluster *c, struct err *e)
@@ -132,14 +135,13 @@ static int port_of(const json_t *pod)
 	const json_t *c, *p;
 	size_t i, k;
 
-	json_array_foreach(containers, i, c)
-		json_array_foreach(json_object_get(c, "ports"), k, p)
-		{
-			const char *port = json_string_value(json_object_get(p, "name"));
+	json_array_foreach(containers, i, c) json_array_foreach(json_object_get(c, "ports"), k, p)
+	{
+		const char *port = json_string_value(json_object_get(p, "name"));
 
-			if (port && strcmp(port, API_PORT) == 0)
-				return (int)json_integer_value(json_object_get(p, "containerPort"));
-		}
+		if (port && strcmp(port, API_PORT) == 0)
+			return (int)json_integer_value(json_object_get(p, "containerPort"));
+	}
 	return API_NUMBER;
 }
 
@@ -165,17 +167,20 @@ static bool is_asked(const json_t *pod, bool is_sidecar)
 
 	if (strcmp(text_at(pod, "status", "phase"), "Running") != 0)
 		return false;
-	return !is_sidecar || ((has_container(pod, "containers", SIDECAR_NAME) ||
-				has_container(pod, "initContainers", SIDECAR_NAME)) &&
-			       !*text_at(meta, "annotations", HANDOVER) &&
-			       strcmp(text_at(meta, "labels", "app.kubernetes.io/name"), "tapeloop") != 0);
+	return !is_sidecar ||
+	       ((has_container(pod, "containers", SIDECAR_NAME) ||
+		 has_container(pod, "initContainers", SIDECAR_NAME)) &&
+		!*text_at(meta, "annotations", HANDOVER) &&
+		strcmp(text_at(meta, "labels", "app.kubernetes.io/name"), "tapeloop") != 0);
 }
 
 static int add_node(struct cluster *c, const json_t *pod, bool is_sidecar, struct err *e)
 {
-	const char *name = text_at(pod, "metadata", "name"), *node = text_at(pod, "spec", "nodeName");
+	const char *name = text_at(pod, "metadata", "name"),
+		   *node = text_at(pod, "spec", "nodeName");
 	const char *name_space = text_at(pod, "metadata", "namespace");
-	struct cluster_node n = {.is_sidecar = is_sidecar, .port = is_sidecar ? API_NUMBER : port_of(pod)};
+	struct cluster_node n = {.is_sidecar = is_sidecar,
+				 .port = is_sidecar ? API_NUMBER : port_of(pod)};
 	void *nodes = c->nodes;
 
 	if (!is_asked(pod, is_sidecar))
@@ -187,7 +192,8 @@ static int add_node(struct cluster *c, const json_t *pod, bool is_sidecar, struc
 		n.name = NULL;
 	n.name_space = strdup(name_space);
 	n.pod = strdup(name);
-	if (!n.name || !n.name_space || !n.pod || !array_room(&nodes, &c->room, c->count, sizeof(*c->nodes))) {
+	if (!n.name || !n.name_space || !n.pod ||
+	    !array_room(&nodes, &c->room, c->count, sizeof(*c->nodes))) {
 		node_fini(&n);
 		return err_set(e, -ENOMEM, "out of memory");
 	}
@@ -203,16 +209,16 @@ static int add_pods(struct cluster *c, const char *path, bool are_sidecars, stru
 	size_t i;
 	int r = kube_get(c->client, path, &list, e);
 
-	json_array_foreach(json_object_get(list, "items"), i, pod)
-		if (r == 0)
-			r = add_node(c, pod, are_sidecars, e);
+	json_array_foreach(json_object_get(list, "items"), i, pod) if (r == 0) r =
+		add_node(c, pod, are_sidecars, e);
 	json_decref(list);
 	return r;
 }
 
 static int by_name(const void *a, const void *b)
 {
-	return strcmp(((const struct cluster_node *)a)->name, ((const struct cluster_node *)b)->name);
+	return strcmp(((const struct cluster_node *)a)->name,
+		      ((const struct cluster_node *)b)->name);
 }
 
 /* Who may not list the nodes' daemons, but has sidecars, asks these. */
@@ -242,12 +248,14 @@ int cluster_find_nodes(struct cluster *c, const char *name_space, struct err *e)
 
 	if (r == 0 && c->count == 0)
 		return err_set(e, -ENXIO,
-			       "no daemon runs in namespace %s (pods labelled app.kubernetes.io/name=tapeloop, "
+			       "no daemon runs in namespace %s (pods labelled "
+			       "app.kubernetes.io/name=tapeloop, "
 			       "component node); $TAPELOOP_KUBE_NAMESPACE names another",
 			       installation());
 	if (r == 0)
 		qsort(c->nodes, c->count, sizeof(*c->nodes), by_name);
-	return r < 0 && r != -EPERM && r != -EACCES && e ? (e->code = r == -ENOENT ? -ENXIO : r) : r;
+	return r < 0 && r != -EPERM && r != -EACCES && e ? (e->code = r == -ENOENT ? -ENXIO : r)
+							 : r;
 }
 
 int cluster_ask(const struct cluster *c, struct kube_client *client, const struct cluster_node *n,
@@ -256,7 +264,9 @@ int cluster_ask(const struct cluster *c, struct kube_client *client, const struc
 	AUTO_BUF base = {0};
 
 	if (n->is_sidecar)
-		return rest_open_pod(c->args, client, n->name_space, n->pod, n->port, n->name, out, e);
-	buf_add_fmt(&base, "/api/v1/namespaces/%s/pods/https:%s:%d/proxy", n->name_space, n->pod, n->port);
+		return rest_open_pod(c->args, client, n->name_space, n->pod, n->port, n->name, out,
+				     e);
+	buf_add_fmt(&base, "/api/v1/namespaces/%s/pods/https:%s:%d/proxy", n->name_space, n->pod,
+		    n->port);
 	return rest_open_kube(client, buf_cstr(&base), c->token, n->name, out, e);
 }

@@ -5,7 +5,8 @@
 #include "cli/source.h"
 #include "kube/client.h"
 
-#define CLUSTER_NAMESPACE "tapeloop" /* of the installation; $TAPELOOP_KUBE_NAMESPACE says another */
+#define CLUSTER_NAMESPACE                                                                          \
+	"tapeloop" /* of the installation; $TAPELOOP_KUBE_NAMESPACE says another */
 #define CLUSTER_ACCOUNT	  "tapeloop-reader"
 #define CLUSTER_NODES_MAX 5000
 
@@ -20,7 +21,7 @@ struct cluster_node {
 struct cluster {
 	struct kube_client *client;
 	const struct kube_args *args; /* borrowed */
-	char *token; /* what the daemons are shown */
+	char *token;		      /* what the daemons are shown */
 	struct cluster_node *nodes;
 	size_t count, room;
 };

@@ -51,7 +51,9 @@ static void bash_values(struct buf *out, const struct command *c)
 			buf_add_fmt(out, ") COMPREPLY=($(compgen -W '%s' -- \"$cur\")) ;;\n",
 				    row->choices);
 		else if (row->hints)
-			buf_add_fmt(out, ") compopt -o nospace 2>/dev/null; COMPREPLY=($(compgen -W '%s' -- \"$cur\")) ;;\n",
+			buf_add_fmt(out,
+				    ") compopt -o nospace 2>/dev/null; COMPREPLY=($(compgen -W "
+				    "'%s' -- \"$cur\")) ;;\n",
 				    row->hints);
 		else if (is_file(row))
 			buf_add_str(out, ") COMPREPLY=($(compgen -f -- \"$cur\")) ;;\n");

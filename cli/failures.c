@@ -26,7 +26,8 @@ static const struct option_row failures_options[] = {
 	 .kind = OPTION_TIME,
 	 OPTION_AT(struct failures_args, new_since_ns),
 	 .value = "TIME",
-	 .what = "only kinds that were not seen before this time: 1h (ago); --since says how far to look "
+	 .what = "only kinds that were not seen before this time: 1h (ago); --since says how far "
+		 "to look "
 		 "back"},
 	{.name = "limit",
 	 .letter = 'n',
@@ -238,7 +239,9 @@ static int ask(struct failures *f, const struct failures_args *a, struct err *e)
 static int run_failures(struct cli *cli)
 {
 	const struct failures_args *a = cli->args;
-	struct failures f = {.cli = cli, .form = a->form, .screen = screen_of_stdout(),
+	struct failures f = {.cli = cli,
+			     .form = a->form,
+			     .screen = screen_of_stdout(),
 			     .is_ascii = spark_is_ascii()};
 	bool is_wide = f.form == FAILURES_WIDE;
 	struct err e = {0};
@@ -275,7 +278,8 @@ const struct command command_failures = {
 		"Exchanges that failed (server errors, resets, time-outs, missing answers) are one "
 		"kind "
 		"when they agree in both ends, method, route, status (of gRPC and of a closed "
-		"WebSocket too), reason, and in what they say with its numbers, ids and names left out "
+		"WebSocket too), reason, and in what they say with its numbers, ids and names left "
+		"out "
 		"(ERROR). The most frequent "
 		"come first; EXAMPLE is the id of the newest of its kind.",
 	.examples = "tapeloop failures --since 1h\tthe last hour\n"

@@ -19,7 +19,8 @@
 #include "schema/exchange_json.h"
 
 #define IMPORT_MEMORY                                                                              \
-	((size_t)64 << 20) /* of the decoder: what one capture holds open at a time                \
+	((size_t)64                                                                                \
+	 << 20) /* of the decoder: what one capture holds open at a time                \
 			    */
 #define IMPORT_QUEUE ((size_t)16 << 20)
 #define OUTPUT_FLUSH (64 * 1024) /* bytes of JSON lines written at once */

@@ -32,8 +32,8 @@
 #define INDEX_ENV "JOB_COMPLETION_INDEX"
 
 static const char *const not_for_pods[] = {
-	"as-job", "job-shards", "job-image", "job-account", "job-claim", "shard", "context",
-	"kubeconfig", "since", "until",
+	"as-job", "job-shards", "job-image",  "job-account", "job-claim",
+	"shard",  "context",	"kubeconfig", "since",	     "until",
 };
 
 static bool is_for_pods(const char *name)
@@ -53,10 +53,11 @@ static int check(const struct job *job, struct err *e)
 	if (job->shards == 0 || job->shards > JOB_SHARDS_MAX)
 		return err_set(e, -EINVAL, "job-shards: expected 1 to %d", JOB_SHARDS_MAX);
 	if (store && (!job->claim || strncmp(store, JOB_TAPES "/", n) != 0))
-		return err_set(e, -EINVAL,
-			       "store %s: a pod has it only as %s/FILE, on the volume that --job-claim "
-			       "names",
-			       store, JOB_TAPES);
+		return err_set(
+			e, -EINVAL,
+			"store %s: a pod has it only as %s/FILE, on the volume that --job-claim "
+			"names",
+			store, JOB_TAPES);
 	if (job->to && kube_reference_is(job->to) && kube_reference_parse(job->to, &ref, e) < 0)
 		return -EINVAL;
 	for (size_t i = 0; i < job->maps->count; i++) {
@@ -115,8 +116,8 @@ static void add_target(struct writing *w, const char *option, size_t value)
 
 	if (eq)
 		target = eq + 1;
-	if (!w->name_space || !kube_reference_is(target) || kube_reference_parse(target, &ref, NULL) < 0 ||
-	    *ref.name_space) {
+	if (!w->name_space || !kube_reference_is(target) ||
+	    kube_reference_parse(target, &ref, NULL) < 0 || *ref.name_space) {
 		add_operand(w->out, option);
 		return;
 	}
@@ -154,7 +155,8 @@ static char *context_namespace(const struct job *job)
 	AUTO(kube_config) config = NULL;
 
 	if (!is_in_cluster(job) || job->source->name_space ||
-	    kube_config_load(job->source->kube.kubeconfig, job->source->kube.context, &config, NULL) < 0)
+	    kube_config_load(job->source->kube.kubeconfig, job->source->kube.context, &config,
+			     NULL) < 0)
 		return NULL;
 	return TAKE(config->name_space);
 }
@@ -213,20 +215,24 @@ static void add_head(const struct job *job, const struct cli *cli, struct buf *o
 		    "kind: Job\n"
 		    "metadata:\n"
 		    "  name: tapeloop-replay-%s\n"
-		    "  labels: {app.kubernetes.io/name: tapeloop, app.kubernetes.io/component: replay}\n"
+		    "  labels: {app.kubernetes.io/name: tapeloop, app.kubernetes.io/component: "
+		    "replay}\n"
 		    "spec:\n",
 		    run);
 	if (job->shards > 1)
-		buf_add_fmt(out,
-			    "  completionMode: Indexed # each pod one share: Kubernetes 1.24 or later\n"
-			    "  completions: %u\n"
-			    "  parallelism: %u\n",
-			    (unsigned)job->shards, (unsigned)job->shards);
+		buf_add_fmt(
+			out,
+			"  completionMode: Indexed # each pod one share: Kubernetes 1.24 or later\n"
+			"  completions: %u\n"
+			"  parallelism: %u\n",
+			(unsigned)job->shards, (unsigned)job->shards);
 	buf_add_str(out, "  backoffLimit: 0 # a request that is sent again may do its work again\n"
 			 "  template:\n"
 			 "    metadata:\n"
-			 "      labels: {app.kubernetes.io/name: tapeloop, app.kubernetes.io/component: replay}\n"
-			 "      annotations: {tapeloop.dev/record: \"false\", tapeloop.dev/inject: disabled}\n"
+			 "      labels: {app.kubernetes.io/name: tapeloop, "
+			 "app.kubernetes.io/component: replay}\n"
+			 "      annotations: {tapeloop.dev/record: \"false\", tapeloop.dev/inject: "
+			 "disabled}\n"
 			 "    spec:\n"
 			 "      restartPolicy: Never\n");
 	if (needs_token(job)) {
@@ -236,7 +242,8 @@ static void add_head(const struct job *job, const struct cli *cli, struct buf *o
 	} else {
 		buf_add_str(out, "      automountServiceAccountToken: false\n");
 	}
-	buf_add_str(out, "      securityContext: {runAsNonRoot: true, runAsUser: 65532, seccompProfile: {type: RuntimeDefault}}\n"
+	buf_add_str(out, "      securityContext: {runAsNonRoot: true, runAsUser: 65532, "
+			 "seccompProfile: {type: RuntimeDefault}}\n"
 			 "      containers:\n"
 			 "        - name: replay\n"
 			 "          image: ");
@@ -247,17 +254,22 @@ static void add_head(const struct job *job, const struct cli *cli, struct buf *o
 static void add_end(const struct job *job, struct buf *out)
 {
 	if (job->shards > 1)
-		buf_add_str(out, "          env:\n"
-				 "            - name: " INDEX_ENV "\n"
-				 "              valueFrom: {fieldRef: {fieldPath: \"metadata.annotations"
-				 "['batch.kubernetes.io/job-completion-index']\"}}\n");
-	buf_add_str(out, "          resources: {requests: {cpu: 100m, memory: 64Mi}, limits: {memory: 512Mi}}\n"
-			 "          securityContext: {allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, "
+		buf_add_str(out,
+			    "          env:\n"
+			    "            - name: " INDEX_ENV "\n"
+			    "              valueFrom: {fieldRef: {fieldPath: \"metadata.annotations"
+			    "['batch.kubernetes.io/job-completion-index']\"}}\n");
+	buf_add_str(out, "          resources: {requests: {cpu: 100m, memory: 64Mi}, limits: "
+			 "{memory: 512Mi}}\n"
+			 "          securityContext: {allowPrivilegeEscalation: false, "
+			 "readOnlyRootFilesystem: true, "
 			 "capabilities: {drop: [ALL]}}\n"
-			 "          terminationMessagePolicy: FallbackToLogsOnError # why it failed is in the pod's status, too\n");
+			 "          terminationMessagePolicy: FallbackToLogsOnError # why it "
+			 "failed is in the pod's status, too\n");
 	if (!job->claim)
 		return;
-	buf_add_str(out, "          volumeMounts: [{name: tapes, mountPath: " JOB_TAPES ", readOnly: true}]\n"
+	buf_add_str(out, "          volumeMounts: [{name: tapes, mountPath: " JOB_TAPES
+			 ", readOnly: true}]\n"
 			 "      volumes:\n"
 			 "        - name: tapes\n"
 			 "          persistentVolumeClaim: {readOnly: true, claimName: ");

@@ -9,11 +9,11 @@
 
 struct job {
 	const char *image, *account;
-	const char *claim;		 /* PersistentVolumeClaim; NULL: none */
-	uint64_t shards;		 /* pods that share the replay; 1: one */
+	const char *claim; /* PersistentVolumeClaim; NULL: none */
+	uint64_t shards;   /* pods that share the replay; 1: one */
 	const struct source_args *source;
 	const struct query_args *query;
-	const char *to;			 /* targets, as they were typed */
+	const char *to; /* targets, as they were typed */
 	const struct texts *maps;
 };
 
@@ -22,4 +22,5 @@ struct job {
  * @cli: whose options and operands the pods get, with times made absolute
  * @e:   -EINVAL what a pod could not do: a file of this machine, a daemon's socket, a target that is none
  */
-int job_write(const struct job *job, const struct cli *cli, struct buf *out, struct err *e) MUST_USE;
+int job_write(const struct job *job, const struct cli *cli, struct buf *out,
+	      struct err *e) MUST_USE;

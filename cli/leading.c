@@ -12,8 +12,10 @@ static const struct {
 	const char *word, *becomes;
 	bool has_value;
 } leading[] = {
-	{"--kube", "--kube", false},	     {"-n", "--namespace", true},
-	{"--namespace", "--namespace", true}, {"--context", "--context", true},
+	{"--kube", "--kube", false},
+	{"-n", "--namespace", true},
+	{"--namespace", "--namespace", true},
+	{"--context", "--context", true},
 	{"--kubeconfig", "--kubeconfig", true},
 };
 
@@ -51,8 +53,9 @@ static bool is_one_of(const char *word, const char *const *words)
 }
 
 /* subcommands that ask nobody, and so know nothing of clusters */
-static const char *const not_asking[] = {"import", "fsck", "backup", "seal", "completion", "man",
-					 "help", "--help", "-h", "--version", NULL};
+static const char *const not_asking[] = {"import",     "fsck",	    "backup", "seal",
+					 "completion", "man",	    "help",   "--help",
+					 "-h",	       "--version", NULL};
 
 const char **leading_move(int argc, const char *const *argv, bool is_plugin, int *argc_out)
 {

@@ -14,4 +14,5 @@ bool leading_is_plugin(const char *argv0);
  *
  * Return: owned by the caller, its strings borrowed; *argc_out of them, and NULL. NULL: no memory.
  */
-const char **leading_move(int argc, const char *const *argv, bool is_plugin, int *argc_out) MUST_USE;
+const char **leading_move(int argc, const char *const *argv, bool is_plugin,
+			  int *argc_out) MUST_USE;

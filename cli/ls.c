@@ -54,7 +54,8 @@ static const struct option_row ls_options[] = {
 	 .kind = OPTION_TEXT,
 	 OPTION_AT(struct ls_args, text),
 	 .value = "TEXT",
-	 .what = "only those with TEXT in their heads or decoded bodies, in any case: short for a filter "
+	 .what = "only those with TEXT in their heads or decoded bodies, in any case: short for a "
+		 "filter "
 		 "&& text(\"TEXT\"), which other commands take"},
 	{.name = "explain",
 	 .kind = OPTION_FLAG,
@@ -171,7 +172,8 @@ const struct command command_ls = {
 		"exit "
 		"status is 1.",
 	.examples = "tapeloop ls 'failed()' --since 10m\twhat failed in the last ten minutes\n"
-		    "tapeloop ls cart --since 1h --text 'out of stock'\twhere it stands in a head or a body\n"
+		    "tapeloop ls cart --since 1h --text 'out of stock'\twhere it stands in a head "
+		    "or a body\n"
 		    "tapeloop ls 5xx -o id | xargs tapeloop show\teach of the newest in full\n"
 		    "tapeloop ls 'latency > duration(\"1s\")' -n 0 -o jsonl | jq .target\tfor "
 		    "other tools\n",

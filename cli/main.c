@@ -21,18 +21,20 @@ static void overall_help(struct buf *out)
 	for (const struct command *const *c = commands; *c; c++)
 		if (!(*c)->is_hidden)
 			buf_add_fmt(out, "  %-11s %s\n", (*c)->name, (*c)->summary);
-	buf_add_str(out,
-		    "\n"
-		    "`tapeloop COMMAND --help` explains one, `tapeloop help filter` what FILTER "
-		    "is. The daemon's socket is asked "
-		    "unless --api URL or\n"
-		    "--store PATH (or $TAPELOOP_API, $TAPELOOP_STORE) name another place, or --kube "
-		    "all of a cluster's:\n"
-		    "`tapeloop --kube [-n NAMESPACE] [--context NAME] COMMAND`, or `kubectl tapeloop COMMAND`.\n"
-		    "\n"
-		    "Exit status: 0 done, nothing wrong; 1 differs, fails or nothing matched; "
-		    "2 used wrongly;\n"
-		    "3 could not do it.\n");
+	buf_add_str(
+		out,
+		"\n"
+		"`tapeloop COMMAND --help` explains one, `tapeloop help filter` what FILTER "
+		"is. The daemon's socket is asked "
+		"unless --api URL or\n"
+		"--store PATH (or $TAPELOOP_API, $TAPELOOP_STORE) name another place, or --kube "
+		"all of a cluster's:\n"
+		"`tapeloop --kube [-n NAMESPACE] [--context NAME] COMMAND`, or `kubectl tapeloop "
+		"COMMAND`.\n"
+		"\n"
+		"Exit status: 0 done, nothing wrong; 1 differs, fails or nothing matched; "
+		"2 used wrongly;\n"
+		"3 could not do it.\n");
 }
 
 static const struct command *find(const char *name)

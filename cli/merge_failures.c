@@ -90,7 +90,7 @@ static int compare_kinds(const void *x, const void *y)
 	struct failure a = ((const struct kind *)x)->f, b = ((const struct kind *)y)->f;
 	struct span *as[FAILURE_TEXTS], *bs[FAILURE_TEXTS];
 	const int64_t numbers[][2] = {
-		{a.status, b.status},	    {a.outcome, b.outcome},	  {a.reason, b.reason},
+		{a.status, b.status},		{a.outcome, b.outcome},	      {a.reason, b.reason},
 		{a.grpc_status, b.grpc_status}, {a.close_code, b.close_code},
 	};
 	int r = 0;
@@ -140,7 +140,8 @@ static void add_up(struct failure *to, const struct failure *from)
 
 static void join(struct failures_merge *m)
 {
-	uint64_t steps = (m->until_ns - MIN(m->since_ns, m->until_ns) + FAILURE_POINTS - 1) / FAILURE_POINTS;
+	uint64_t steps =
+		(m->until_ns - MIN(m->since_ns, m->until_ns) + FAILURE_POINTS - 1) / FAILURE_POINTS;
 	size_t kept = 0;
 
 	m->step_ns = m->step_ns ? (steps + m->step_ns - 1) / m->step_ns * m->step_ns : 0;

@@ -16,7 +16,7 @@
 
 struct row {
 	struct span by[STATS_BY_MAX];
-	uint8_t *memory; /* owned: the texts of by */
+	uint8_t *memory;      /* owned: the texts of by */
 	struct stats_row sum; /* its spans are not used */
 	struct sketch latency;
 	uint64_t points[STATS_POINTS];
@@ -186,7 +186,8 @@ static void put_on_axis(const struct stats_merge *m, struct row *r)
 	uint64_t points[STATS_POINTS] = {0};
 
 	for (size_t i = 0; i < r->sum.point_count; i++) {
-		uint64_t at = (r->since_ns + i * r->step_ns - m->answer.points_ns) / m->answer.step_ns;
+		uint64_t at =
+			(r->since_ns + i * r->step_ns - m->answer.points_ns) / m->answer.step_ns;
 
 		points[MIN(at, STATS_POINTS - 1)] += r->points[i];
 	}
@@ -240,7 +241,8 @@ static void sum_groups(struct stats_merge *m)
 	for (size_t from = 0, to; from < m->count; from = to) {
 		uint64_t total = 0;
 
-		for (to = from; to < m->count && compare_groups(&m->all[from], &m->all[to]) == 0; to++)
+		for (to = from; to < m->count && compare_groups(&m->all[from], &m->all[to]) == 0;
+		     to++)
 			total += m->all[to].sum.count;
 		for (size_t i = from; i < to; i++)
 			m->all[i].total = total;
@@ -276,10 +278,11 @@ static int hand_out(const struct stats_merge *m, const struct row *r, stats_row_
 	row.max_ns = s->max;
 	row.sketch = (struct span){0};
 	row.points = m->by->every_ns ? NULL : r->points;
-	row.point_count = m->by->every_ns ? 0
-					  : (size_t)MIN((a->until_ns - a->points_ns + a->step_ns - 1) /
-								a->step_ns,
-							(uint64_t)STATS_POINTS);
+	row.point_count =
+		m->by->every_ns
+			? 0
+			: (size_t)MIN((a->until_ns - a->points_ns + a->step_ns - 1) / a->step_ns,
+				      (uint64_t)STATS_POINTS);
 	return fn(ctx, &row);
 }
 

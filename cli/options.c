@@ -300,10 +300,14 @@ static void write_choice(const struct option_row *row, unsigned n, options_write
 static bool is_as_otherwise(const struct option_row *row, const void *value, const void *otherwise)
 {
 	static const size_t sizes[] = {
-		[OPTION_FLAG] = sizeof(bool),	   [OPTION_TEXT] = sizeof(char *),
-		[OPTION_TEXTS] = 0,		   [OPTION_COUNT] = sizeof(uint64_t),
-		[OPTION_REAL] = sizeof(double),	   [OPTION_DURATION] = sizeof(uint64_t),
-		[OPTION_TIME] = sizeof(uint64_t), [OPTION_CHOICE] = sizeof(unsigned),
+		[OPTION_FLAG] = sizeof(bool),
+		[OPTION_TEXT] = sizeof(char *),
+		[OPTION_TEXTS] = 0,
+		[OPTION_COUNT] = sizeof(uint64_t),
+		[OPTION_REAL] = sizeof(double),
+		[OPTION_DURATION] = sizeof(uint64_t),
+		[OPTION_TIME] = sizeof(uint64_t),
+		[OPTION_CHOICE] = sizeof(unsigned),
 	};
 
 	if (row->kind == OPTION_TEXTS)
@@ -327,7 +331,9 @@ static void write_value(const struct option_row *row, const void *value, options
 	case OPTION_CHOICE: write_choice(row, *(const unsigned *)value, fn, ctx); return;
 	case OPTION_REAL: buf_add_fmt(&text, "%.17g", *(const double *)value); break;
 	case OPTION_COUNT: buf_add_u64(&text, *(const uint64_t *)value); break;
-	case OPTION_DURATION: buf_add_fmt(&text, "%lluns", (unsigned long long)*(const uint64_t *)value); break;
+	case OPTION_DURATION:
+		buf_add_fmt(&text, "%lluns", (unsigned long long)*(const uint64_t *)value);
+		break;
 	case OPTION_TIME: clock_format_utc(&text, *(const uint64_t *)value); break;
 	}
 	write_one(row, buf_cstr(&text), fn, ctx);
@@ -431,8 +437,8 @@ void options_help(const struct command *c, struct buf *out)
 {
 	static const struct option_row help = {.name = "help", .letter = 'h', .what = "this text"};
 
-	buf_add_fmt(out, "Usage: %s %s [OPTIONS]%s%s\n\n", cli_program(), c->name, c->operands[0] ? " " : "",
-		    c->operands);
+	buf_add_fmt(out, "Usage: %s %s [OPTIONS]%s%s\n\n", cli_program(), c->name,
+		    c->operands[0] ? " " : "", c->operands);
 	wrap(out, c->summary, 0, 0);
 	if (c->details) {
 		buf_add_char(out, '\n');

@@ -5,7 +5,7 @@
 #include "cli/cli.h"
 
 struct options {
-	void *args;            /* owned; command->args_bytes */
+	void *args;	       /* owned; command->args_bytes */
 	const char **operands; /* owned; borrowed strings */
 	int operand_count;
 	bool wants_help;

@@ -33,7 +33,8 @@ struct pod_link {
 	int stand_in, listener;	      /* libcurl's socket, and what it connects to */
 };
 
-struct pod_link *pod_link_new(const struct kube_args *a, const char *name_space, const char *pod, int port)
+struct pod_link *pod_link_new(const struct kube_args *a, const char *name_space, const char *pod,
+			      int port)
 {
 	struct pod_link *l = calloc(1, sizeof(*l));
 
@@ -83,7 +84,8 @@ static int make_backend(const struct pod_link *l, struct kube_backend *out, stru
 	(void)snprintf(b.reference.name, sizeof(b.reference.name), "%s", l->pod);
 	(void)snprintf(b.reference.name_space, sizeof(b.reference.name_space), "%s", l->name_space);
 	b.pods = calloc(1, sizeof(*b.pods));
-	if (!b.pods || asprintf(&b.pods_path, "/api/v1/namespaces/%s/pods/%s", l->name_space, l->pod) < 0) {
+	if (!b.pods ||
+	    asprintf(&b.pods_path, "/api/v1/namespaces/%s/pods/%s", l->name_space, l->pod) < 0) {
 		free(b.pods);
 		return err_set(e, -ENOMEM, "out of memory");
 	}
@@ -129,7 +131,8 @@ static int connect_to_pod(struct pod_link *l, struct err *e)
 	if (l->fd < 0)
 		return err_set(e, l->fd, "%s/%s: %s", l->name_space, l->pod, strerror(-l->fd));
 	if (poll(&p, 1, ANSWER_MS) <= 0)
-		return err_set(e, -ETIMEDOUT, "%s/%s: the API server does not answer", l->name_space, l->pod);
+		return err_set(e, -ETIMEDOUT, "%s/%s: the API server does not answer",
+			       l->name_space, l->pod);
 	if (recv(l->fd, &octet, 1, 0) == 1)
 		return 0;
 	error = kube_line_why(l->line, &why);
@@ -144,8 +147,8 @@ static int make_stand_in(struct pod_link *l, struct curl_sockaddr *at, struct er
 	socklen_t len = sizeof(at->addr); /* an autobound name has 8 octets */
 
 	l->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (l->listener < 0 || bind(l->listener, &any, sizeof(any.sa_family)) < 0 || listen(l->listener, 1) < 0 ||
-	    getsockname(l->listener, &at->addr, &len) < 0)
+	if (l->listener < 0 || bind(l->listener, &any, sizeof(any.sa_family)) < 0 ||
+	    listen(l->listener, 1) < 0 || getsockname(l->listener, &at->addr, &len) < 0)
 		return err_set(e, -errno, "no unix socket: %s", strerror(errno));
 	at->family = AF_UNIX;
 	at->protocol = 0;

@@ -13,7 +13,8 @@
 struct pod_link;
 
 /* pod_link_new() - connects to nobody yet. @a: borrowed; how the API server is found. NULL: out of memory. */
-struct pod_link *pod_link_new(const struct kube_args *a, const char *name_space, const char *pod, int port) MUST_USE;
+struct pod_link *pod_link_new(const struct kube_args *a, const char *name_space, const char *pod,
+			      int port) MUST_USE;
 void pod_link_close(struct pod_link *l); /* after the handle that uses it; accepts NULL */
 
 /**

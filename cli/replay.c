@@ -28,7 +28,7 @@ struct session {
 	const struct replay_args *args;
 	struct source *source;
 	struct source_query query;
-	uint64_t *ids;         /* in order; NULL: the query selects */
+	uint64_t *ids; /* in order; NULL: the query selects */
 	size_t id_count;
 	struct replay_config config;
 	struct replay_reach *reach; /* NULL: no target is in a cluster */
@@ -147,7 +147,8 @@ static int selected_ports(void *ctx, uint16_t target, struct kube_ports *out, st
 	struct session *s = ctx;
 	struct gathering g = {.targets = &s->config.targets, .target = target, .ports = out};
 
-	return s->ids ? list_ids(s, false, gather_port, &g, e) : list_query(s, false, gather_port, &g, e);
+	return s->ids ? list_ids(s, false, gather_port, &g, e)
+		      : list_query(s, false, gather_port, &g, e);
 }
 
 /* ---- output ---- */
@@ -278,7 +279,8 @@ static int dry_run(struct session *s, const struct replay_source *source, struct
 	int r;
 
 	if (s->args->form == FORM_JUNIT)
-		return cli_usage(s->cli, "--dry-run has no JUnit report: use -o table, json or jsonl");
+		return cli_usage(s->cli,
+				 "--dry-run has no JUnit report: use -o table, json or jsonl");
 	if (s->args->form == FORM_JSON)
 		begin_json(s);
 	r = replay_plan(&s->config, source, &s->plan, on_entry, s, e);
@@ -310,7 +312,8 @@ static int confirm(struct session *s)
 		cli_note("%llu of the requests would go to the very server they were recorded from",
 			 (unsigned long long)p->at_recorded_count);
 	if (p->in_namespace_count)
-		cli_note("%llu of the requests would go into the very namespace they were recorded in",
+		cli_note("%llu of the requests would go into the very namespace they were recorded "
+			 "in",
 			 (unsigned long long)p->in_namespace_count);
 	if (!isatty(STDIN_FILENO))
 		return cli_usage(s->cli, "the target is where it was recorded: --yes allows that");
@@ -351,7 +354,8 @@ static int wet_run(struct session *s, const struct replay_source *source, struct
 		return cli_fail(s->cli, e);
 	allow_files();
 	if (s->args->is_insecure)
-		cli_note("--insecure: certificates of targets are NOT verified; anybody may be answering");
+		cli_note("--insecure: certificates of targets are NOT verified; anybody may be "
+			 "answering");
 	if (s->args->form == FORM_JSON)
 		begin_json(s);
 	r = replay_run(&s->config, source, &s->plan, on_result, s, &s->summary, e);
@@ -403,7 +407,9 @@ static int replay_session(struct session *s)
 	if (r < 0)
 		return cli_fail(s->cli, &e);
 	if (s->config.targets.count == 0)
-		return cli_usage(s->cli, "where to? --to http://HOST:PORT, --to svc/NAME or --map SERVICE=...");
+		return cli_usage(
+			s->cli,
+			"where to? --to http://HOST:PORT, --to svc/NAME or --map SERVICE=...");
 	s->config.ignore = rules;
 	s->config.protos = protos;
 	r = open_source(s, &source, &e);
@@ -449,7 +455,8 @@ static int run_replay(struct cli *cli)
 		return CLI_FAILED;
 	s->cli = cli;
 	s->args = cli->args;
-	s->view = (struct replay_view){.screen = screen_of_stdout(), .details_max = s->args->details};
+	s->view =
+		(struct replay_view){.screen = screen_of_stdout(), .details_max = s->args->details};
 	status = s->args->is_job ? print_job(s) : replay_session(s);
 	junit_close(s->junit);
 	replay_reach_free(s->reach);
@@ -466,25 +473,35 @@ const struct command command_replay = {
 	.operands_min = 0,
 	.operands_max = -1,
 	.summary = "send recorded requests again and say what came back differently",
-	.details =
-		"Exchanges of one recorded connection are sent in order on one connection; what was "
-		"concurrent is concurrent. The schedule is open-loop: a slow target does not slow it "
-		"down, it shows as lateness. Methods that are not safe (RFC 9110 9.2.1) are not sent "
-		"unless --allow-unsafe. Every request carries Tapeloop-Replay: RUN/ID, and what "
-		"carries it is not selected by a filter.\n\n"
-		"Each exchange gets a verdict: fixed (failed, does not any more), same, broken (was "
-		"fine, fails now), changed, no_answer or skipped. Failing is what failed() says: 5xx "
-		"and missing answers. Exit status: 0 when all is fixed or the same and nothing fails; "
-		"1 when something differs, fails or stays without an answer, or nothing was sent; 3 "
-		"when the target cannot be reached.",
-	.examples = "tapeloop replay 'failed() && dst.service == \"cart\"' --since 1h --to http://localhost:8080\t"
-		    "do the failures of the last hour still fail?\n"
-		    "tapeloop replay 01K2Z --to http://localhost:8080 -o json\tone exchange, as JSON\n"
-		    "tapeloop --kube -n shop replay 'failed()' --since 1h --to svc/cart-fixed.staging\tagainst a service of the cluster\n"
-		    "tapeloop replay --since 10m --to http://staging:80 --rate 500 --duration 1m\t"
-		    "recorded traffic as a load\n"
-		    "tapeloop --kube replay --to svc/cart --as-job --job-shards 4 | kubectl apply -f -\t"
-		    "inside the cluster, by four pods",
+	.details = "Exchanges of one recorded connection are sent in order on one connection; what "
+		   "was "
+		   "concurrent is concurrent. The schedule is open-loop: a slow target does not "
+		   "slow it "
+		   "down, it shows as lateness. Methods that are not safe (RFC 9110 9.2.1) are not "
+		   "sent "
+		   "unless --allow-unsafe. Every request carries Tapeloop-Replay: RUN/ID, and what "
+		   "carries it is not selected by a filter.\n\n"
+		   "Each exchange gets a verdict: fixed (failed, does not any more), same, broken "
+		   "(was "
+		   "fine, fails now), changed, no_answer or skipped. Failing is what failed() "
+		   "says: 5xx "
+		   "and missing answers. Exit status: 0 when all is fixed or the same and nothing "
+		   "fails; "
+		   "1 when something differs, fails or stays without an answer, or nothing was "
+		   "sent; 3 "
+		   "when the target cannot be reached.",
+	.examples =
+		"tapeloop replay 'failed() && dst.service == \"cart\"' --since 1h --to "
+		"http://localhost:8080\t"
+		"do the failures of the last hour still fail?\n"
+		"tapeloop replay 01K2Z --to http://localhost:8080 -o json\tone exchange, as JSON\n"
+		"tapeloop --kube -n shop replay 'failed()' --since 1h --to "
+		"svc/cart-fixed.staging\tagainst a service of the cluster\n"
+		"tapeloop replay --since 10m --to http://staging:80 --rate 500 --duration 1m\t"
+		"recorded traffic as a load\n"
+		"tapeloop --kube replay --to svc/cart --as-job --job-shards 4 | kubectl apply -f "
+		"-\t"
+		"inside the cluster, by four pods",
 	.options = replay_options,
 	.args_bytes = sizeof(struct replay_args),
 	.run = run_replay,

@@ -19,7 +19,7 @@ struct replay_args {
 	uint64_t duration_ns, max_gap_ns, timeout_ns;
 	const char *proto, *ca, *cert, *key, *server_name;
 	const char *shard; /* "0/4" */
-	unsigned via;      /* enum replay_via */
+	unsigned via;	   /* enum replay_via */
 	bool exits_zero, is_job;
 	const char *job_image, *job_account, *job_claim;
 	uint64_t job_shards;
@@ -37,7 +37,8 @@ struct replay_reach; /* cli/replay_target.h */
  * @e:   -EINVAL and others as the reader of each option
  */
 int replay_config_read(const struct replay_args *a, uint64_t now_ns, char run[ID_TEXT_LEN + 1],
-		       struct replay_config *c, struct replay_reach **reach, struct err *e) MUST_USE;
+		       struct replay_config *c, struct replay_reach **reach,
+		       struct err *e) MUST_USE;
 /* replay_config_ignores() - what makes no difference; free with ignore_free() */
 int replay_config_ignores(const struct replay_args *a, struct ignore **rules_out,
 			  struct err *e) MUST_USE;

@@ -7,12 +7,12 @@
 #include "replay/report.h"
 
 #define VALUE_COLUMNS 60 /* of a value in a difference */
-#define NOISE_ROWS    8  /* frequent differences shown */
+#define NOISE_ROWS    8	 /* frequent differences shown */
 
 static const enum style verdict_styles[] = {
-	[VERDICT_FIXED] = STYLE_GREEN,     [VERDICT_SAME] = STYLE_PLAIN,
-	[VERDICT_BROKEN] = STYLE_RED,      [VERDICT_CHANGED] = STYLE_YELLOW,
-	[VERDICT_NO_ANSWER] = STYLE_RED,   [VERDICT_SKIPPED] = STYLE_DIM,
+	[VERDICT_FIXED] = STYLE_GREEN,	 [VERDICT_SAME] = STYLE_PLAIN,
+	[VERDICT_BROKEN] = STYLE_RED,	 [VERDICT_CHANGED] = STYLE_YELLOW,
+	[VERDICT_NO_ANSWER] = STYLE_RED, [VERDICT_SKIPPED] = STYLE_DIM,
 };
 
 static void add_styled(const struct screen *s, struct buf *out, enum style style, const char *text)
@@ -71,16 +71,20 @@ void replay_view_plan(const struct replay_view *v, struct buf *out, const struct
 	}
 	buf_add_char(out, '\n');
 	if (p->rules.shards > 1)
-		buf_add_fmt(out, "  shard %u of %u (from 0 on): %llu exchanges are of other shards\n",
-			    p->rules.shard, p->rules.shards, (unsigned long long)p->elsewhere_count);
+		buf_add_fmt(
+			out, "  shard %u of %u (from 0 on): %llu exchanges are of other shards\n",
+			p->rules.shard, p->rules.shards, (unsigned long long)p->elsewhere_count);
 	for (uint16_t i = 0; i < t->count; i++)
 		buf_add_fmt(out, "  to %s%s%s%s%s%s\n", t->list[i].shown,
 			    t->list[i].is_unverified ? " (NOT verified)" : "",
 			    t->list[i].name[0] ? ": " : "", t->list[i].name,
 			    *t->list[i].how ? ", " : "", t->list[i].how);
 	if (p->at_recorded_count + p->in_namespace_count)
-		buf_add_fmt(out, "%llu to where they were recorded, %llu more into the namespace where they were: asks first (--yes)\n",
-			    (unsigned long long)p->at_recorded_count, (unsigned long long)p->in_namespace_count);
+		buf_add_fmt(out,
+			    "%llu to where they were recorded, %llu more into the namespace where "
+			    "they were: asks first (--yes)\n",
+			    (unsigned long long)p->at_recorded_count,
+			    (unsigned long long)p->in_namespace_count);
 	if (p->count > p->send_count)
 		buf_add_str(out, "not sent:\n");
 	add_skips(out, p->skipped, "  ");
@@ -119,9 +123,11 @@ static void add_differences(struct buf *out, const struct diff *d)
 	if (d->notes & DIFF_NOTE_PREFIX)
 		buf_add_str(out, "             (bodies compared as far as they were kept)\n");
 	if (d->notes & DIFF_NOTE_NOT_DECODED)
-		buf_add_str(out, "             (a content coding could not be undone: compared as on the wire)\n");
+		buf_add_str(out, "             (a content coding could not be undone: compared as "
+				 "on the wire)\n");
 	if (d->notes & DIFF_NOTE_NO_RECORD)
-		buf_add_str(out, "             (the recorded answer was not kept: only its status was compared)\n");
+		buf_add_str(out, "             (the recorded answer was not kept: only its status "
+				 "was compared)\n");
 }
 
 static bool is_shown(struct replay_view *v, const struct replay_result *r)
@@ -178,7 +184,8 @@ void replay_view_result(struct replay_view *v, struct buf *out, const struct rep
 
 /* ---- the summary ---- */
 
-static void add_verdict(const struct replay_view *v, struct buf *out, unsigned verdict, uint64_t count)
+static void add_verdict(const struct replay_view *v, struct buf *out, unsigned verdict,
+			uint64_t count)
 {
 	enum style style = count ? verdict_styles[verdict] : STYLE_DIM;
 
@@ -255,16 +262,22 @@ static void add_traffic(struct buf *out, const struct replay_summary *s)
 			    (unsigned long long)s->client.tls_resumed);
 	buf_add_char(out, '\n');
 	if (s->client.retries)
-		buf_add_fmt(out, "%llu safe requests were sent again because their connection had been closed\n",
+		buf_add_fmt(out,
+			    "%llu safe requests were sent again because their connection had been "
+			    "closed\n",
 			    (unsigned long long)s->client.retries);
 	if (s->redacted)
-		buf_add_fmt(out, "%llu were sent with tags in the place of credentials (--set-header gives real ones)\n",
+		buf_add_fmt(out,
+			    "%llu were sent with tags in the place of credentials (--set-header "
+			    "gives real ones)\n",
 			    (unsigned long long)s->redacted);
 	if (s->client.held)
 		buf_add_fmt(out, "%llu times a request waited because --concurrency was reached\n",
 			    (unsigned long long)s->client.held);
 	if (s->late.count > s->late_own.count) {
-		buf_add_fmt(out, "%llu were due before the answer ahead of them on their connection; the others' lateness: p99 ",
+		buf_add_fmt(out,
+			    "%llu were due before the answer ahead of them on their connection; "
+			    "the others' lateness: p99 ",
 			    (unsigned long long)(s->late.count - s->late_own.count));
 		when_duration(out, histogram_percentile(&s->late_own, 99));
 		buf_add_char(out, '\n');

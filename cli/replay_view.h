@@ -8,7 +8,8 @@
 
 struct replay_view {
 	struct screen screen;
-	uint64_t details_max;            /* exchanges shown of one verdict; the others are counted */
+	/* exchanges shown of one verdict; the others are counted */
+	uint64_t details_max;
 	uint64_t shown[VERDICT_COUNT];
 };
 

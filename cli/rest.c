@@ -45,11 +45,11 @@ struct rest {
 	long status;
 	char cursor[32];
 	uint64_t gave_up;
-	struct kube_client *kube; /* borrowed; NULL: libcurl asks by itself */
-	struct pod_link *pod;	  /* on whose loopback it is asked; NULL: on none */
+	struct kube_client *kube;    /* borrowed; NULL: libcurl asks by itself */
+	struct pod_link *pod;	     /* on whose loopback it is asked; NULL: on none */
 	struct kube_client *stopper; /* borrowed; with pod: when it is stopped, so are we */
-	struct err pod_why;	  /* why it could not be reached */
-	const char *token;	  /* borrowed: of the environment, or for a daemon in a cluster */
+	struct err pod_why;	     /* why it could not be reached */
+	const char *token; /* borrowed: of the environment, or for a daemon in a cluster */
 	char damage[ERR_WHY_MAX];
 	char why[CURL_ERROR_SIZE];
 };
@@ -90,10 +90,11 @@ int rest_open(const char *url, struct rest **c_out, struct err *e)
 	}
 	if (!set_address(c, url)) {
 		rest_close(c);
-		return err_set(e, -EINVAL,
-			       "\"%s\" is no address of an API: unix:PATH, http://127.0.0.1:PORT or "
-			       "https://HOST:PORT",
-			       url);
+		return err_set(
+			e, -EINVAL,
+			"\"%s\" is no address of an API: unix:PATH, http://127.0.0.1:PORT or "
+			"https://HOST:PORT",
+			url);
 	}
 	*c_out = c;
 	return 0;
@@ -114,14 +115,15 @@ int rest_open_kube(struct kube_client *client, const char *base, const char *tok
 	return 0;
 }
 
-int rest_open_pod(const struct kube_args *a, struct kube_client *client, const char *name_space, const char *pod,
-		  int port, const char *name, struct rest **c_out, struct err *e)
+int rest_open_pod(const struct kube_args *a, struct kube_client *client, const char *name_space,
+		  const char *pod, int port, const char *name, struct rest **c_out, struct err *e)
 {
 	struct rest *c;
 	char url[64];
 	int r;
 
-	(void)snprintf(url, sizeof(url), "http://127.0.0.1:%d", port); /* one address: one connection */
+	/* one address: one connection */
+	(void)snprintf(url, sizeof(url), "http://127.0.0.1:%d", port);
 	r = rest_open(url, &c, e);
 	if (r < 0)
 		return r;
@@ -215,7 +217,8 @@ struct status_row {
 };
 
 static const struct status_row statuses[] = {
-	{400, -EINVAL}, {401, -EACCES}, {403, -EPERM}, {404, -ENOENT}, {409, -ENOTUNIQ}, {503, -EAGAIN}, {504, -ETIMEDOUT},
+	{400, -EINVAL},	  {401, -EACCES}, {403, -EPERM},     {404, -ENOENT},
+	{409, -ENOTUNIQ}, {503, -EAGAIN}, {504, -ETIMEDOUT},
 };
 
 static int code_of(long status)

@@ -32,8 +32,9 @@ struct kube_args;
  * @client: borrowed: kube_client_stop() of it ends what is asked here, too
  * @name:   for messages: "shop/cart-0"
  */
-int rest_open_pod(const struct kube_args *a, struct kube_client *client, const char *name_space, const char *pod,
-		  int port, const char *name, struct rest **c_out, struct err *e) MUST_USE;
+int rest_open_pod(const struct kube_args *a, struct kube_client *client, const char *name_space,
+		  const char *pod, int port, const char *name, struct rest **c_out,
+		  struct err *e) MUST_USE;
 void rest_close(struct rest *c); /* accepts NULL */
 
 /* rest_data_fn - the next bytes of an answer, borrowed. Return: 0 to go on, else the get ends with

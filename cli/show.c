@@ -197,8 +197,8 @@ static void show_body(struct show *s, const struct exchange *x, bool is_response
 /* fields that HPACK could not tell, for they refer to what was sent before the capture began */
 static void remark_unknown(struct show *s, const struct message *m)
 {
-	if (m->head.len && (span_find(m->head, SPAN_LIT(":unknown: ")) ||
-			    span_find(m->head, SPAN_LIT(": ?\r\n"))))
+	if (m->head.len &&
+	    (span_find(m->head, SPAN_LIT(":unknown: ")) || span_find(m->head, SPAN_LIT(": ?\r\n"))))
 		show_remark(s,
 			    ":unknown and ? stand for names and values that were said before the "
 			    "capture began");

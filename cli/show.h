@@ -14,7 +14,7 @@ struct show {
 	struct screen screen;
 	uint64_t now_ns;
 	const struct proto_set *protos; /* NULL without --proto */
-	struct format_writer *har; /* of --as har: one document for all */
+	struct format_writer *har;	/* of --as har: one document for all */
 	struct buf out;
 	uint64_t count;
 	bool was_escaped;

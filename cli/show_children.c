@@ -41,7 +41,8 @@ bool show_has_events(const struct exchange *x)
 
 	/* events stand in the body, or with a content coding have their text themselves */
 	return x->protocol != PROTOCOL_WEBSOCKET && child_next(&row, &c) == 1 &&
-	       c.kind == CHILD_SSE && (c.payload.len || !message_header(&x->response, "Content-Encoding").ptr);
+	       c.kind == CHILD_SSE &&
+	       (c.payload.len || !message_header(&x->response, "Content-Encoding").ptr);
 }
 
 static void add_close(struct buf *out, unsigned code, struct span reason)
@@ -72,7 +73,8 @@ void show_children_facts(struct show *s, const struct exchange *x)
 		buf_add_str(&s->out, "closed ");
 		add_close(&s->out, x->close_code, (struct span){0});
 	} else {
-		buf_add_str(&s->out, x->reason == REASON_ONGOING ? "it goes on" : "its end was not seen");
+		buf_add_str(&s->out,
+			    x->reason == REASON_ONGOING ? "it goes on" : "its end was not seen");
 	}
 	buf_add_char(&s->out, '\n');
 }

@@ -94,14 +94,15 @@ static void show_anomalies(struct show *s, const struct exchange *x)
 /* a conversation that was recorded in parts: where the others are */
 static void show_part(struct show *s, const struct exchange *x)
 {
-	bool is_later = x->anomalies & ANOMALY_BIT(CONTINUATION), goes_on = x->reason == REASON_ONGOING;
+	bool is_later = x->anomalies & ANOMALY_BIT(CONTINUATION),
+	     goes_on = x->reason == REASON_ONGOING;
 	char id[ID_TEXT_LEN + 1];
 
 	if (!is_later && !goes_on)
 		return;
 	show_key(s, "part");
 	buf_add_fmt(&s->out, "%s; all: tapeloop ls 'connection == \"%s\" && sequence == %u'\n",
-		    !is_later  ? "the first of a conversation"
+		    !is_later ? "the first of a conversation"
 		    : goes_on ? "a later one of a conversation"
 			      : "the last of a conversation",
 		    id_format(x->connection, id), x->sequence);

@@ -102,7 +102,8 @@ void source_say_progress(uint64_t reached, uint64_t found)
 void source_say_limits(uint64_t gave_up)
 {
 	if (gave_up)
-		cli_note("%llu conditions reached a limit and counted as false: a regular expression's "
+		cli_note("%llu conditions reached a limit and counted as false: a regular "
+			 "expression's "
 			 "steps, or the size of a body (tapeloop-filter(7)).",
 			 (unsigned long long)gave_up);
 }

@@ -35,25 +35,26 @@ struct source_args {
 	 .offset = offsetof(args, member.api),                                                     \
 	 .value = "URL",                                                                           \
 	 .what = "ask the daemon there: unix:PATH or http://127.0.0.1:PORT"},                      \
-	{.name = "kube",                                                                           \
-	 .kind = OPTION_FLAG,                                                                      \
-	 .offset = offsetof(args, member.kube.is_on),                                              \
-	 .what = "ask all daemons of a Kubernetes cluster, with your own rights there"},           \
-	{.name = "namespace",                                                                      \
-	 .kind = OPTION_TEXT,                                                                      \
-	 .offset = offsetof(args, member.name_space),                                              \
-	 .value = "NAME",                                                                          \
-	 .what = "only exchanges with an end in this namespace; before the command also -n"},      \
-	{.name = "context",                                                                        \
-	 .kind = OPTION_TEXT,                                                                      \
-	 .offset = offsetof(args, member.kube.context),                                            \
-	 .value = "NAME",                                                                          \
-	 .what = "for --kube: this context of the kubeconfig"},                                    \
-	{.name = "kubeconfig",                                                                     \
-	 .kind = OPTION_TEXT,                                                                      \
-	 .offset = offsetof(args, member.kube.kubeconfig),                                         \
-	 .value = "FILE",                                                                          \
-	 .what = "for --kube: this kubeconfig"},                                                   \
+		{.name = "kube",                                                                   \
+		 .kind = OPTION_FLAG,                                                              \
+		 .offset = offsetof(args, member.kube.is_on),                                      \
+		 .what = "ask all daemons of a Kubernetes cluster, with your own rights there"},   \
+		{.name = "namespace",                                                              \
+		 .kind = OPTION_TEXT,                                                              \
+		 .offset = offsetof(args, member.name_space),                                      \
+		 .value = "NAME",                                                                  \
+		 .what = "only exchanges with an end in this namespace; before the command also "  \
+			 "-n"},                                                                    \
+		{.name = "context",                                                                \
+		 .kind = OPTION_TEXT,                                                              \
+		 .offset = offsetof(args, member.kube.context),                                    \
+		 .value = "NAME",                                                                  \
+		 .what = "for --kube: this context of the kubeconfig"},                            \
+		{.name = "kubeconfig",                                                             \
+		 .kind = OPTION_TEXT,                                                              \
+		 .offset = offsetof(args, member.kube.kubeconfig),                                 \
+		 .value = "FILE",                                                                  \
+		 .what = "for --kube: this kubeconfig"},                                           \
 	{                                                                                          \
 		.name = "store", .kind = OPTION_TEXT, .offset = offsetof(args, member.store),      \
 		.value = "PATH",                                                                   \
@@ -63,7 +64,7 @@ struct source_args {
 /* for commands that select by filter and time: SINCE_OPTIONS(struct ls_args, query) */
 struct query_args {
 	uint64_t since_ns, until_ns; /* 0: not given */
-	uint64_t limit;              /* 0: all */
+	uint64_t limit;		     /* 0: all */
 };
 #define SINCE_OPTIONS(args, member)                                                                \
 	{.name = "since",                                                                          \
@@ -89,12 +90,12 @@ AUTO_DEFINE(source, source_close)
 const char *source_name(const struct source *s);
 
 struct source_query {
-	const char *filter;          /* text; NULL or "" for all */
+	const char *filter;	     /* text; NULL or "" for all */
 	uint64_t since_ns, until_ns; /* 0: no limit */
-	uint64_t limit;              /* exchanges at most; 0: all */
-	uint64_t cursor;             /* go on behind this id; 0: from the start */
-	bool is_reverse;             /* oldest first, as recorded */
-	bool wants_messages;         /* heads and bodies, byte for byte */
+	uint64_t limit;		     /* exchanges at most; 0: all */
+	uint64_t cursor;	     /* go on behind this id; 0: from the start */
+	bool is_reverse;	     /* oldest first, as recorded */
+	bool wants_messages;	     /* heads and bodies, byte for byte */
 };
 
 /**
@@ -108,8 +109,8 @@ struct source_query {
 int source_list(struct source *s, const struct source_query *q, reader_exchange_fn *fn, void *ctx,
 		uint64_t *cursor_out, struct err *e) MUST_USE;
 /* source_get() - one exchange with its messages. Return: 0, -ENOENT, or what @fn returned. */
-int source_get(struct source *s, uint64_t id, reader_exchange_fn *fn, void *ctx, struct err *e)
-	MUST_USE;
+int source_get(struct source *s, uint64_t id, reader_exchange_fn *fn, void *ctx,
+	       struct err *e) MUST_USE;
 /* source_resolve() - an id or a unique ending of one. -ENOENT none, -ENOTUNIQ several. */
 int source_resolve(struct source *s, const char *text, uint64_t *id_out, struct err *e) MUST_USE;
 /*
@@ -133,8 +134,8 @@ int source_stats(struct source *s, const struct source_query *q, const struct st
 int source_tapes(struct source *s, int (*fn)(void *ctx, const struct tape_info *t), void *ctx,
 		 struct err *e) MUST_USE;
 /* source_explain() - the SQL and the residual check of a query. A daemon: -ENOTSUP. */
-int source_explain(struct source *s, const struct source_query *q, struct buf *out, struct err *e)
-	MUST_USE;
+int source_explain(struct source *s, const struct source_query *q, struct buf *out,
+		   struct err *e) MUST_USE;
 /* source_stream() - exchanges (summaries) as they are recorded, until @fn stops it or it is interrupted */
 int source_stream(struct source *s, const char *filter, reader_exchange_fn *fn, void *ctx,
 		  struct err *e) MUST_USE;
@@ -142,8 +143,8 @@ int source_stream(struct source *s, const char *filter, reader_exchange_fn *fn, 
  * source_counters() - what the running daemon counted. A store: -ENOTSUP.
  * @unknown_out: counters that this program does not know (a newer daemon)
  */
-int source_counters(struct source *s, struct counters *out, size_t *unknown_out, struct err *e)
-	MUST_USE;
+int source_counters(struct source *s, struct counters *out, size_t *unknown_out,
+		    struct err *e) MUST_USE;
 /* source_health() - Return: 1 recording (@why_out: what is not well, or empty); 0 not recording, and
    why; -ENOTSUP for a store; -errno. */
 int source_health(struct source *s, struct buf *why_out, struct err *e) MUST_USE;

@@ -77,7 +77,8 @@ int kube_source_each(struct kube_source *k, kube_node_fn *fn, void *ctx, struct 
 
 		if (n->is_silent)
 			continue;
-		(void)snprintf(n->api->name_space, sizeof(n->api->name_space), "%s", k->base.name_space);
+		(void)snprintf(n->api->name_space, sizeof(n->api->name_space), "%s",
+			       k->base.name_space);
 		r = fn(k, n, ctx, &why);
 		if (r < 0)
 			r = kube_source_note_silence(k, n, r, &why);
@@ -228,9 +229,11 @@ static int kube_stats(struct source *s, const struct source_query *q, const stru
 
 	sq.by.wants_sketches = true;
 	sq.merge = merge;
-	r = merge ? kube_source_each(kube_of(s), stats_at, &sq, e) : err_set(e, -ENOMEM, "out of memory");
+	r = merge ? kube_source_each(kube_of(s), stats_at, &sq, e)
+		  : err_set(e, -ENOMEM, "out of memory");
 	if (sq.is_cut)
-		cli_note("There are more than 1000 groups at a daemon: of the smaller ones some are missing.");
+		cli_note("There are more than 1000 groups at a daemon: of the smaller ones some "
+			 "are missing.");
 	if (r == 0)
 		r = stats_merge_hand_out(merge, q->limit, fn, ctx, answer);
 	return r < 0 ? r : kube_source_say_silence(kube_of(s), e);
@@ -340,7 +343,8 @@ static int health_at(struct kube_source *k, struct kube_node *n, void *ctx, stru
 	(void)k;
 	q->well += r > 0;
 	if (r >= 0 && why.len)
-		buf_add_fmt(q->why, "%s%s: %s", q->why->len ? "; " : "", n->at->name, buf_cstr(&why));
+		buf_add_fmt(q->why, "%s%s: %s", q->why->len ? "; " : "", n->at->name,
+			    buf_cstr(&why));
 	else if (r == 0)
 		buf_add_fmt(q->why, "%s%s does not record", q->why->len ? "; " : "", n->at->name);
 	return MIN(r, 0);

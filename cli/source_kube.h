@@ -29,7 +29,8 @@ static inline struct kube_source *kube_of(struct source *s)
 /* kube_source_ends_all() - is @r what all daemons would say, so that asking ends? */
 bool kube_source_ends_all(int r);
 /* kube_source_note_silence() - Return: 0: go on without this node; else @r, which ends the question */
-int kube_source_note_silence(struct kube_source *k, struct kube_node *n, int r, const struct err *e);
+int kube_source_note_silence(struct kube_source *k, struct kube_node *n, int r,
+			     const struct err *e);
 /* kube_source_say_silence() - at the end of a question: was it the answer of all? Return: 0 or -EHOSTUNREACH. */
 int kube_source_say_silence(const struct kube_source *k, struct err *e);
 typedef int kube_node_fn(struct kube_source *k, struct kube_node *n, void *ctx, struct err *e);

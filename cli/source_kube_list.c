@@ -127,9 +127,11 @@ static int fill_feeds(struct listing *l, struct err *e)
 
 /* --- the other view --- */
 
-static bool is_within(const struct listing *l, const struct exchange *ahead, const struct exchange *x)
+static bool is_within(const struct listing *l, const struct exchange *ahead,
+		      const struct exchange *x)
 {
-	return l->q->is_reverse ? ahead->id <= x->id + VIEW_APART_NS : ahead->id + VIEW_APART_NS >= x->id;
+	return l->q->is_reverse ? ahead->id <= x->id + VIEW_APART_NS
+				: ahead->id + VIEW_APART_NS >= x->id;
 }
 
 /* Does what is ahead reach as far as a view of @x may be? */
@@ -148,7 +150,8 @@ static struct exchange **find_view(struct listing *l, struct feed *f, const stru
 		if (read_more(l, f, e) < 0)
 			return NULL;
 	for (size_t i = f->at; i < f->count; i++)
-		if (f->ahead[i] && f->ahead[i]->wire_key == x->wire_key && view_matches(f->ahead[i], x))
+		if (f->ahead[i] && f->ahead[i]->wire_key == x->wire_key &&
+		    view_matches(f->ahead[i], x))
 			return &f->ahead[i];
 	return NULL;
 }
@@ -165,8 +168,8 @@ static bool is_clients(const struct feed *f, const struct exchange *x, const str
 }
 
 /* Tell @x, which is taken out of @from, as one with its other view if there is one. */
-static int tell(struct listing *l, const struct feed *from, struct exchange *x, reader_exchange_fn *fn,
-		void *ctx, struct err *e)
+static int tell(struct listing *l, const struct feed *from, struct exchange *x,
+		reader_exchange_fn *fn, void *ctx, struct err *e)
 {
 	struct exchange **found = NULL, *other = NULL;
 	struct exchange *told = x;
@@ -179,7 +182,8 @@ static int tell(struct listing *l, const struct feed *from, struct exchange *x, 
 		other = *found;
 		*found = NULL;
 		told = view_is_better(other, x) ? other : x;
-		told = is_clients(from, x, other) ? view_join(told, x, other) : view_join(told, other, x);
+		told = is_clients(from, x, other) ? view_join(told, x, other)
+						  : view_join(told, other, x);
 	}
 	r = fn(ctx, told);
 	free(other);

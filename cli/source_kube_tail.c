@@ -116,7 +116,8 @@ static int end_tails(struct tails *all, int r, struct err *e)
 	for (size_t i = 0; i < all->count; i++) {
 		struct tail *t = &all->all[i];
 
-		if (r == 0 && t->result < 0 && t->result != -ECANCELED && kube_source_ends_all(t->result))
+		if (r == 0 && t->result < 0 && t->result != -ECANCELED &&
+		    kube_source_ends_all(t->result))
 			r = err_set(e, t->result, "%s", t->why.why);
 		source_close(t->api);
 		kube_client_free(t->client);

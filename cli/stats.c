@@ -282,7 +282,8 @@ static void note_losses(const struct stats_losses *l)
 	unsigned long long exchanges = l->queue_full + l->memory + l->store_full + l->store_error;
 
 	if (l->packets || exchanges)
-		cli_note("The recorder has lost %llu packets and %llu exchanges since it began: `tapeloop"
+		cli_note("The recorder has lost %llu packets and %llu exchanges since it began: "
+			 "`tapeloop"
 			 " doctor` says why.",
 			 (unsigned long long)l->packets, exchanges);
 }

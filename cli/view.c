@@ -27,7 +27,7 @@ struct view {
 	struct screen screen;
 	uint64_t now_ns;
 	uint64_t count;
-	struct table *table; /* for the tables only */
+	struct table *table;	      /* for the tables only */
 	struct format_writer *writer; /* for those that are files of other tools, too */
 	struct buf out;
 };

@@ -6,7 +6,16 @@
 #include "cli/table.h"
 #include "schema/exchange_json.h"
 
-enum view_form { VIEW_TABLE, VIEW_WIDE, VIEW_JSON, VIEW_JSONL, VIEW_CURL, VIEW_HAR, VIEW_CSV, VIEW_ID };
+enum view_form {
+	VIEW_TABLE,
+	VIEW_WIDE,
+	VIEW_JSON,
+	VIEW_JSONL,
+	VIEW_CURL,
+	VIEW_HAR,
+	VIEW_CSV,
+	VIEW_ID
+};
 #define VIEW_CHOICES "table wide json jsonl curl har csv id"
 #define VIEW_PARTS   "summary messages exact" /* enum exchange_json_part */
 

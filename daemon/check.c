@@ -76,7 +76,8 @@ static int check_memory(const struct settings *s, struct err *e)
 	bool has_pods = strcmp(s->kube_pods, "true") == 0;
 	size_t count = s->interfaces.count + s->netns.count;
 
-	return memory_divide(s, has_pods ? count : MAX(count, 1U), has_pods ? (size_t)s->kube_rings : 0, &m, e);
+	return memory_divide(s, has_pods ? count : MAX(count, 1U),
+			     has_pods ? (size_t)s->kube_rings : 0, &m, e);
 }
 
 static int check_pods(const struct settings *s, struct err *e)
@@ -103,7 +104,8 @@ static int check_auth(const struct settings *s, struct err *e)
 	int auth = api_auth_parse(s->api_auth);
 
 	if (auth < 0)
-		return err_set(e, auth, "'%s': expected none, kubernetes or token-file", s->api_auth);
+		return err_set(e, auth, "'%s': expected none, kubernetes or token-file",
+			       s->api_auth);
 	if (auth == API_AUTH_TOKEN_FILE && !*s->api_token_file)
 		return err_set(e, -EINVAL, "token-file: api.token_file names none");
 	return 0;
@@ -130,12 +132,18 @@ static const struct {
 	enum setting which;
 	int (*check)(const struct settings *s, struct err *e);
 } checks[] = {
-	{SETTING_filter_bpf, check_bpf},      {SETTING_record, check_record},
-	{SETTING_log_level, check_log_level}, {SETTING_identities, check_identities},
-	{SETTING_store, check_store},	      {SETTING_queue_size, check_queue},
-	{SETTING_memory_max, check_memory},   {SETTING_api_auth, check_auth},
-	{SETTING_api_tls_cert, check_certificate}, {SETTING_kube_enabled, check_kube},
-	{SETTING_kube_pods, check_pods},	      {SETTING_kube_select, check_select},
+	{SETTING_filter_bpf, check_bpf},
+	{SETTING_record, check_record},
+	{SETTING_log_level, check_log_level},
+	{SETTING_identities, check_identities},
+	{SETTING_store, check_store},
+	{SETTING_queue_size, check_queue},
+	{SETTING_memory_max, check_memory},
+	{SETTING_api_auth, check_auth},
+	{SETTING_api_tls_cert, check_certificate},
+	{SETTING_kube_enabled, check_kube},
+	{SETTING_kube_pods, check_pods},
+	{SETTING_kube_select, check_select},
 };
 
 int settings_check(const struct chosen *c, struct buf *errors)

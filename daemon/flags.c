@@ -74,7 +74,8 @@ static int find_flag(struct span name, struct err *e)
 }
 
 /* What is no setting. The first take a value. */
-static const char *const words[] = {"config", "own", "check", "help", "version", "print-config", "sidecar", "webhook"};
+static const char *const words[] = {"config",  "own",	       "check",	  "help",
+				    "version", "print-config", "sidecar", "webhook"};
 enum word { WORD_CONFIG, WORD_OWN, WORDS_WITH_VALUE };
 
 static const char *const word_asks[] = {"--config: which file?", "--own: which user?"};
@@ -113,8 +114,14 @@ static bool takes_next(const struct flag *f, int which)
 int invocation_read(char **argv, struct invocation *out, struct err *e)
 {
 	const char **const values[] = {&out->config_path, &out->own};
-	bool *const marks[] = {NULL, NULL, &out->is_check, &out->wants_help, &out->wants_version,
-			       &out->wants_print, &out->is_sidecar, &out->is_webhook};
+	bool *const marks[] = {NULL,
+			       NULL,
+			       &out->is_check,
+			       &out->wants_help,
+			       &out->wants_version,
+			       &out->wants_print,
+			       &out->is_sidecar,
+			       &out->is_webhook};
 
 	*out = (struct invocation){0};
 	for (; *argv; argv++) {
@@ -243,11 +250,13 @@ void settings_help(struct buf *out)
 		"  --check                         say what is wrong with the settings, and end\n"
 		"  --print-config                  the settings in force and where each came "
 		"from, and end\n"
-		"  --own UID[:GID]                 give store.dir and the sockets' directories to that "
+		"  --own UID[:GID]                 give store.dir and the sockets' directories to "
+		"that "
 		"user, and end\n"
 		"  --sidecar                       defaults for a container beside one application "
 		"(docs/install-kubernetes.md)\n"
-		"  --webhook                       record nothing: answer the API server's admission "
+		"  --webhook                       record nothing: answer the API server's "
+		"admission "
 		"reviews, so that pods get a sidecar\n"
 		"  --version, --help\n\n"
 		"Each setting is a flag, a key of the file (capture.netns for --capture-netns)\n"

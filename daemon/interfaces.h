@@ -13,5 +13,6 @@ struct interfaces {
 };
 
 /* interfaces_of() - capture.interfaces and capture.netns; with neither, all interfaces here, or none @has_pods */
-int interfaces_of(const struct settings *s, bool has_pods, struct interfaces *out, struct err *e) MUST_USE;
+int interfaces_of(const struct settings *s, bool has_pods, struct interfaces *out,
+		  struct err *e) MUST_USE;
 void interfaces_fini(struct interfaces *i);

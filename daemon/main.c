@@ -236,7 +236,8 @@ static int wait_as_webhook(struct webhook *w, const struct settings *s, int sign
 			return EXIT_FAILED;
 		if (p[1].revents)
 			(void)watch_take(volumes);
-		if (read(signals, &info, sizeof(info)) == sizeof(info) && info.ssi_signo != SIGHUP) {
+		if (read(signals, &info, sizeof(info)) == sizeof(info) &&
+		    info.ssi_signo != SIGHUP) {
 			linger(s, signals);
 			return EXIT_SUCCESS;
 		}

@@ -24,10 +24,12 @@
 
 static int refuse_pods(const struct settings *s, size_t need, struct err *e)
 {
-	return err_set(e, -EINVAL, "memory_max: %zu MiB is too little: %zu MiB are the least with queue_size %zu MiB "
-		       "and kube.rings %zu MiB",
-		       (size_t)s->memory_max / MIB, (need + MIB - 1) / MIB, (size_t)s->queue_size / MIB,
-		       (size_t)s->kube_rings / MIB);
+	return err_set(
+		e, -EINVAL,
+		"memory_max: %zu MiB is too little: %zu MiB are the least with queue_size %zu MiB "
+		"and kube.rings %zu MiB",
+		(size_t)s->memory_max / MIB, (need + MIB - 1) / MIB, (size_t)s->queue_size / MIB,
+		(size_t)s->kube_rings / MIB);
 }
 
 static int refuse(const struct settings *s, size_t handles, size_t need, struct err *e)
@@ -41,7 +43,8 @@ static int refuse(const struct settings *s, size_t handles, size_t need, struct 
 		(FIXED_BYTES + WIRE_MIN) / MIB);
 }
 
-int memory_divide(const struct settings *s, size_t handles, size_t pods, struct memory *out, struct err *e)
+int memory_divide(const struct settings *s, size_t handles, size_t pods, struct memory *out,
+		  struct err *e)
 {
 	size_t base = FIXED_BYTES + WIRE_MIN + (size_t)s->queue_size + pods;
 	size_t total = (size_t)s->memory_max, ring = 0;

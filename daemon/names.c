@@ -64,7 +64,8 @@ static const struct {
 };
 
 /* What older servers have instead, one after the other: v1 is served from 1.21 on, v1beta1 until 1.24. */
-static const char *const older_slices[] = {"/apis/discovery.k8s.io/v1beta1/endpointslices", "/api/v1/endpoints"};
+static const char *const older_slices[] = {"/apis/discovery.k8s.io/v1beta1/endpointslices",
+					   "/api/v1/endpoints"};
 
 enum gauge {
 	GAUGE_PODS,
@@ -82,12 +83,15 @@ static const struct {
 	const char *name, *type, *what;
 } gauges[GAUGE_COUNT] = {
 	[GAUGE_PODS] = {"kube_pods", "gauge", "Pods that are known."},
-	[GAUGE_GONE] = {"kube_pods_gone", "gauge", "Pods that are gone and still known by their addresses."},
+	[GAUGE_GONE] = {"kube_pods_gone", "gauge",
+			"Pods that are gone and still known by their addresses."},
 	[GAUGE_LIVE] = {"kube_live", "gauge", "1: pods are being watched; 0: names may be stale."},
 	[GAUGE_LISTS] = {"kube_lists_total", "counter", "Pages of lists asked for."},
 	[GAUGE_WATCHES] = {"kube_watches_total", "counter", "Watches begun."},
-	[GAUGE_EXPIRED] = {"kube_expired_total", "counter", "Lists and watches that had become too old (410)."},
-	[GAUGE_FAILURES] = {"kube_failures_total", "counter", "Requests that failed, objects that could not be read."},
+	[GAUGE_EXPIRED] = {"kube_expired_total", "counter",
+			   "Lists and watches that had become too old (410)."},
+	[GAUGE_FAILURES] = {"kube_failures_total", "counter",
+			    "Requests that failed, objects that could not be read."},
 	[GAUGE_EVENTS] = {"kube_events_total", "counter", "Objects heard of."},
 	[GAUGE_TOKENS] = {"kube_token_reads_total", "counter", "Times that credentials were read."},
 };
@@ -98,7 +102,7 @@ struct names {
 	struct kube_register *people;
 	struct tapkeeper *tapkeeper; /* NULL: TapConfigs are not asked for */
 	char host[NODE_NAME_ROOM];
-	int told_fd;		     /* eventfd: it has heard of them; -1: none */
+	int told_fd; /* eventfd: it has heard of them; -1: none */
 	bool has_told;
 	struct watched watched[REGISTER_LIST_COUNT];
 	char *annotations; /* for the choice; owned */
@@ -111,7 +115,8 @@ struct names {
 	/* thread names */
 	uint64_t bad_objects;
 	size_t older; /* of older_slices: the next one */
-	uint64_t lost_ns, told_lost_ns; /* since when pods are not watched [wall]; as the last census has it */
+	/* since when pods are not watched [wall]; as the last census has it */
+	uint64_t lost_ns, told_lost_ns;
 	uint64_t settle_ns, changed_ns; /* monotonic; 0: nothing has changed */
 	uint64_t back_ns;		/* when pods were last told of again [monotonic] */
 	uint64_t lost_before_ns;	/* since when they had not been [wall] */
@@ -170,10 +175,9 @@ static int take_owner(struct names *n, const json_t *object, bool is_gone, struc
 
 	if (is_gone)
 		register_owner_gone(n->people, uid);
-	json_array_foreach(owners, i, owner)
-		if (!is_gone && r == 0 && json_is_true(json_object_get(owner, "controller")))
-			r = register_owner(n->people, uid, text_of(owner, "kind"),
-					   text_of(owner, "name"));
+	json_array_foreach(owners, i, owner) if (!is_gone && r == 0 &&
+						 json_is_true(json_object_get(owner, "controller")))
+		r = register_owner(n->people, uid, text_of(owner, "kind"), text_of(owner, "name"));
 	return r;
 }
 
@@ -345,14 +349,17 @@ void names_gauges(struct names *n, struct buf *out)
 	uint64_t heard_ns = atomic_load_explicit(&n->heard_ns, memory_order_relaxed);
 
 	for (size_t i = 0; i < GAUGE_COUNT; i++)
-		buf_add_fmt(out, "# HELP tapeloop_%s %s\n# TYPE tapeloop_%s %s\ntapeloop_%s %" PRIu64 "\n",
-			    gauges[i].name, gauges[i].what, gauges[i].name, gauges[i].type, gauges[i].name,
-			    atomic_load_explicit(&n->gauges[i], memory_order_relaxed));
+		buf_add_fmt(
+			out,
+			"# HELP tapeloop_%s %s\n# TYPE tapeloop_%s %s\ntapeloop_%s %" PRIu64 "\n",
+			gauges[i].name, gauges[i].what, gauges[i].name, gauges[i].type,
+			gauges[i].name, atomic_load_explicit(&n->gauges[i], memory_order_relaxed));
 	if (n->tapkeeper)
 		tapkeeper_gauges(n->tapkeeper, out);
 	if (heard_ns)
 		buf_add_fmt(out,
-			    "# HELP tapeloop_kube_silence_seconds Since the API server last said anything.\n"
+			    "# HELP tapeloop_kube_silence_seconds Since the API server last said "
+			    "anything.\n"
 			    "# TYPE tapeloop_kube_silence_seconds gauge\n"
 			    "tapeloop_kube_silence_seconds %.1f\n",
 			    (double)(clock_mono_ns() - heard_ns) / (double)NS_PER_S);
@@ -430,9 +437,10 @@ static int make_reflectors(struct names *n, struct err *e)
 
 static struct tapspec_retention retention_of(const struct settings *s)
 {
-	return (struct tapspec_retention){.age_max_ns = s->age_max,
-					  .failures_age_max_ns = s->failures_share ? s->failures_age_max : s->age_max,
-					  .quota_bytes = s->store_max};
+	return (struct tapspec_retention){
+		.age_max_ns = s->age_max,
+		.failures_age_max_ns = s->failures_share ? s->failures_age_max : s->age_max,
+		.quota_bytes = s->store_max};
 }
 
 static int make_tapkeeper(struct names *n, const struct settings *s, struct err *e)
@@ -448,7 +456,9 @@ static int make_tapkeeper(struct names *n, const struct settings *s, struct err 
 		return 0;
 	n->told_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	n->tapkeeper = tapkeeper_new(&config);
-	return n->tapkeeper && n->told_fd >= 0 ? 0 : err_set(e, -ENOMEM, "names: out of memory or file descriptors");
+	return n->tapkeeper && n->told_fd >= 0
+		       ? 0
+		       : err_set(e, -ENOMEM, "names: out of memory or file descriptors");
 }
 
 static int make_parts(struct names *n, const struct settings *s, struct err *e)
@@ -501,7 +511,8 @@ void names_await_tapconfigs(const struct names *n, uint64_t most_ns)
 	struct pollfd p = {.fd = n->told_fd, .events = POLLIN};
 
 	if (n->tapkeeper && poll(&p, 1, (int)(most_ns / NS_PER_MS)) == 0)
-		log_warn("kube", "the API server has not told of TapConfigs yet: recording begins with those of the last run, if any");
+		log_warn("kube", "the API server has not told of TapConfigs yet: recording begins "
+				 "with those of the last run, if any");
 }
 
 void names_change(struct names *n, const struct settings *s)

@@ -23,7 +23,8 @@ void places_fini(struct places *p)
 	*p = (struct places){0};
 }
 
-struct place *places_add(struct places *p, uint32_t inode, const char *path, uint64_t mono_ns, uint64_t wall_ns)
+struct place *places_add(struct places *p, uint32_t inode, const char *path, uint64_t mono_ns,
+			 uint64_t wall_ns)
 {
 	struct place *made = calloc(1, sizeof(*made));
 

@@ -27,10 +27,11 @@ struct place {
 	uint64_t from_ns, until_ns;    /* when it was there [wall]; until 0: it still is */
 	bool is_open, has_ring;	       /* the capture thread has a socket of it */
 	bool was_captured;
-	bool was_met;		       /* in the look at processes that is under way */
-	bool must_read, must_remove;   /* to be told to the capture thread, once residents are known there */
-	const struct cri_pod *cri;     /* NULL: the runtime does not know it (yet) */
-	struct cgroup_owner owner;     /* of a process in it; empty: not known */
+	bool was_met; /* in the look at processes that is under way */
+	/* to be told to the capture thread, once residents are known there */
+	bool must_read, must_remove;
+	const struct cri_pod *cri; /* NULL: the runtime does not know it (yet) */
+	struct cgroup_owner owner; /* of a process in it; empty: not known */
 	uint8_t addresses[OPENER_ADDRESSES_MAX][16];
 	size_t address_count;
 };
@@ -42,8 +43,10 @@ struct places {
 
 void places_fini(struct places *p);
 /* places_add() - NULL: out of memory */
-struct place *places_add(struct places *p, uint32_t inode, const char *path, uint64_t mono_ns, uint64_t wall_ns);
-struct place *places_find(const struct places *p, uint32_t inode); /* one that has not ended, or NULL */
+struct place *places_add(struct places *p, uint32_t inode, const char *path, uint64_t mono_ns,
+			 uint64_t wall_ns);
+struct place *places_find(const struct places *p,
+			  uint32_t inode); /* one that has not ended, or NULL */
 /* places_forget() - those that ended before @before_ns [wall] and are not open. Return: how many. */
 size_t places_forget(struct places *p, uint64_t before_ns);
 size_t places_count(const struct places *p, enum place_state state);

@@ -181,7 +181,9 @@ static int open_parts(struct pods *p, struct err *e)
 	int failed = packet_filter_new(p->config.bpf, p->config.snaplen, &p->filter, e);
 
 	if (failed == 0)
-		failed = pod_select_new(span_str(p->config.select), &p->select, e) < 0 ? err_wrap(e, "kube.select") : 0;
+		failed = pod_select_new(span_str(p->config.select), &p->select, e) < 0
+				 ? err_wrap(e, "kube.select")
+				 : 0;
 	if (failed == 0 && *p->config.handover)
 		failed = pod_select_new(SPAN_LIT(GIVERS), &p->givers, e);
 	if (failed == 0)
@@ -223,7 +225,8 @@ static int start_parts(struct pods *p, struct err *e)
 		failed = helper_start(&p->helper, e);
 	if (failed == 0 && *p->config.cri_socket)
 		failed = cri_start(p->config.cri_socket, &p->cri, e);
-	if (failed == 0 && (listen_to(p, namespaces_fd(p->namespaces)) < 0 || (p->cri && listen_to(p, cri_fd(p->cri)) < 0)))
+	if (failed == 0 && (listen_to(p, namespaces_fd(p->namespaces)) < 0 ||
+			    (p->cri && listen_to(p, cri_fd(p->cri)) < 0)))
 		failed = err_set(e, -errno, "pods: %s", strerror(errno));
 	return failed;
 }
@@ -311,19 +314,22 @@ void pods_gauges(const struct pods *p, struct buf *out)
 	static const struct {
 		const char *name, *type, *labels, *what;
 	} rows[GAUGE_COUNT] = {
-		[GAUGE_CAPTURED] = {"pods", "gauge", "{state=\"captured\"}", "Network namespaces of pods on this node."},
+		[GAUGE_CAPTURED] = {"pods", "gauge", "{state=\"captured\"}",
+				    "Network namespaces of pods on this node."},
 		[GAUGE_UNKNOWN] = {"pods", NULL, "{state=\"unknown\"}", NULL},
 		[GAUGE_REFUSED] = {"pods", NULL, "{state=\"not_selected\"}", NULL},
 		[GAUGE_RINGS] = {"pods_ring_bytes", "gauge", "", "Rings of busy pods."},
-		[GAUGE_RINGS_DENIED] = {"pods_rings_denied_total", "counter", "",
-					"Times that a busy pod had no ring because kube.rings was reached."},
-		[GAUGE_OPEN_FAILED] = {"pods_open_failed_total", "counter", "", "Namespaces that could not be opened."},
+		[GAUGE_RINGS_DENIED] =
+			{"pods_rings_denied_total", "counter", "",
+			 "Times that a busy pod had no ring because kube.rings was reached."},
+		[GAUGE_OPEN_FAILED] = {"pods_open_failed_total", "counter", "",
+				       "Namespaces that could not be opened."},
 	};
 
 	for (size_t i = 0; i < GAUGE_COUNT; i++) {
 		if (rows[i].type)
-			buf_add_fmt(out, "# HELP tapeloop_%s %s\n# TYPE tapeloop_%s %s\n", rows[i].name, rows[i].what,
-				    rows[i].name, rows[i].type);
+			buf_add_fmt(out, "# HELP tapeloop_%s %s\n# TYPE tapeloop_%s %s\n",
+				    rows[i].name, rows[i].what, rows[i].name, rows[i].type);
 		buf_add_fmt(out, "tapeloop_%s%s %" PRIu64 "\n", rows[i].name, rows[i].labels,
 			    atomic_load_explicit(&p->gauges[i], memory_order_relaxed));
 	}

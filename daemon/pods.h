@@ -17,15 +17,17 @@ struct pods_config {
 	const char *const *directories; /* where namespaces have names; NULL-terminated */
 	const char *cri_socket;		/* "auto"; "": do not ask a runtime */
 	const char *select;		/* record/pod_select.h */
-	const char *handover;		/* our socket for sidecars; "": none. Who hands over there is not captured, too */
-	const char *node;		/* this node's name; "": NODE_NAME of the environment, else the host's */
+	/* our socket for sidecars; "": none. Who hands over there is not captured, too */
+	const char *handover;
+	/* this node's name; "": NODE_NAME of the environment, else the host's */
+	const char *node;
 	const char *bpf;
 	size_t snaplen;
 	uint64_t poll_ns;
-	uint64_t identify_ns;  /* so long an unknown namespace is held */
-	size_t buffer_bytes;   /* of a quiet pod's socket */
-	size_t ring_bytes;     /* of a busy pod */
-	size_t rings_bytes;    /* of all of them */
+	uint64_t identify_ns; /* so long an unknown namespace is held */
+	size_t buffer_bytes;  /* of a quiet pod's socket */
+	size_t ring_bytes;    /* of a busy pod */
+	size_t rings_bytes;   /* of all of them */
 };
 
 /**

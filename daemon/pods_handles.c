@@ -27,7 +27,8 @@
  */
 #define SHORT_OF_SHARES "there are more namespaces than can be told apart"
 
-void pods_say(struct pods *p, enum note_kind kind, uint32_t netns, enum capture_pace pace, struct packet_socket *s)
+void pods_say(struct pods *p, enum note_kind kind, uint32_t netns, enum capture_pace pace,
+	      struct packet_socket *s)
 {
 	struct note *n = malloc(sizeof(*n));
 
@@ -67,7 +68,8 @@ static int ask_opener(struct pods *p, const struct place *place, struct err *e)
 	return fd;
 }
 
-static int open_socket(struct pods *p, struct place *place, struct packet_socket **s_out, struct err *e)
+static int open_socket(struct pods *p, struct place *place, struct packet_socket **s_out,
+		       struct err *e)
 {
 	const struct packet_socket_config config = socket_config(p, false);
 	int fd = ask_opener(p, place, e);
@@ -94,7 +96,8 @@ static bool open_place(struct pods *p, struct place *place, bool is_held)
 	places_give_share(&p->places, place->share);
 	place->share = 0;
 	place->state = PLACE_REFUSED;
-	if (failed == -ENOENT || failed == -ESTALE || failed == -EINVAL) { /* gone already, or our own */
+	/* gone already, or our own */
+	if (failed == -ENOENT || failed == -ESTALE || failed == -EINVAL) {
 		log_debug("pods", "not captured: %s", e.why);
 		return false;
 	}
@@ -114,8 +117,9 @@ static void capture_it(struct pods *p, struct place *place)
 	if (!place->is_open && !open_place(p, place, false))
 		return;
 	place->was_captured = p->is_dirty = true;
-	log_debug("pods", "captured pod=%.*s namespace=%.*s netns=%s", (int)who.pod.len, (const char *)who.pod.ptr,
-		  (int)who.name_space.len, (const char *)who.name_space.ptr, place->path);
+	log_debug("pods", "captured pod=%.*s namespace=%.*s netns=%s", (int)who.pod.len,
+		  (const char *)who.pod.ptr, (int)who.name_space.len,
+		  (const char *)who.name_space.ptr, place->path);
 }
 
 static void refuse_it(struct place *place)
@@ -147,7 +151,8 @@ void pods_judge(struct pods *p, struct place *place, bool must_decide)
 		return;
 	if (place_is_known(place)) {
 		who = place_who(place, span_str(p->config.node));
-		if (!hands_over(p, place) && pod_select_holds(p->select, &who, place->cri->annotations))
+		if (!hands_over(p, place) &&
+		    pod_select_holds(p->select, &who, place->cri->annotations))
 			capture_it(p, place);
 		else if (place->state != PLACE_REFUSED)
 			refuse_it(place);
@@ -155,7 +160,8 @@ void pods_judge(struct pods *p, struct place *place, bool must_decide)
 	}
 	if (place->state != PLACE_UNKNOWN)
 		return;
-	if (must_decide || cannot_be_known(p) || clock_mono_ns() >= place->since_ns + p->config.identify_ns)
+	if (must_decide || cannot_be_known(p) ||
+	    clock_mono_ns() >= place->since_ns + p->config.identify_ns)
 		capture_it(p, place);
 }
 
@@ -165,7 +171,8 @@ void pods_appear(struct pods *p, uint32_t inode, const char *path, pid_t pid)
 
 	if (!place) {
 		place = places_add(&p->places, inode, path, clock_mono_ns(), clock_wall_ns());
-		p->ask_wait_ns = ASK_MIN_NS; /* it is not those who are long unknown that set the pace */
+		/* it is not those who are long unknown that set the pace */
+		p->ask_wait_ns = ASK_MIN_NS;
 		p->ask_at_ns = MIN(p->ask_at_ns, clock_mono_ns() + ASK_MIN_NS);
 		if (!place || !open_place(p, place, true)) {
 			if (place)

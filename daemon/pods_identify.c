@@ -60,7 +60,9 @@ static void say_runtime(struct pods *p, const struct err *failure)
 	bool has_failed = failure->code != 0;
 
 	if (has_failed && (!p->was_answered || !p->runtime_failed))
-		log_warn("pods", "the container runtime does not answer, names of pods come later: %s", failure->why);
+		log_warn("pods",
+			 "the container runtime does not answer, names of pods come later: %s",
+			 failure->why);
 	if (!has_failed && p->was_answered && p->runtime_failed)
 		log_info("pods", "the container runtime answers again");
 	p->runtime_failed = has_failed;
@@ -89,7 +91,8 @@ static const struct cri_pod *sandbox_of(const struct pods *p, uint32_t inode)
 	for (size_t i = 0; p->answer_netns && i < p->answer->count; i++) {
 		const struct cri_pod *pod = p->answer->pods[i];
 
-		if (p->answer_netns[i] == inode && pod->is_ready && (!found || pod->created_ns >= found->created_ns))
+		if (p->answer_netns[i] == inode && pod->is_ready &&
+		    (!found || pod->created_ns >= found->created_ns))
 			found = pod;
 	}
 	return found;
@@ -98,7 +101,8 @@ static const struct cri_pod *sandbox_of(const struct pods *p, uint32_t inode)
 void pods_identify(struct pods *p)
 {
 	for (struct place *at = p->places.first; at; at = at->next) {
-		const struct cri_pod *pod = at->state == PLACE_ENDED ? NULL : sandbox_of(p, at->inode);
+		const struct cri_pod *pod =
+			at->state == PLACE_ENDED ? NULL : sandbox_of(p, at->inode);
 
 		if (pod && pod != at->cri) {
 			place_take_cri(at, pod);

@@ -26,15 +26,23 @@ struct note {
 };
 
 /* What is shown of them. */
-enum pods_gauge { GAUGE_CAPTURED, GAUGE_UNKNOWN, GAUGE_REFUSED, GAUGE_RINGS, GAUGE_RINGS_DENIED, GAUGE_OPEN_FAILED, GAUGE_COUNT };
+enum pods_gauge {
+	GAUGE_CAPTURED,
+	GAUGE_UNKNOWN,
+	GAUGE_REFUSED,
+	GAUGE_RINGS,
+	GAUGE_RINGS_DENIED,
+	GAUGE_OPEN_FAILED,
+	GAUGE_COUNT
+};
 
 struct pods {
 	struct pods_config config;
 	char host[NODE_NAME_ROOM]; /* its name, unless it was told */
 	/* made by main */
-	struct opener *opener;	       /* then: pods thread */
-	struct packet_filter *filter;  /* immutable */
-	struct helper *helper;	       /* closes sockets and makes rings, which takes a while */
+	struct opener *opener;	      /* then: pods thread */
+	struct packet_filter *filter; /* immutable */
+	struct helper *helper;	      /* closes sockets and makes rings, which takes a while */
 	int epoll, bell;
 	pthread_t thread;
 	bool has_thread;
@@ -60,9 +68,9 @@ struct pods {
 };
 
 /* daemon/pods_identify.c; Thread: pods */
-void pods_take_answer(struct pods *p);	/* what the runtime said, if it did */
-void pods_scan(struct pods *p);		/* processes: owners of namespaces, namespaces without a name */
-void pods_identify(struct pods *p);	/* match places with what was said */
+void pods_take_answer(struct pods *p); /* what the runtime said, if it did */
+void pods_scan(struct pods *p);	    /* processes: owners of namespaces, namespaces without a name */
+void pods_identify(struct pods *p); /* match places with what was said */
 void pods_answer_free(struct pods *p);
 
 /* daemon/pods_handles.c; Thread: pods */
@@ -72,4 +80,5 @@ void pods_end(struct pods *p, struct place *place);
 void pods_judge(struct pods *p, struct place *place, bool must_decide);
 void pods_take_note(struct pods *p, const struct note *n);
 void pods_settle(struct pods *p); /* tell recorder and capture what was decided */
-void pods_say(struct pods *p, enum note_kind kind, uint32_t netns, enum capture_pace pace, struct packet_socket *s);
+void pods_say(struct pods *p, enum note_kind kind, uint32_t netns, enum capture_pace pace,
+	      struct packet_socket *s);

@@ -40,7 +40,8 @@ static int keep(uint64_t kept, struct err *e)
 
 	for (unsigned long i = 0; i < CAPABILITIES_MAX; i++)
 		if (!(kept & UINT64_C(1) << i))
-			(void)prctl(PR_CAPBSET_DROP, i, 0, 0, 0); /* not ours to drop without CAP_SETPCAP */
+			/* not ours to drop without CAP_SETPCAP */
+			(void)prctl(PR_CAPBSET_DROP, i, 0, 0, 0);
 	(void)prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return err_set(e, -errno, "privileges: no_new_privs: %s", strerror(errno));
@@ -63,5 +64,7 @@ int privileges_drop(struct err *e)
 
 int privileges_keep_opener(struct err *e)
 {
-	return keep(UINT64_C(1) << CAP_SYS_ADMIN | UINT64_C(1) << CAP_NET_RAW | UINT64_C(1) << CAP_SYS_PTRACE, e);
+	return keep(UINT64_C(1) << CAP_SYS_ADMIN | UINT64_C(1) << CAP_NET_RAW |
+			    UINT64_C(1) << CAP_SYS_PTRACE,
+		    e);
 }

@@ -38,9 +38,11 @@
  * Threads are made after the privileges are gone, because capabilities belong to threads.
  */
 #define API_CLIENTS_MAX 64
-#define VIEW_WAIT_NS	(500 * NS_PER_MS) /* node mode: both ends' handles were read within that, ten times over */
-#define GUEST_BYTES	((size_t)4 << 20) /* what sidecars handed over, on its way to the store */
-#define TAPCONFIGS_WAIT_NS (3 * NS_PER_S) /* so long recording waits to hear what is not to be recorded */
+#define VIEW_WAIT_NS                                                                               \
+	(500 * NS_PER_MS) /* node mode: both ends' handles were read within that, ten times over */
+#define GUEST_BYTES ((size_t)4 << 20) /* what sidecars handed over, on its way to the store */
+#define TAPCONFIGS_WAIT_NS                                                                         \
+	(3 * NS_PER_S) /* so long recording waits to hear what is not to be recorded */
 
 struct service {
 	struct gauges gauges;
@@ -50,13 +52,13 @@ struct service {
 	struct capture *capture; /* the record's, once that has it */
 	bool capture_is_lent;
 	struct record *record;
-	struct pods *pods; /* NULL: not in node mode */
-	struct names *names; /* NULL: no API server is asked */
+	struct pods *pods;	      /* NULL: not in node mode */
+	struct names *names;	      /* NULL: no API server is asked */
 	struct kube_reviews *reviews; /* of the API's threads; NULL: api.auth is not kubernetes */
 	struct reviewer reviewer;
 	struct reception *reception; /* NULL: no sidecar hands over here */
-	_Atomic(struct api *) api; /* the recorder thread tells it of commits */
-	size_t handle_count; /* without those of pods */
+	_Atomic(struct api *) api;   /* the recorder thread tells it of commits */
+	size_t handle_count;	     /* without those of pods */
 	_Atomic size_t handles_left;
 	uint64_t beats_seen;
 	struct losses losses;
@@ -427,7 +429,9 @@ static void say_start(const struct service *s)
 		 s->handle_count, s->memory.ring_bytes / 1024, s->memory.queue_bytes / 1024,
 		 s->memory.wire_bytes / 1024, v->store, v->api_socket, api ? api_address(api) : "");
 	if (s->pods)
-		log_info("daemon", "capturing the pods of this node, but for those that kube.select leaves out: %s",
+		log_info("daemon",
+			 "capturing the pods of this node, but for those that kube.select leaves "
+			 "out: %s",
 			 v->kube_select);
 	if (s->handle_count && s->memory.ring_bytes < v->buffer)
 		log_info("daemon",

@@ -101,5 +101,6 @@ int tapcache_write(const char *dir, const json_t *list, struct err *e)
 			(void)unlink(fresh);
 	}
 	free(text);
-	return failed < 0 ? err_set(e, failed, "%s/" TAPCACHE_NAME ": %s", dir, strerror(-failed)) : 0;
+	return failed < 0 ? err_set(e, failed, "%s/" TAPCACHE_NAME ": %s", dir, strerror(-failed))
+			  : 0;
 }

@@ -10,7 +10,7 @@
 
 #include "lib/err.h"
 
-#define TAPCACHE_NAME "tapconfigs.json"
+#define TAPCACHE_NAME	   "tapconfigs.json"
 #define TAPCACHE_BYTES_MAX ((size_t)16 << 20)
 
 /* tapcache_read() - a list of objects. Return: 0, to be json_decref()ed; -ENOENT; -EBADMSG; others. */

@@ -27,18 +27,28 @@
  * (no CustomResourceDefinition), the last snapshot stays.
  */
 #define PATH "/apis/tapeloop.dev/v1alpha1/tapconfigs"
-#define SOON_NS (500 * NS_PER_MS) /* nodes say what they think of a new spec within that, one after the other */
+#define SOON_NS                                                                                    \
+	(500 *                                                                                     \
+	 NS_PER_MS) /* nodes say what they think of a new spec within that, one after the other */
 #define NAME_MAX_BYTES 253
 
 static const struct {
 	const char *name, *type, *what;
 } gauges[TAPKEEPER_GAUGE_COUNT] = {
-	[TAPKEEPER_APPLIED] = {"tapconfigs", "gauge", "TapConfigs whose newest version is applied."},
-	[TAPKEEPER_REFUSED] = {"tapconfigs_refused", "gauge", "TapConfigs whose newest version is not; their status says why."},
-	[TAPKEEPER_LIVE] = {"tapconfigs_live", "gauge", "1: TapConfigs are being watched; 0: what was last heard stays in force."},
-	[TAPKEEPER_WRITES] = {"tapconfig_status_writes_total", "counter", "Writes of a status that were taken."},
-	[TAPKEEPER_CONFLICTS] = {"tapconfig_status_conflicts_total", "counter", "Writes of a status that another node was faster with."},
-	[TAPKEEPER_FAILURES] = {"tapconfig_failures_total", "counter", "TapConfigs that could not be kept, writes of a status that failed."},
+	[TAPKEEPER_APPLIED] = {"tapconfigs", "gauge",
+			       "TapConfigs whose newest version is applied."},
+	[TAPKEEPER_REFUSED] = {"tapconfigs_refused", "gauge",
+			       "TapConfigs whose newest version is not; their status says why."},
+	[TAPKEEPER_LIVE] =
+		{"tapconfigs_live", "gauge",
+		 "1: TapConfigs are being watched; 0: what was last heard stays in force."},
+	[TAPKEEPER_WRITES] = {"tapconfig_status_writes_total", "counter",
+			      "Writes of a status that were taken."},
+	[TAPKEEPER_CONFLICTS] = {"tapconfig_status_conflicts_total", "counter",
+				 "Writes of a status that another node was faster with."},
+	[TAPKEEPER_FAILURES] =
+		{"tapconfig_failures_total", "counter",
+		 "TapConfigs that could not be kept, writes of a status that failed."},
 };
 
 void tapkeeper_count(struct tapkeeper *k, enum tapkeeper_gauge which)
@@ -49,9 +59,11 @@ void tapkeeper_count(struct tapkeeper *k, enum tapkeeper_gauge which)
 void tapkeeper_gauges(const struct tapkeeper *k, struct buf *out)
 {
 	for (size_t i = 0; i < TAPKEEPER_GAUGE_COUNT; i++)
-		buf_add_fmt(out, "# HELP tapeloop_%s %s\n# TYPE tapeloop_%s %s\ntapeloop_%s %" PRIu64 "\n", gauges[i].name,
-			    gauges[i].what, gauges[i].name, gauges[i].type, gauges[i].name,
-			    atomic_load_explicit(&k->gauges[i], memory_order_relaxed));
+		buf_add_fmt(
+			out,
+			"# HELP tapeloop_%s %s\n# TYPE tapeloop_%s %s\ntapeloop_%s %" PRIu64 "\n",
+			gauges[i].name, gauges[i].what, gauges[i].name, gauges[i].type,
+			gauges[i].name, atomic_load_explicit(&k->gauges[i], memory_order_relaxed));
 }
 
 uint64_t tapkeeper_random(struct tapkeeper *k, uint64_t below)
@@ -120,7 +132,8 @@ static struct tapentry *add_entry(struct tapkeeper *k, const json_t *meta)
 	e->uid = strdup(text_of(meta, "uid"));
 	e->created = strdup(text_of(meta, "creationTimestamp"));
 	e->counts = tapconfig_counts_new();
-	if (!e->name_space || !e->name || !e->uid || !e->created || !e->counts || !is_name(e->name_space) || !is_name(e->name) || !*e->uid ||
+	if (!e->name_space || !e->name || !e->uid || !e->created || !e->counts ||
+	    !is_name(e->name_space) || !is_name(e->name) || !*e->uid ||
 	    !array_room((void **)&k->entries, &k->room, k->count, sizeof(struct tapentry *))) {
 		free_entry(e);
 		return NULL;
@@ -141,11 +154,13 @@ static void remove_entry(struct tapkeeper *k, size_t i)
 
 static struct tapspec_retention retention_of(struct tapkeeper *k)
 {
-	return (struct tapspec_retention){atomic_load(&k->age_max_ns), atomic_load(&k->failures_age_max_ns),
+	return (struct tapspec_retention){atomic_load(&k->age_max_ns),
+					  atomic_load(&k->failures_age_max_ns),
 					  atomic_load(&k->quota_bytes)};
 }
 
-static int read_spec(struct tapkeeper *k, const struct tapentry *e, json_t *spec, struct tapconfig **out, struct fault *f)
+static int read_spec(struct tapkeeper *k, const struct tapentry *e, json_t *spec,
+		     struct tapconfig **out, struct fault *f)
 {
 	const struct tapspec_retention retention = retention_of(k);
 	struct tapspec *s = NULL;
@@ -191,12 +206,14 @@ static void judge_spec(struct tapkeeper *k, struct tapentry *e)
 	e->spec_fault = (struct fault){0};
 	if (read_spec(k, e, e->spec, &good, &e->spec_fault) == 0) {
 		set_good(e, good, e->spec, e->generation);
-		log_info("kube", "TapConfig %s/%s applies, generation=%" PRIu64, e->name_space, e->name, e->generation);
+		log_info("kube", "TapConfig %s/%s applies, generation=%" PRIu64, e->name_space,
+			 e->name, e->generation);
 	} else {
 		if (!e->good)
 			go_on_with_older(k, e);
 		fault_text(&e->spec_fault, why, sizeof(why));
-		log_warn("kube", "TapConfig %s/%s is not accepted: %s", e->name_space, e->name, why);
+		log_warn("kube", "TapConfig %s/%s is not accepted: %s", e->name_space, e->name,
+			 why);
 	}
 	k->is_changed = k->wants_census = true;
 	e->due_ns = clock_mono_ns() + tapkeeper_random(k, SOON_NS);
@@ -212,7 +229,9 @@ void tapkeeper_take(struct tapkeeper *k, const json_t *object)
 	if (!e && !(e = add_entry(k, meta))) {
 		tapkeeper_count(k, TAPKEEPER_FAILURES);
 		if (k->untracked++ == 0)
-			log_warn("kube", "a TapConfig cannot be kept: there are more than %d, or it has no name, or no memory",
+			log_warn("kube",
+				 "a TapConfig cannot be kept: there are more than %d, or it has no "
+				 "name, or no memory",
 				 TAPKEEPER_TRACKED_MAX);
 		return;
 	}
@@ -283,9 +302,14 @@ static void on_state(void *ctx, bool is_live, const struct err *why)
 	atomic_store_explicit(&k->gauges[TAPKEEPER_LIVE], is_live, memory_order_relaxed);
 	if (!is_live && !k->was_said) {
 		if (why && why->code == -ENOENT)
-			log_info("kube", "this cluster has no TapConfigs (their CustomResourceDefinition is not installed); will look again");
+			log_info("kube",
+				 "this cluster has no TapConfigs (their CustomResourceDefinition "
+				 "is not installed); will look again");
 		else
-			log_warn("kube", "TapConfigs are not being told, what was last heard stays in force: %s", why ? why->why : "?");
+			log_warn("kube",
+				 "TapConfigs are not being told, what was last heard stays in "
+				 "force: %s",
+				 why ? why->why : "?");
 	}
 	if (is_live && k->was_said)
 		log_info("kube", "TapConfigs are being told");
@@ -323,10 +347,12 @@ static void judge_crowd(struct tapkeeper *k, size_t i)
 
 	e->crowd_fault = (struct fault){0};
 	if (i >= TAPKEEPER_MAX)
-		(void)fault_set(&e->crowd_fault, "TooMany", "", "is not applied: there are %d older TapConfigs in this cluster",
+		(void)fault_set(&e->crowd_fault, "TooMany", "",
+				"is not applied: there are %d older TapConfigs in this cluster",
 				TAPKEEPER_MAX);
 	else if (count_before(k, i) >= TAPCONFIGS_PER_NAMESPACE_MAX)
-		(void)fault_set(&e->crowd_fault, "TooMany", "", "is not applied: there are %d older TapConfigs in this namespace",
+		(void)fault_set(&e->crowd_fault, "TooMany", "",
+				"is not applied: there are %d older TapConfigs in this namespace",
 				TAPCONFIGS_PER_NAMESPACE_MAX);
 	if (was != (e->crowd_fault.err.code != 0))
 		e->due_ns = clock_mono_ns() + tapkeeper_random(k, SOON_NS);
@@ -338,7 +364,8 @@ static void set_gauges(struct tapkeeper *k)
 
 	for (size_t i = 0; i < k->count; i++)
 		refused += tapentry_fault(k->entries[i]) != NULL;
-	atomic_store_explicit(&k->gauges[TAPKEEPER_APPLIED], k->count - refused, memory_order_relaxed);
+	atomic_store_explicit(&k->gauges[TAPKEEPER_APPLIED], k->count - refused,
+			      memory_order_relaxed);
 	atomic_store_explicit(&k->gauges[TAPKEEPER_REFUSED], refused, memory_order_relaxed);
 }
 
@@ -371,7 +398,8 @@ static void look_at_settings(struct tapkeeper *k)
 {
 	struct tapspec_retention now = retention_of(k), *was = &k->config.retention;
 
-	if (now.age_max_ns == was->age_max_ns && now.failures_age_max_ns == was->failures_age_max_ns &&
+	if (now.age_max_ns == was->age_max_ns &&
+	    now.failures_age_max_ns == was->failures_age_max_ns &&
 	    now.quota_bytes == was->quota_bytes)
 		return;
 	*was = now;
@@ -404,7 +432,8 @@ static void count_pod(struct tapkeeper *k, const struct kube_pod *pod)
 
 	if (pod->who.node.len > NAME_MAX_BYTES || pod->has_ended)
 		return;
-	memcpy(node, pod->who.node.len ? pod->who.node.ptr : (const uint8_t *)"", pod->who.node.len);
+	memcpy(node, pod->who.node.len ? pod->who.node.ptr : (const uint8_t *)"",
+	       pod->who.node.len);
 	node[pod->who.node.len] = '\0';
 	if (k->node_names && !json_object_get(k->node_names, node))
 		json_object_set_new(k->node_names, node, json_true());
@@ -439,7 +468,8 @@ void tapkeeper_census(struct tapkeeper *k, const struct census *c)
 struct tapkeeper *tapkeeper_new(const struct tapkeeper_config *config)
 {
 	struct tapkeeper *k = calloc(1, sizeof(*k));
-	struct reflector_config watch = {.path = PATH, .event = on_event, .state = on_state, .ctx = k};
+	struct reflector_config watch = {
+		.path = PATH, .event = on_event, .state = on_state, .ctx = k};
 
 	if (!k)
 		return NULL;

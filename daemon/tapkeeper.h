@@ -14,14 +14,16 @@
 struct record;
 struct tapkeeper;
 
-#define TAPKEEPER_MAX 500	   /* TapConfigs that are applied, of all namespaces; the oldest */
-#define TAPKEEPER_TRACKED_MAX 5000 /* that are known at all, so that the others learn that they are not */
+#define TAPKEEPER_MAX 500 /* TapConfigs that are applied, of all namespaces; the oldest */
+#define TAPKEEPER_TRACKED_MAX                                                                      \
+	5000 /* that are known at all, so that the others learn that they are not */
 
 struct tapkeeper_config {
 	struct kube_client *client; /* borrowed */
 	struct record *record;	    /* borrowed */
 	const char *node;	    /* borrowed */
-	const char *dir;	    /* what is in force is remembered there for the next start; NULL: it is not */
+	/* what is in force is remembered there for the next start; NULL: it is not */
+	const char *dir;
 	struct tapspec_retention retention;
 	uint64_t period_ns; /* the numbers of one TapConfig's status are written once in so long */
 };
@@ -33,9 +35,11 @@ void tapkeeper_free(struct tapkeeper *k); /* before its client; accepts NULL */
 uint64_t tapkeeper_tick(struct tapkeeper *k, uint64_t now_ns);
 /* tapkeeper_wants_census() - pods are to be counted anew, for a TapConfig that is new */
 bool tapkeeper_wants_census(const struct tapkeeper *k);
-void tapkeeper_census(struct tapkeeper *k, const struct census *c); /* counts the pods in it; borrowed */
+void tapkeeper_census(struct tapkeeper *k,
+		      const struct census *c); /* counts the pods in it; borrowed */
 /* tapkeeper_is_told() - a whole list was applied, or the API server has none to give (yet). Any thread. */
 bool tapkeeper_is_told(const struct tapkeeper *k);
 /* tapkeeper_set_retention() - the settings are others. Any thread. */
 void tapkeeper_set_retention(struct tapkeeper *k, const struct tapspec_retention *r);
-void tapkeeper_gauges(const struct tapkeeper *k, struct buf *out); /* lines for /metrics; any thread */
+void tapkeeper_gauges(const struct tapkeeper *k,
+		      struct buf *out); /* lines for /metrics; any thread */

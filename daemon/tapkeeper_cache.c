@@ -19,7 +19,9 @@ static json_t *object_of(const struct tapentry *e)
 	json_object_set_new(meta, "name", json_string(e->name));
 	json_object_set_new(meta, "uid", json_string(e->uid));
 	json_object_set_new(meta, "creationTimestamp", json_string(e->created));
-	json_object_set_new(meta, "generation", json_integer((json_int_t)(e->good_spec ? e->good_generation : e->generation)));
+	json_object_set_new(
+		meta, "generation",
+		json_integer((json_int_t)(e->good_spec ? e->good_generation : e->generation)));
 	json_object_set_new(o, "metadata", meta);
 	json_object_set(o, "spec", e->good_spec ? e->good_spec : e->spec);
 	return o;
@@ -56,14 +58,15 @@ void tapkeeper_recall(struct tapkeeper *k)
 
 	if (failed < 0) {
 		if (failed != -ENOENT)
-			log_warn("kube", "the TapConfigs of the last run are not known: %s", why.why);
+			log_warn("kube", "the TapConfigs of the last run are not known: %s",
+				 why.why);
 		return;
 	}
 	k->is_recalling = true;
-	json_array_foreach(list, i, object)
-		tapkeeper_take(k, object);
+	json_array_foreach(list, i, object) tapkeeper_take(k, object);
 	k->is_recalling = false;
 	k->remembered = list;
 	if (k->count)
-		log_info("kube", "%zu TapConfigs of the last run apply until the API server tells", k->count);
+		log_info("kube", "%zu TapConfigs of the last run apply until the API server tells",
+			 k->count);
 }

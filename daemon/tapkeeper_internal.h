@@ -29,16 +29,17 @@ struct tapentry {
 	struct tapconfig *good; /* the version in force; mute when none ever was good */
 	json_t *good_spec;	/* NULL: none */
 	uint64_t good_generation;
-	struct fault spec_fault; /* of the newest version; code 0: it is the one in force */
+	struct fault spec_fault;  /* of the newest version; code 0: it is the one in force */
 	struct fault crowd_fault; /* it is one too many */
 	struct tapconfig_counts *counts;
 	bool has_base;
-	uint64_t counted_before; /* by daemons of this node before this one, once the server has told (has_base) */
+	/* by daemons of this node before this one, once the server has told (has_base) */
+	uint64_t counted_before;
 	uint64_t pods;
 
-	bool is_heard;	  /* in the list that comes now */
-	uint64_t due_ns;  /* when its status is looked at [monotonic] */
-	uint64_t wrote_ns; /* when it was written last; 0: never */
+	bool is_heard;	     /* in the list that comes now */
+	uint64_t due_ns;     /* when its status is looked at [monotonic] */
+	uint64_t wrote_ns;   /* when it was written last; 0: never */
 	unsigned lost_count; /* writes in a row that another was faster with */
 };
 
@@ -47,12 +48,12 @@ struct tapkeeper {
 	struct reflector *reflector;
 	struct tapentry **entries;
 	size_t count, room;
-	bool is_listing;   /* a list comes: what it lacks is not known yet */
-	bool is_changed;   /* the recorder is to be told */
+	bool is_listing; /* a list comes: what it lacks is not known yet */
+	bool is_changed; /* the recorder is to be told */
 	bool wants_census;
 	bool is_lost, was_said; /* the server does not tell; and the log has it */
-	bool is_recalling;  /* the file tells, not the server */
-	json_t *remembered; /* what the file has; NULL: there is none */
+	bool is_recalling;	/* the file tells, not the server */
+	json_t *remembered;	/* what the file has; NULL: there is none */
 	uint64_t untracked;
 	uint64_t random;
 	json_t *node_names; /* set: nodes with pods, by the last census; NULL: nobody knows */
@@ -71,7 +72,8 @@ const struct fault *tapentry_fault(const struct tapentry *e); /* NULL: it is in 
 uint64_t tapkeeper_random(struct tapkeeper *k, uint64_t below);
 void tapkeeper_count(struct tapkeeper *k, enum tapkeeper_gauge which);
 
-void tapkeeper_take(struct tapkeeper *k, const json_t *object); /* a TapConfig as the server has it */
+void tapkeeper_take(struct tapkeeper *k,
+		    const json_t *object); /* a TapConfig as the server has it */
 
 /* tapkeeper_cache.c */
 void tapkeeper_remember(struct tapkeeper *k); /* for the next start */

@@ -36,7 +36,8 @@ static struct tapreport report_of(struct tapkeeper *k, const struct tapentry *e)
 		.applied = e->good_spec,
 		.applied_generation = e->good_generation,
 		.pods = e->pods,
-		.exchanges = e->counted_before + atomic_load_explicit(&e->counts->recorded, memory_order_relaxed),
+		.exchanges = e->counted_before +
+			     atomic_load_explicit(&e->counts->recorded, memory_order_relaxed),
 		.has_node = k->node_names ? has_node : NULL,
 		.ctx = k,
 	};
@@ -59,7 +60,8 @@ static uint64_t wait_after_conflict(struct tapkeeper *k, struct tapentry *e)
 	return most / 2 + tapkeeper_random(k, most / 2);
 }
 
-static void take_failure(struct tapkeeper *k, struct tapentry *e, int result, const struct err *why, uint64_t now_ns)
+static void take_failure(struct tapkeeper *k, struct tapentry *e, int result, const struct err *why,
+			 uint64_t now_ns)
 {
 	bool is_gone = result == -ENOENT; /* the watch will tell */
 
@@ -69,7 +71,8 @@ static void take_failure(struct tapkeeper *k, struct tapentry *e, int result, co
 	else
 		e->due_ns = now_ns + (result == -EPERM ? FORBIDDEN_NS : k->config.period_ns);
 	if (result != -EEXIST && !is_gone)
-		log_warn("kube", "the status of TapConfig %s/%s cannot be written: %s", e->name_space, e->name, why->why);
+		log_warn("kube", "the status of TapConfig %s/%s cannot be written: %s",
+			 e->name_space, e->name, why->why);
 }
 
 static void on_written(void *ctx, int result, struct kube_answer *a, const struct err *why)
@@ -94,13 +97,15 @@ static void on_written(void *ctx, int result, struct kube_answer *a, const struc
 static int begin_write(struct tapkeeper *k, struct tapentry *e)
 {
 	const struct tapreport report = report_of(k, e);
-	json_t *patch = tapstatus_patch(e->status, e->version ? e->version : "", &report, clock_wall_ns());
+	json_t *patch =
+		tapstatus_patch(e->status, e->version ? e->version : "", &report, clock_wall_ns());
 	char *body = patch ? json_dumps(patch, JSON_COMPACT) : NULL;
 	AUTO_BUF path = {0};
 	struct kube_request q = {.method = "PATCH", .content_type = "application/merge-patch+json"};
 	int failed = -ENOMEM;
 
-	buf_add_fmt(&path, "/apis/tapeloop.dev/v1alpha1/namespaces/%s/tapconfigs/%s/status", e->name_space, e->name);
+	buf_add_fmt(&path, "/apis/tapeloop.dev/v1alpha1/namespaces/%s/tapconfigs/%s/status",
+		    e->name_space, e->name);
 	q.path = buf_cstr(&path);
 	q.body = span_str(body);
 	free(k->writing_uid);
@@ -133,7 +138,8 @@ uint64_t tapkeeper_write(struct tapkeeper *k, uint64_t now_ns)
 	for (size_t i = 0; i < k->count; i++) {
 		struct tapentry *e = k->entries[i];
 
-		if (!k->call && !k->wants_census && now_ns >= k->next_write_ns && now_ns >= e->due_ns)
+		if (!k->call && !k->wants_census && now_ns >= k->next_write_ns &&
+		    now_ns >= e->due_ns)
 			look(k, e, now_ns);
 		due_ns = MIN(due_ns, e->due_ns);
 	}

@@ -13,7 +13,7 @@ struct watch;
  * Return: NULL when no memory or no inotify: SIGHUP still works.
  */
 struct watch *watch_new(const char *const *paths) MUST_USE;
-void watch_free(struct watch *w); /* accepts NULL */
+void watch_free(struct watch *w);    /* accepts NULL */
 int watch_fd(const struct watch *w); /* to poll for reading; -1 for NULL */
 /* watch_take() - what was to read is read. Return: a volume was written anew. */
 bool watch_take(struct watch *w);

@@ -56,8 +56,8 @@ struct question {
 static enum MHD_Result reply(struct MHD_Connection *c, unsigned status, const char *type,
 			     struct buf *text)
 {
-	struct MHD_Response *r = MHD_create_response_from_buffer(text->len, text->ptr,
-								 MHD_RESPMEM_MUST_COPY);
+	struct MHD_Response *r =
+		MHD_create_response_from_buffer(text->len, text->ptr, MHD_RESPMEM_MUST_COPY);
 	enum MHD_Result result;
 
 	if (!r)
@@ -87,9 +87,8 @@ static enum refusal refusal_of(int failed)
 
 static enum MHD_Result answer(struct webhook *w, struct MHD_Connection *c, struct question *q)
 {
-	static const unsigned statuses[REFUSAL_COUNT] = {MHD_HTTP_BAD_REQUEST,
-							 MHD_HTTP_CONTENT_TOO_LARGE,
-							 MHD_HTTP_INTERNAL_SERVER_ERROR};
+	static const unsigned statuses[REFUSAL_COUNT] = {
+		MHD_HTTP_BAD_REQUEST, MHD_HTTP_CONTENT_TOO_LARGE, MHD_HTTP_INTERNAL_SERVER_ERROR};
 	enum injection why = INJECTION_NOT_A_POD;
 	AUTO_BUF text = {0};
 	struct err e = {0};
@@ -242,15 +241,16 @@ static struct MHD_Daemon *serve(struct webhook *w, const struct buf *cert, const
 	struct MHD_Daemon *d = NULL;
 
 	if (fd >= 0)
-		d = MHD_start_daemon(
-			MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_TLS | MHD_USE_ITC | MHD_USE_ERROR_LOG, 0,
-			NULL, NULL, on_review, w, MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL,
-			MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_HTTPS_MEM_CERT,
-			(const char *)cert->ptr, MHD_OPTION_HTTPS_MEM_KEY, (const char *)key->ptr,
-			MHD_OPTION_THREAD_POOL_SIZE, (unsigned)THREADS, MHD_OPTION_CONNECTION_LIMIT,
-			(unsigned)CLIENTS_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
-			(unsigned)IDLE_TIMEOUT_S, MHD_OPTION_NOTIFY_COMPLETED, on_done, NULL,
-			MHD_OPTION_END);
+		d = MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_TLS | MHD_USE_ITC |
+					     MHD_USE_ERROR_LOG,
+				     0, NULL, NULL, on_review, w, MHD_OPTION_EXTERNAL_LOGGER,
+				     on_log, NULL, MHD_OPTION_LISTEN_SOCKET, fd,
+				     MHD_OPTION_HTTPS_MEM_CERT, (const char *)cert->ptr,
+				     MHD_OPTION_HTTPS_MEM_KEY, (const char *)key->ptr,
+				     MHD_OPTION_THREAD_POOL_SIZE, (unsigned)THREADS,
+				     MHD_OPTION_CONNECTION_LIMIT, (unsigned)CLIENTS_MAX,
+				     MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_TIMEOUT_S,
+				     MHD_OPTION_NOTIFY_COMPLETED, on_done, NULL, MHD_OPTION_END);
 	if (!d && fd >= 0)
 		(void)close(fd);
 	return d;
@@ -282,8 +282,8 @@ static int start_status(struct webhook *w, struct err *e)
 			     e);
 	if (fd < 0)
 		return fd;
-	w->status = MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ERROR_LOG, 0, NULL, NULL,
-				     on_status, w, MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL,
+	w->status = MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ERROR_LOG, 0, NULL,
+				     NULL, on_status, w, MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL,
 				     MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT,
 				     (unsigned)CLIENTS_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
 				     (unsigned)IDLE_TIMEOUT_S, MHD_OPTION_END);
@@ -311,8 +311,9 @@ int webhook_start(const struct settings *s, struct webhook **w_out, struct err *
 		.own_namespace = s->webhook_own_namespace,
 		.is_native = s->webhook_native,
 	};
-	failed = *s->webhook_image ? start_https(w, e)
-				   : err_set(e, -EINVAL, "webhook.image: which image is the sidecar's?");
+	failed = *s->webhook_image
+			 ? start_https(w, e)
+			 : err_set(e, -EINVAL, "webhook.image: which image is the sidecar's?");
 	if (failed == 0)
 		failed = start_status(w, e);
 	if (failed < 0) {

@@ -184,8 +184,7 @@ static int start_listener(struct listener *l, struct server *s, int fd,
 	l->daemon = MHD_start_daemon(
 		MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG |
 			(certificate ? MHD_USE_TLS : 0U),
-		0,
-		NULL, NULL, on_request, NULL,
+		0, NULL, NULL, on_request, NULL,
 		/* first, or what fails before it goes to stderr */
 		MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL, MHD_OPTION_LISTEN_SOCKET, fd,
 		MHD_OPTION_THREAD_POOL_SIZE, (unsigned)THREADS_EACH, MHD_OPTION_CONNECTION_LIMIT,

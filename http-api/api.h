@@ -18,9 +18,10 @@ struct api_config {
 	const char *socket_path; /* "" for none; mode 0660 */
 	/* "127.0.0.1:7700"; "" for none. Where others can reach it: TLS and tokens, or -EINVAL. */
 	const char *listen;
-	const char *tls_cert, *tls_key; /* PEM files, or http-api/certificate.h's word; "" for none */
-	enum api_auth auth;		/* of TCP; the unix socket is trusted */
-	const char *token_file;		/* API_AUTH_TOKEN_FILE */
+	/* PEM files, or http-api/certificate.h's word; "" for none */
+	const char *tls_cert, *tls_key;
+	enum api_auth auth;		 /* of TCP; the unix socket is trusted */
+	const char *token_file;		 /* API_AUTH_TOKEN_FILE */
 	const struct reviewer *reviewer; /* API_AUTH_KUBERNETES; copied, its ctx is borrowed */
 	uint64_t access_keep_ns;	 /* how long its answers count; 0: 30 s */
 	/* "" for none; ":7701" all addresses: /metrics, /healthz and /readyz alone, for anybody */

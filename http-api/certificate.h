@@ -5,7 +5,7 @@
 #include "lib/buf.h"
 #include "lib/err.h"
 
-#define CERTIFICATE_SELF "self-signed" /* in the place of a file: made at start, known to nobody */
+#define CERTIFICATE_SELF      "self-signed" /* in the place of a file: made at start, known to nobody */
 #define CERTIFICATE_BYTES_MAX (1 << 20)
 
 struct certificate {

@@ -7,11 +7,11 @@
 
 struct namespaces;
 
-#define NAMESPACES_MAX	  4096
+#define NAMESPACES_MAX	   4096
 #define NAMESPACES_EACH_NS (10 * NS_PER_S) /* the store is asked no more often */
 
 struct namespaces *namespaces_new(const char *store_dir) MUST_USE; /* NULL: no memory */
-void namespaces_free(struct namespaces *n);			    /* accepts NULL */
+void namespaces_free(struct namespaces *n);			   /* accepts NULL */
 /**
  * namespaces_list() - also those that have gone since
  * @out: zeroed by the caller, who calls name_list_fini()

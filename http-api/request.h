@@ -42,7 +42,7 @@ struct request {
 	struct span id;		   /* of {id} in the path */
 	const struct route *route; /* NULL: none fits */
 	bool is_head;
-	bool is_tcp; /* came in by the TCP listener */
+	bool is_tcp;	/* came in by the TCP listener */
 	bool is_status; /* came in by the listener for anybody */
 	bool has_begun;
 	size_t body_bytes; /* of the request body, thrown away */
@@ -52,7 +52,7 @@ struct request {
 	struct filter *scope; /* owned: what they may see, without conditions; NULL: all */
 
 	/* parameters */
-	struct filter *filter; /* owned; NULL: all. Narrowed to the scope */
+	struct filter *filter;	/* owned; NULL: all. Narrowed to the scope */
 	struct span name_space; /* in query */
 	uint64_t since_ns, until_ns, new_since_ns, cursor, limit;
 	struct stats_query stats; /* by and every */

@@ -30,9 +30,11 @@ unsigned stream_hub_count(struct stream_hub *h);
 
 struct stream_request {
 	struct filter *filter; /* taken, on success only; NULL: all */
-	uint64_t last_id;      /* Last-Event-ID of a client that comes back; 0: what comes from now on */
-	bool is_last_known;    /* it may be looked for */
-	bool is_scoped; /* the filter hides what is of others: how much of that was lost is not told */
+	/* Last-Event-ID of a client that comes back; 0: what comes from now on */
+	uint64_t last_id;
+	bool is_last_known; /* it may be looked for */
+	/* the filter hides what is of others: how much of that was lost is not told */
+	bool is_scoped;
 };
 /**
  * stream_open() - a response that goes on for as long as the client listens

@@ -179,8 +179,8 @@ static int read_whole(const char *path, struct stat *st, struct buf *out, struct
 	if (out->len > TOKEN_FILE_BYTES_MAX)
 		return err_set(e, -E2BIG, "%s: more than %d bytes", path, TOKEN_FILE_BYTES_MAX);
 	if (st->st_mode & (S_IROTH | S_IWOTH))
-		return err_set(e, -EACCES, "%s: others may read it or write to it: chmod o= %s", path,
-			       path);
+		return err_set(e, -EACCES, "%s: others may read it or write to it: chmod o= %s",
+			       path, path);
 	return 0;
 }
 
@@ -280,7 +280,8 @@ static int copy_grant(const struct grant *from, const struct grant_question *q, 
 	out->role = from->role;
 	out->sees_all = from->sees_all;
 	out->sees_daemon = from->sees_daemon;
-	if (q->name_space.len && !from->sees_all && !name_list_has(&from->namespaces, q->name_space))
+	if (q->name_space.len && !from->sees_all &&
+	    !name_list_has(&from->namespaces, q->name_space))
 		return err_set(e, -EPERM, "%s may not see namespace %.*s", from->name,
 			       (int)MIN(q->name_space.len, (size_t)64),
 			       (const char *)q->name_space.ptr);
@@ -298,7 +299,8 @@ int token_file_grant(struct token_file *f, const struct grant_question *q, struc
 	(void)pthread_mutex_lock(&f->lock);
 	read_again(f);
 	row = find(&f->rows, q->token);
-	r = row ? copy_grant(&row->grant, q, out, e) : err_set(e, -EACCES, "this token is not known");
+	r = row ? copy_grant(&row->grant, q, out, e)
+		: err_set(e, -EACCES, "this token is not known");
 	(void)pthread_mutex_unlock(&f->lock);
 	return r;
 }

@@ -54,9 +54,7 @@ static bool has_container(const json_t *list)
 	const json_t *one;
 	size_t i;
 
-	json_array_foreach(list, i, one)
-		if (is_text(one, "name", SIDECAR_NAME))
-			return true;
+	json_array_foreach(list, i, one) if (is_text(one, "name", SIDECAR_NAME)) return true;
 	return false;
 }
 
@@ -91,7 +89,8 @@ static enum injection decide(const struct admission_config *c, const json_t *req
 		return INJECTION_HOST_NETWORK;
 	if (os && strcmp(text_at(json_object_get(spec, "os"), "name"), "linux") != 0)
 		return INJECTION_OTHER_SYSTEM;
-	if (!c->is_native && *text_at(spec, "restartPolicy") && !is_text(spec, "restartPolicy", "Always"))
+	if (!c->is_native && *text_at(spec, "restartPolicy") &&
+	    !is_text(spec, "restartPolicy", "Always"))
 		return INJECTION_WOULD_END;
 	return INJECTION_INJECTED;
 }
@@ -153,9 +152,8 @@ static int add_volumes(json_t *patch, const struct admission_config *c, const js
 	if (failed == 0 && !json_is_array(list))
 		failed = add_op(patch, "/spec/volumes", json_incref(volumes));
 	else
-		json_array_foreach(volumes, i, one)
-			if (failed == 0)
-				failed = add_op(patch, "/spec/volumes/-", json_incref(one));
+		json_array_foreach(volumes, i, one) if (failed == 0) failed =
+			add_op(patch, "/spec/volumes/-", json_incref(one));
 	json_decref(volumes);
 	return failed;
 }

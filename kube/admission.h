@@ -26,12 +26,12 @@ extern const struct injection_row injection_rows[INJECTION_COUNT];
 /* What the sidecar is like; texts are borrowed. */
 struct admission_config {
 	const char *image;
-	const char *pull_policy;	/* Always, IfNotPresent or Never */
-	const char *memory_limit;	/* a Kubernetes quantity */
-	const char *settings;		/* ConfigMap of the pod's namespace with its settings */
-	const char *handover;		/* socket on the node; "": the sidecar keeps its own tape */
-	const char *own_namespace;	/* tapeloop's: its pods get none */
-	bool is_native;			/* the cluster has native sidecars (Kubernetes 1.29) */
+	const char *pull_policy;   /* Always, IfNotPresent or Never */
+	const char *memory_limit;  /* a Kubernetes quantity */
+	const char *settings;	   /* ConfigMap of the pod's namespace with its settings */
+	const char *handover;	   /* socket on the node; "": the sidecar keeps its own tape */
+	const char *own_namespace; /* tapeloop's: its pods get none */
+	bool is_native;		   /* the cluster has native sidecars (Kubernetes 1.29) */
 };
 
 /**

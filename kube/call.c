@@ -69,8 +69,8 @@ static int refuse_status(const struct kube_call *call, struct err *e)
 	buf_add(&said, call->problem.ptr, MIN(call->problem.len, (size_t)300));
 	add_plain(&what, message ? message : said.len ? buf_cstr(&said) : "no reason given", 300);
 	json_decref(root);
-	return err_set(e, kube_status_errno(status), "%s %s: %ld: %s", call->method,
-		       call->path, status, buf_cstr(&what));
+	return err_set(e, kube_status_errno(status), "%s %s: %ld: %s", call->method, call->path,
+		       status, buf_cstr(&what));
 }
 
 /* ---- what libcurl hands over ---- */
@@ -89,7 +89,8 @@ static size_t on_body(char *ptr, size_t size, size_t count, void *ctx)
 
 	read_status(call);
 	if (call->answer.status < 200 || call->answer.status > 299) {
-		buf_add(&call->problem, ptr, MIN(n, PROBLEM_MAX - MIN(call->problem.len, PROBLEM_MAX)));
+		buf_add(&call->problem, ptr,
+			MIN(n, PROBLEM_MAX - MIN(call->problem.len, PROBLEM_MAX)));
 		return n;
 	}
 	if (!call->data) {
@@ -119,7 +120,8 @@ static size_t on_header(char *ptr, size_t size, size_t count, void *ctx)
 		struct span v = span_trim(span_from(line, name.len));
 		uint64_t s = 0;
 
-		for (size_t i = 0; i < v.len && v.ptr[i] >= '0' && v.ptr[i] <= '9' && s < 100000; i++)
+		for (size_t i = 0; i < v.len && v.ptr[i] >= '0' && v.ptr[i] <= '9' && s < 100000;
+		     i++)
 			s = s * 10 + (uint64_t)(v.ptr[i] - '0');
 		call->answer.retry_after_ms = MIN(s * 1000, (uint64_t)RETRY_MAX_MS);
 	}
@@ -172,8 +174,7 @@ static bool add_headers(struct kube_call *call, const struct kube_request *q)
 				      q->content_type ? q->content_type : "application/json") &&
 			   add_header(call, "Expect", "");
 	for (const char *const *h = q->headers; h && *h && is_good; h++) {
-		struct curl_slist *more =
-			call->client->lib.curl_slist_append(call->headers, *h);
+		struct curl_slist *more = call->client->lib.curl_slist_append(call->headers, *h);
 
 		is_good = more != NULL;
 		call->headers = more ? more : call->headers;
@@ -181,7 +182,8 @@ static bool add_headers(struct kube_call *call, const struct kube_request *q)
 	return is_good;
 }
 
-#define SET(option, value) (call->client->lib.curl_easy_setopt(call->curl, (option), (value)) == CURLE_OK)
+#define SET(option, value)                                                                         \
+	(call->client->lib.curl_easy_setopt(call->curl, (option), (value)) == CURLE_OK)
 
 static bool set_text(struct kube_call *call, CURLoption option, const char *text)
 {
@@ -318,7 +320,8 @@ struct kube_call *kube_call_new(struct kube_client *c, const struct kube_request
 	    set_transfer(call) && set_trust(call) && set_request(call, q))
 		return call;
 	kube_call_free(call);
-	(void)err_set(e, -ENOMEM, "%s: out of memory, or libcurl refuses the request", c->config->server);
+	(void)err_set(e, -ENOMEM, "%s: out of memory, or libcurl refuses the request",
+		      c->config->server);
 	return NULL;
 }
 

@@ -130,7 +130,8 @@ static struct kube_service *copy_service(const struct kube_service *from, struct
 	if (!s)
 		return NULL;
 	*s = *from;
-	if (!keep_text(c, from->name, &s->name) || !keep_text(c, from->name_space, &s->name_space) ||
+	if (!keep_text(c, from->name, &s->name) ||
+	    !keep_text(c, from->name_space, &s->name_space) ||
 	    !keep_text(c, from->selector, &s->selector)) {
 		free(s);
 		return NULL;
@@ -151,7 +152,7 @@ bool census_add_service(struct census *c, const struct kube_service *from)
 	bool is_good = true;
 
 	if (!array_room((void **)&c->services, &c->service_room, c->service_count,
-		       sizeof(struct kube_service *)) ||
+			sizeof(struct kube_service *)) ||
 	    !(s = copy_service(from, c)))
 		return false;
 	c->services[c->service_count++] = s;
@@ -168,10 +169,12 @@ bool census_add_slice(struct census *c, const struct kube_slice *s)
 {
 	struct place place = {.created_ns = s->created_ns};
 
-	if (!keep_text(c, s->service, &place.service) || !keep_text(c, s->name_space, &place.name_space))
+	if (!keep_text(c, s->service, &place.service) ||
+	    !keep_text(c, s->name_space, &place.name_space))
 		return false;
 	for (size_t i = 0; i < s->endpoint_count; i++) {
-		if (!array_room((void **)&c->places, &c->place_room, c->place_count, sizeof(*c->places)))
+		if (!array_room((void **)&c->places, &c->place_room, c->place_count,
+				sizeof(*c->places)))
 			return false;
 		place.at = &s->endpoints[i];
 		c->loose_count += place.at->pod_uid.len == 0;
@@ -305,8 +308,8 @@ static struct span selected_service(const struct census *c, const struct kube_po
 }
 
 /* What answers under a port of a pod; port 0: any. */
-static struct span service_of(struct census *c, const struct kube_pod *pod, const struct identity *who,
-			      uint16_t port)
+static struct span service_of(struct census *c, const struct kube_pod *pod,
+			      const struct identity *who, uint16_t port)
 {
 	const struct place *at;
 	struct span best = {0};
@@ -348,8 +351,8 @@ static bool add_port_row(struct census *c, const struct census_pod *p, const str
 	if (!pod->has_host_address || !(pod->is_host_network || q->host_port))
 		return is_good;
 	at.certainty = (uint8_t)on_host;
-	return is_good && add_row(c, pod->host_address, pod->is_host_network ? q->port : q->host_port,
-				  &p->tenure, &at);
+	return is_good && add_row(c, pod->host_address,
+				  pod->is_host_network ? q->port : q->host_port, &p->tenure, &at);
 }
 
 static bool declares(const struct kube_pod *pod, uint16_t port)
@@ -375,14 +378,16 @@ static bool was_met(struct census *c, const struct kube_pod *pod, const struct p
 }
 
 /* Ports that only slices know of: containers need not declare theirs. */
-static bool add_slice_ports(struct census *c, const struct census_pod *p, const struct identity *who)
+static bool add_slice_ports(struct census *c, const struct census_pod *p,
+			    const struct identity *who)
 {
 	const struct place *at;
 	bool is_good = true;
 
 	for (size_t i = 0; is_good && (at = next_place(c, p->pod, &i));)
 		for (size_t k = 0; k < at->at->port_count && is_good; k++) {
-			struct kube_container_port q = {.port = at->at->ports[k], .container = who->container};
+			struct kube_container_port q = {.port = at->at->ports[k],
+							.container = who->container};
 
 			if (!declares(p->pod, q.port) && !was_met(c, p->pod, at, k))
 				is_good = add_port_row(c, p, who, &q, CERTAINTY_CERTAIN);
@@ -404,9 +409,8 @@ static bool add_port_rows(struct census *c, const struct census_pod *p, const st
 static bool add_node(struct census *c, const struct kube_pod *pod)
 {
 	const struct tenure always = {0, 0, UINT64_MAX, UINT64_MAX};
-	struct identity who = {.node = pod->who.node,
-			       .source = IDENTITY_API,
-			       .certainty = CERTAINTY_CERTAIN};
+	struct identity who = {
+		.node = pod->who.node, .source = IDENTITY_API, .certainty = CERTAINTY_CERTAIN};
 
 	if (!pod->has_host_address || !pod->who.node.len)
 		return true;
@@ -450,7 +454,8 @@ static int compare_rows(const void *a, const void *b)
 
 	if (sign)
 		return sign;
-	return (x->tenure.since_ns > y->tenure.since_ns) - (x->tenure.since_ns < y->tenure.since_ns);
+	return (x->tenure.since_ns > y->tenure.since_ns) -
+	       (x->tenure.since_ns < y->tenure.since_ns);
 }
 
 /* What both say stays. */

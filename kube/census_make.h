@@ -11,11 +11,14 @@ struct census_pod {
 	const struct kube_pod *pod; /* a reference is taken */
 	struct tenure tenure;
 	bool is_gone;
-	struct span workload, workload_kind; /* the topmost owner's, where the pod does not say; borrowed for the call */
+	/* the topmost owner's, where the pod does not say; borrowed for the call */
+	struct span workload, workload_kind;
 };
 
-struct census *census_new(uint64_t lost_ns) MUST_USE; /* NULL: out of memory, as false of the others */
+struct census *
+census_new(uint64_t lost_ns) MUST_USE; /* NULL: out of memory, as false of the others */
 bool census_add_service(struct census *c, const struct kube_service *s) MUST_USE; /* copied */
-bool census_add_slice(struct census *c, const struct kube_slice *s) MUST_USE; /* borrowed until it is finished */
+bool census_add_slice(struct census *c,
+		      const struct kube_slice *s) MUST_USE; /* borrowed until it is finished */
 bool census_add_pod(struct census *c, const struct census_pod *p) MUST_USE;
 bool census_finish(struct census *c) MUST_USE;

@@ -26,7 +26,8 @@ struct kube_config;
  * credentials that cannot be; -ENOMEM. */
 int kube_client_new(struct kube_config *config_taken, struct kube_client **out,
 		    struct err *e) MUST_USE;
-void kube_client_free(struct kube_client *c); /* calls that go on end without a callback; accepts NULL */
+void kube_client_free(
+	struct kube_client *c); /* calls that go on end without a callback; accepts NULL */
 AUTO_DEFINE(kube_client, kube_client_free)
 const struct kube_config *kube_client_config(const struct kube_client *c);
 /*
@@ -40,20 +41,21 @@ uint64_t kube_client_token_reads(const struct kube_client *c); /* how often cred
 
 /* What a server said. Zero it before the first use, kube_answer_fini() it in any case. */
 struct kube_answer {
-	long status;		/* HTTP; 0: there was no answer */
+	long status;		 /* HTTP; 0: there was no answer */
 	uint64_t retry_after_ms; /* it asked to be left alone for so long; 0: it did not */
-	struct buf body; /* of what is no 2xx: its beginning */
+	struct buf body;	 /* of what is no 2xx: its beginning */
 };
 void kube_answer_fini(struct kube_answer *a);
 
 struct kube_request {
-	const char *method;	   /* NULL: GET */
-	const char *path;	   /* with its query; begins with a slash */
-	const char *content_type;  /* of the body; NULL: application/json */
-	const char *accept;	   /* NULL: application/json */
+	const char *method;	    /* NULL: GET */
+	const char *path;	    /* with its query; begins with a slash */
+	const char *content_type;   /* of the body; NULL: application/json */
+	const char *accept;	    /* NULL: application/json */
 	const char *const *headers; /* further lines, up to NULL; may be NULL */
 	struct span body;
-	void (*header)(void *ctx, struct span line); /* of the answer, each line; NULL: not wanted */
+	/* of the answer, each line; NULL: not wanted */
+	void (*header)(void *ctx, struct span line);
 	size_t answer_max;   /* octets; 0: KUBE_ANSWER_MAX */
 	uint64_t timeout_ms; /* for all of it; 0: 30 s, none for streams */
 	bool is_connection;  /* for kube_connect() */

@@ -110,7 +110,8 @@ static int fill_in_cluster(struct kube_config *c, const char *directory, const c
 
 int kube_config_in_cluster(const char *directory, struct kube_config **out, struct err *e)
 {
-	const char *host = getenv("KUBERNETES_SERVICE_HOST"), *port = getenv("KUBERNETES_SERVICE_PORT");
+	const char *host = getenv("KUBERNETES_SERVICE_HOST"),
+		   *port = getenv("KUBERNETES_SERVICE_PORT");
 	AUTO(kube_config) c = calloc(1, sizeof(*c));
 
 	if (!directory)

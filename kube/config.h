@@ -19,19 +19,19 @@ struct kube_exec {
 
 /* Files are opened when they are needed, again when they have changed. All texts are owned; NULL: not given. */
 struct kube_config {
-	char *origin;	     /* what it was read from: for messages */
-	char *context;	     /* its name; NULL in a cluster */
-	char *server;	     /* "https://10.96.0.1:443", without a slash at the end */
+	char *origin;  /* what it was read from: for messages */
+	char *context; /* its name; NULL in a cluster */
+	char *server;  /* "https://10.96.0.1:443", without a slash at the end */
 	char *ca_file;
-	char *ca_data;	     /* PEM */
+	char *ca_data; /* PEM */
 	char *tls_server_name;
-	char *proxy_url;     /* NULL: as the environment says (https_proxy, no_proxy) */
-	char *name_space;    /* of the context, or of our own pod; "default" when nobody says */
+	char *proxy_url;  /* NULL: as the environment says (https_proxy, no_proxy) */
+	char *name_space; /* of the context, or of our own pod; "default" when nobody says */
 	char *token, *token_file;
 	char *username, *password;
 	char *cert_file, *key_file;
 	char *cert_data, *key_data; /* PEM */
-	bool is_insecure;    /* insecure-skip-tls-verify */
+	bool is_insecure;	    /* insecure-skip-tls-verify */
 	struct kube_exec exec;
 };
 

@@ -188,7 +188,8 @@ static int read_answer(const char *command, struct span printed, struct kube_exe
 	if (!is_good) {
 		kube_exec_answer_fini(&a);
 		return err_set(e, -EPROTO,
-			       "%s: expected an ExecCredential with a token or a certificate", command);
+			       "%s: expected an ExecCredential with a token or a certificate",
+			       command);
 	}
 	*out = a;
 	return 0;

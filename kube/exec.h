@@ -21,5 +21,6 @@ struct kube_exec_answer {
  *
  * Waits for the program. Its standard error and input are ours. Thread: any.
  */
-int kube_exec_run(const struct kube_config *c, struct kube_exec_answer *out, struct err *e) MUST_USE;
+int kube_exec_run(const struct kube_config *c, struct kube_exec_answer *out,
+		  struct err *e) MUST_USE;
 void kube_exec_answer_fini(struct kube_exec_answer *a);

@@ -19,7 +19,8 @@ struct fault {
  *
  * Return: -EINVAL.
  */
-int fault_set(struct fault *f, const char *reason, const char *field, const char *fmt, ...) PRINTF_LIKE(4, 5) COLD;
+int fault_set(struct fault *f, const char *reason, const char *field, const char *fmt, ...)
+	PRINTF_LIKE(4, 5) COLD;
 /* fault_no_memory() - Return: -ENOMEM */
 int fault_no_memory(struct fault *f);
 /* fault_text() - "spec.match[1]: line 2, column 7: no such field" into @out[@bytes] */

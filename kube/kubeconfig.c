@@ -82,8 +82,9 @@ static int load_files(struct files *f, const char *path, struct err *e)
 		return add_file(f, strdup(path), false, e);
 	if (list && *list) {
 		r = add_list(f, list, e);
-		return r == 0 && f->count == 0 ? err_set(e, -ENOENT, "no file of KUBECONFIG=%s is there", list)
-					       : r;
+		return r == 0 && f->count == 0
+			       ? err_set(e, -ENOENT, "no file of KUBECONFIG=%s is there", list)
+			       : r;
 	}
 	if (!home || asprintf(&usual, "%s/.kube/config", home) < 0)
 		return err_set(e, -ENOENT, "no kubeconfig: neither KUBECONFIG nor HOME is set");
@@ -99,7 +100,8 @@ static yaml_node_t *member(struct document *d, yaml_node_t *map, const char *key
 	if (!map || map->type != YAML_MAPPING_NODE)
 		return NULL;
 	for (p = map->data.mapping.pairs.start; p < map->data.mapping.pairs.top; p++)
-		if (span_eq(document_scalar(yaml_document_get_node(&d->tree, p->key)), span_str(key)))
+		if (span_eq(document_scalar(yaml_document_get_node(&d->tree, p->key)),
+			    span_str(key)))
 			return yaml_document_get_node(&d->tree, p->value);
 	return NULL;
 }
@@ -116,8 +118,8 @@ static yaml_node_t *named(struct document *d, const char *list, const char *key,
 
 	if (!all || all->type != YAML_SEQUENCE_NODE)
 		return NULL;
-	for (yaml_node_item_t *it = all->data.sequence.items.start; it < all->data.sequence.items.top;
-	     it++) {
+	for (yaml_node_item_t *it = all->data.sequence.items.start;
+	     it < all->data.sequence.items.top; it++) {
 		yaml_node_t *entry = yaml_document_get_node(&d->tree, *it);
 
 		if (span_eq(document_scalar(member(d, entry, "name")), name))
@@ -215,7 +217,10 @@ struct key_row {
 	take_fn *take;
 	size_t offset; /* of a char * in struct kube_config */
 };
-#define ROW(key, take, field) {key, take, offsetof(struct kube_config, field)}
+#define ROW(key, take, field)                                                                      \
+	{                                                                                          \
+		key, take, offsetof(struct kube_config, field)                                     \
+	}
 
 static const struct key_row cluster_rows[] = {
 	ROW("server", take_text, server),
@@ -335,8 +340,10 @@ static int take_cluster(struct files *f, struct span name, struct kube_config *c
 	if (r < 0)
 		return r;
 	c->is_insecure = is_true(member(in.d, in.node, "insecure-skip-tls-verify"));
-	if (!c->server || (strncmp(c->server, "https://", 8) != 0 && strncmp(c->server, "http://", 7) != 0))
-		return refuse(&in, member(in.d, in.node, "server"), "server", "a URL, https://HOST:PORT", e);
+	if (!c->server ||
+	    (strncmp(c->server, "https://", 8) != 0 && strncmp(c->server, "http://", 7) != 0))
+		return refuse(&in, member(in.d, in.node, "server"), "server",
+			      "a URL, https://HOST:PORT", e);
 	for (n = strlen(c->server); n && c->server[n - 1] == '/'; n--)
 		c->server[n - 1] = '\0';
 	return 0;

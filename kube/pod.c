@@ -34,7 +34,8 @@ static struct span text_of(const json_t *object, const char *key)
 {
 	const json_t *v = json_object_get(object, key);
 
-	return json_is_string(v) ? span_of(json_string_value(v), json_string_length(v)) : (struct span){0};
+	return json_is_string(v) ? span_of(json_string_value(v), json_string_length(v))
+				 : (struct span){0};
 }
 
 static uint16_t port_of(const json_t *object, const char *key)
@@ -184,9 +185,8 @@ static void gather_containers(struct draft *d, const json_t *spec, const json_t 
 		struct kube_container c = {.name = text_of(one, "name"), .is_init = is_init};
 
 		gather_ports(d, one);
-		json_array_foreach(states, k, said)
-			if (span_eq(text_of(said, "name"), c.name))
-				gather_state(&c, said);
+		json_array_foreach(states, k, said) if (span_eq(text_of(said, "name"), c.name))
+			gather_state(&c, said);
 		if (d->pod.container_count < KUBE_POD_CONTAINERS_MAX)
 			d->containers[d->pod.container_count++] = c;
 	}
@@ -217,8 +217,7 @@ static void gather_status(struct draft *d, const json_t *spec, const json_t *sta
 	p->accepted_ns = json_field_time(status, "startTime");
 	p->has_ended = span_eq(phase, SPAN_LIT("Succeeded")) || span_eq(phase, SPAN_LIT("Failed"));
 	add_address(p, text_of(status, "podIP"));
-	json_array_foreach(addresses, i, one)
-		add_address(p, text_of(one, "ip"));
+	json_array_foreach(addresses, i, one) add_address(p, text_of(one, "ip"));
 	gather_containers(d, spec, status, "containers", "containerStatuses", false);
 	gather_containers(d, spec, status, "initContainers", "initContainerStatuses", true);
 }
@@ -226,10 +225,12 @@ static void gather_status(struct draft *d, const json_t *spec, const json_t *sta
 /* ---- one piece ---- */
 
 /* every text of a pod, so that size and copy cannot disagree */
+// clang-format off
 #define TEXTS_OF_POD(p, S)                                                                         \
 	S((p)->who.name_space) S((p)->who.pod) S((p)->who.pod_uid) S((p)->who.node)                \
 	S((p)->who.labels) S((p)->who.annotations) S((p)->who.workload) S((p)->who.workload_kind)  \
 	S((p)->resource_version) S((p)->owner_uid) S((p)->template_hash)
+// clang-format on
 
 static size_t texts_bytes(const struct draft *d)
 {
@@ -296,7 +297,8 @@ int kube_pod_parse(const json_t *object, const struct kube_pod_choice *choice,
 	int r = gather_meta(&d, json_object_get(object, "metadata"), choice, e);
 
 	if (r == 0) {
-		gather_status(&d, json_object_get(object, "spec"), json_object_get(object, "status"));
+		gather_status(&d, json_object_get(object, "spec"),
+			      json_object_get(object, "status"));
 		pod = make_pod(&d);
 		if (!pod)
 			r = err_set(e, -ENOMEM, "a pod: out of memory");

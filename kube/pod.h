@@ -38,8 +38,8 @@ struct kube_pod {
 	   source API, certain */
 	struct identity who;
 	struct span resource_version;
-	struct span owner_uid;	 /* of that controller; empty: none */
-	struct span template_hash; /* label pod-template-hash */
+	struct span owner_uid;			       /* of that controller; empty: none */
+	struct span template_hash;		       /* label pod-template-hash */
 	uint8_t addresses[KUBE_POD_ADDRESSES_MAX][16]; /* as in struct endpoint; status.podIPs */
 	size_t address_count;
 	uint8_t host_address[16]; /* status.hostIP; has_host_address */
@@ -55,7 +55,8 @@ struct kube_pod {
 };
 
 struct kube_pod_choice {
-	const char *annotations; /* keys with commas between, * at the end for all that begin so; NULL or "": none */
+	/* keys with commas between, * at the end for all that begin so; NULL or "": none */
+	const char *annotations;
 };
 
 /**

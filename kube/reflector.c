@@ -27,15 +27,18 @@
  * come back at once; a Retry-After is obeyed. A watch that ends in order is renewed at once, unless
  * it had lived for less than a second.
  */
-#define PAGE_ITEMS     100
-#define WATCH_MIN_S    290 /* how long a watch is asked for: from this to twice as long */
-#define WAIT_FIRST_NS  (500 * NS_PER_MS)
-#define WAIT_MAX_NS    (30 * NS_PER_S)
-#define WAIT_ABSENT_NS (120 * NS_PER_S) /* the resource is not served at all: somebody must install it first */
+#define PAGE_ITEMS    100
+#define WATCH_MIN_S   290 /* how long a watch is asked for: from this to twice as long */
+#define WAIT_FIRST_NS (500 * NS_PER_MS)
+#define WAIT_MAX_NS   (30 * NS_PER_S)
+#define WAIT_ABSENT_NS                                                                             \
+	(120 * NS_PER_S) /* the resource is not served at all: somebody must install it first */
 #define SHORT_WATCH_NS NS_PER_S
-#define LIVE_AFTER_NS  (6 * NS_PER_S) /* a watch after a failure that stands so long, though nothing is said, is one */
-#define VERSION_MAX    64
-#define ANSWER_MAX     (32 << 20)
+#define LIVE_AFTER_NS                                                                              \
+	(6 *                                                                                       \
+	 NS_PER_S) /* a watch after a failure that stands so long, though nothing is said, is one */
+#define VERSION_MAX 64
+#define ANSWER_MAX  (32 << 20)
 
 enum phase { PHASE_LIST, PHASE_WATCH };
 
@@ -217,7 +220,8 @@ static void on_list(void *ctx, int result, struct kube_answer *a, const struct e
 	r->counts.expired += result == -ESTALE;
 	begin_list(r);
 	set_live(r, false, e);
-	wait_more(r, a->retry_after_ms * NS_PER_MS, result == -ENOENT ? WAIT_ABSENT_NS : WAIT_MAX_NS);
+	wait_more(r, a->retry_after_ms * NS_PER_MS,
+		  result == -ENOENT ? WAIT_ABSENT_NS : WAIT_MAX_NS);
 }
 
 static void ask_list(struct reflector *r)
@@ -307,8 +311,8 @@ static void ask_watch(struct reflector *r)
 	struct err e = {0};
 	uint64_t seconds = WATCH_MIN_S + random_below(r, WATCH_MIN_S);
 
-	buf_add_fmt(&path, "%s?watch=1&allowWatchBookmarks=true&timeoutSeconds=%" PRIu64, r->config.path,
-		    seconds);
+	buf_add_fmt(&path, "%s?watch=1&allowWatchBookmarks=true&timeoutSeconds=%" PRIu64,
+		    r->config.path, seconds);
 	buf_add_str(&path, "&resourceVersion=");
 	add_escaped(&path, span_str(r->version));
 	q.path = buf_cstr(&path);

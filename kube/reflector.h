@@ -18,8 +18,9 @@ enum reflector_event {
 };
 
 struct reflector_config {
-	const char *path;   /* "/api/v1/pods"; borrowed */
-	const char *accept; /* NULL: application/json; "...;as=PartialObjectMetadataList..." for lists */
+	const char *path; /* "/api/v1/pods"; borrowed */
+	/* NULL: application/json; "...;as=PartialObjectMetadataList..." for lists */
+	const char *accept;
 	const char *accept_watch;
 	/* @object: borrowed. Called from kube_client_run(); must not begin or cancel calls. */
 	void (*event)(void *ctx, enum reflector_event what, const json_t *object);

@@ -128,14 +128,16 @@ static void forget_the_first(struct kube_register *r)
 	size_t first = SIZE_MAX;
 
 	for (size_t i = 0; i < r->pod_count; i++)
-		if (r->pods[i].is_gone && (first == SIZE_MAX || r->pods[i].tenure.until_ns <
-									 r->pods[first].tenure.until_ns))
+		if (r->pods[i].is_gone &&
+		    (first == SIZE_MAX ||
+		     r->pods[i].tenure.until_ns < r->pods[first].tenure.until_ns))
 			first = i;
 	if (first != SIZE_MAX)
 		forget_pod(r, first);
 }
 
-static void end_pod(struct kube_register *r, struct pod_row *row, uint64_t known_ns, uint64_t now_ns)
+static void end_pod(struct kube_register *r, struct pod_row *row, uint64_t known_ns,
+		    uint64_t now_ns)
 {
 	if (row->is_gone)
 		return;
@@ -178,7 +180,7 @@ int register_service(struct kube_register *r, struct kube_service *service)
 	if (at != SIZE_MAX)
 		drop_service(r, at);
 	if (!array_room((void **)&r->services, &r->service_room, r->service_count,
-		       sizeof(*r->services))) {
+			sizeof(*r->services))) {
 		kube_service_free(service);
 		return -ENOMEM;
 	}
@@ -293,7 +295,8 @@ void register_owner_gone(struct kube_register *r, struct span uid)
 static void forget_old(struct kube_register *r, uint64_t now_ns)
 {
 	for (size_t i = r->pod_count; i-- > 0;)
-		if (r->pods[i].is_gone && r->pods[i].tenure.until_ns + r->config.remember_ns < now_ns)
+		if (r->pods[i].is_gone &&
+		    r->pods[i].tenure.until_ns + r->config.remember_ns < now_ns)
 			forget_pod(r, i);
 	for (size_t i = r->owner_count; i-- > 0;)
 		if (r->owners[i].is_gone && !has_pods(r, &r->owners[i]))
@@ -355,8 +358,10 @@ const struct census *register_census(struct kube_register *r, uint64_t lost_ns, 
 		is_good = census_add_slice(c, r->slices[i].slice);
 	for (size_t i = 0; i < r->pod_count && is_good; i++) {
 		struct pod_row *row = &r->pods[i];
-		size_t owner = row->pod->owner_uid.len ? find_owner(r, row->pod->owner_uid) : SIZE_MAX;
-		struct census_pod p = {.pod = row->pod, .tenure = row->tenure, .is_gone = row->is_gone};
+		size_t owner =
+			row->pod->owner_uid.len ? find_owner(r, row->pod->owner_uid) : SIZE_MAX;
+		struct census_pod p = {
+			.pod = row->pod, .tenure = row->tenure, .is_gone = row->is_gone};
 
 		if (owner != SIZE_MAX) {
 			p.workload = span_str(r->owners[owner].name);

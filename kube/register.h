@@ -11,8 +11,8 @@
 #include "kube/slice.h"
 
 struct register_config {
-	uint64_t remember_ns;  /* pods that are gone are known for so long ... */
-	size_t remember_max;   /* ... and no more than so many of them */
+	uint64_t remember_ns; /* pods that are gone are known for so long ... */
+	size_t remember_max;  /* ... and no more than so many of them */
 };
 
 struct kube_register;
@@ -22,7 +22,8 @@ void register_free(struct kube_register *r); /* accepts NULL */
 
 /* What there is. Each takes its object (register_pod(): the reference), also when it fails: -ENOMEM.
  * @now_ns: when it was heard of [wall ns] */
-int register_pod(struct kube_register *r, const struct kube_pod *pod_taken, uint64_t now_ns) MUST_USE;
+int register_pod(struct kube_register *r, const struct kube_pod *pod_taken,
+		 uint64_t now_ns) MUST_USE;
 int register_service(struct kube_register *r, struct kube_service *service_taken) MUST_USE;
 int register_slice(struct kube_register *r, struct kube_slice *slice_taken) MUST_USE;
 /* @uid belongs to something that this owner controls: a Job, and its CronJob */
@@ -38,7 +39,13 @@ void register_slice_gone(struct kube_register *r, struct span uid);
 void register_owner_gone(struct kube_register *r, struct span uid);
 
 /* A list that is whole: between begin and end comes all there is; the rest is gone. */
-enum register_list { REGISTER_PODS, REGISTER_SERVICES, REGISTER_OWNERS, REGISTER_SLICES, REGISTER_LIST_COUNT };
+enum register_list {
+	REGISTER_PODS,
+	REGISTER_SERVICES,
+	REGISTER_OWNERS,
+	REGISTER_SLICES,
+	REGISTER_LIST_COUNT
+};
 void register_list_begin(struct kube_register *r, enum register_list which);
 /* @known_ns: when that was last certain of what is gone [wall ns] */
 void register_list_end(struct kube_register *r, enum register_list which, uint64_t known_ns,

@@ -117,7 +117,10 @@ static int no_answer(struct err *e)
 
 static const char *const user_keys[][2] = {
 	/* of a TokenReview's user, of a SubjectAccessReview's spec */
-	{"username", "user"}, {"uid", "uid"}, {"groups", "groups"}, {"extra", "extra"},
+	{"username", "user"},
+	{"uid", "uid"},
+	{"groups", "groups"},
+	{"extra", "extra"},
 };
 
 static struct review_user *make_user(const json_t *user)
@@ -164,8 +167,8 @@ static int review_token(void *ctx, struct span token, struct review_user **out, 
 	if (!text) /* no UTF-8 */
 		return err_set(e, -EACCES, "nobody has this token");
 	status = create(ctx, "/apis/authentication.k8s.io/v1/tokenreviews",
-			json_pack("{ss ss s{so}}", "apiVersion", "authentication.k8s.io/v1",
-				  "kind", "TokenReview", "spec", "token", text),
+			json_pack("{ss ss s{so}}", "apiVersion", "authentication.k8s.io/v1", "kind",
+				  "TokenReview", "spec", "token", text),
 			&why);
 	r = status ? read_user(status, out, &why) : no_answer(&why);
 	json_decref(status);
@@ -180,12 +183,12 @@ static json_t *attributes(const struct review_question *q)
 		return json_pack("{s{ss ss}}", "nonResourceAttributes", "path", q->path, "verb",
 				 "get");
 	return json_pack("{s{ss ss ss ss ss}}", "resourceAttributes", "namespace", q->name_space,
-			 "verb", "get", "group", "tapeloop.dev", "resource", "pods",
-			 "subresource", "tapes");
+			 "verb", "get", "group", "tapeloop.dev", "resource", "pods", "subresource",
+			 "tapes");
 }
 
-static int review_access(void *ctx, const struct review_user *user,
-			 const struct review_question *q, struct err *e)
+static int review_access(void *ctx, const struct review_user *user, const struct review_question *q,
+			 struct err *e)
 {
 	json_t *spec = json_loads(user->spec, 0, NULL), *asked = attributes(q), *status;
 	struct err why = {0};

@@ -57,7 +57,8 @@ static int refuse(const struct reading *r, const char *what, size_t index, const
 	if (index == SIZE_MAX)
 		(void)snprintf(field, sizeof(field), "%s%s", r->field, what);
 	else
-		(void)snprintf(field, sizeof(field), "%s.matchExpressions[%zu]%s", r->field, index, what);
+		(void)snprintf(field, sizeof(field), "%s.matchExpressions[%zu]%s", r->field, index,
+			       what);
 	return fault_set(r->f, "InvalidSpec", field, "%s", why);
 }
 
@@ -66,8 +67,8 @@ static bool is_label(struct span s, size_t max, bool is_key)
 	for (size_t i = 0; i < s.len; i++) {
 		uint8_t c = s.ptr[i], small = c | 0x20;
 
-		if (!((small >= 'a' && small <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.' ||
-		      (is_key && c == '/')))
+		if (!((small >= 'a' && small <= 'z') || (c >= '0' && c <= '9') || c == '-' ||
+		      c == '_' || c == '.' || (is_key && c == '/')))
 			return false;
 	}
 	return s.len <= max && (s.len || !is_key);
@@ -75,7 +76,8 @@ static bool is_label(struct span s, size_t max, bool is_key)
 
 static struct span text_of(const json_t *v)
 {
-	return json_is_string(v) ? span_of(json_string_value(v), json_string_length(v)) : (struct span){0};
+	return json_is_string(v) ? span_of(json_string_value(v), json_string_length(v))
+				 : (struct span){0};
 }
 
 static int add_value(struct reading *r, const json_t *v, size_t index)
@@ -97,11 +99,13 @@ static int add_term(struct reading *r, struct span key, enum op op, size_t index
 	struct selector *s = r->s;
 
 	if (!is_label(key, KEY_MAX, true))
-		return refuse(r, index == SIZE_MAX ? ".matchLabels" : ".key", index,
-			      "a key is no label's: letters, digits, - _ . and one / behind a domain");
+		return refuse(
+			r, index == SIZE_MAX ? ".matchLabels" : ".key", index,
+			"a key is no label's: letters, digits, - _ . and one / behind a domain");
 	if (s->term_count == SELECTOR_TERMS_MAX)
 		return refuse(r, "", SIZE_MAX, "more than 32 requirements");
-	s->terms[s->term_count++] = (struct requirement){.key = key, .op = op, .first = s->value_count};
+	s->terms[s->term_count++] =
+		(struct requirement){.key = key, .op = op, .first = s->value_count};
 	return 0;
 }
 
@@ -129,8 +133,10 @@ static int read_values(struct reading *r, enum op op, const json_t *values, size
 		return refuse(r, ".values", index, "a list is expected");
 	if (ops[op].has_values != (json_array_size(values) > 0))
 		return refuse(r, ".values", index,
-			      ops[op].has_values ? "In and NotIn need values" : "Exists and DoesNotExist take no values");
-	json_array_foreach(values, i, v) {
+			      ops[op].has_values ? "In and NotIn need values"
+						 : "Exists and DoesNotExist take no values");
+	json_array_foreach(values, i, v)
+	{
 		int failed = add_value(r, v, index);
 
 		if (failed < 0)
@@ -149,13 +155,16 @@ static int read_expression(struct reading *r, const json_t *e, size_t index)
 	for (size_t i = 0; i < COUNT_OF(known); i++)
 		found += json_object_get(e, known[i]) != NULL;
 	if (!json_is_object(e) || found != json_object_size(e))
-		return refuse(r, "", index, "key, operator and values are expected, and nothing else");
+		return refuse(r, "", index,
+			      "key, operator and values are expected, and nothing else");
 	while (op < OP_COUNT && !span_eq(name, span_str(ops[op].name)))
 		op++;
 	if (op == OP_COUNT)
-		return refuse(r, ".operator", index, "In, NotIn, Exists or DoesNotExist is expected");
+		return refuse(r, ".operator", index,
+			      "In, NotIn, Exists or DoesNotExist is expected");
 	failed = add_term(r, text_of(json_object_get(e, "key")), (enum op)op, index);
-	return failed < 0 ? failed : read_values(r, (enum op)op, json_object_get(e, "values"), index);
+	return failed < 0 ? failed
+			  : read_values(r, (enum op)op, json_object_get(e, "values"), index);
 }
 
 static int read_expressions(struct reading *r, const json_t *list)
@@ -165,7 +174,8 @@ static int read_expressions(struct reading *r, const json_t *list)
 
 	if (list && !json_is_array(list))
 		return refuse(r, ".matchExpressions", SIZE_MAX, "a list is expected");
-	json_array_foreach(list, i, e) {
+	json_array_foreach(list, i, e)
+	{
 		int failed = read_expression(r, e, i);
 
 		if (failed < 0)
@@ -178,13 +188,16 @@ int selector_parse(const json_t *object, const char *field, struct selector **ou
 {
 	AUTO(selector) s = calloc(1, sizeof(*s));
 	struct reading r = {s, field, f};
-	const json_t *labels = json_object_get(object, "matchLabels"), *list = json_object_get(object, "matchExpressions");
+	const json_t *labels = json_object_get(object, "matchLabels"),
+		     *list = json_object_get(object, "matchExpressions");
 	int failed;
 
 	if (!s)
 		return fault_no_memory(f);
-	if (!json_is_object(object) || json_object_size(object) != (size_t)!!labels + (size_t)!!list)
-		return refuse(&r, "", SIZE_MAX, "matchLabels and matchExpressions are expected, and nothing else");
+	if (!json_is_object(object) ||
+	    json_object_size(object) != (size_t) !!labels + (size_t) !!list)
+		return refuse(&r, "", SIZE_MAX,
+			      "matchLabels and matchExpressions are expected, and nothing else");
 	failed = read_labels(&r, labels);
 	if (failed == 0)
 		failed = read_expressions(&r, list);
@@ -206,7 +219,8 @@ static bool has_value(const struct selector *s, const struct requirement *t, str
 	return false;
 }
 
-static bool term_holds(const struct selector *s, const struct requirement *t, const struct json_scan *labels)
+static bool term_holds(const struct selector *s, const struct requirement *t,
+		       const struct json_scan *labels)
 {
 	struct json_scan label = json_scan_member(labels, t->key);
 	bool is_there = label.type == JSON_SCAN_TEXT;

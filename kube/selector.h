@@ -19,7 +19,8 @@ struct selector;
  *
  * Return: 0; -EINVAL; -ENOMEM.
  */
-int selector_parse(const json_t *object, const char *field, struct selector **out, struct fault *f) MUST_USE;
+int selector_parse(const json_t *object, const char *field, struct selector **out,
+		   struct fault *f) MUST_USE;
 void selector_free(struct selector *s); /* accepts NULL */
 AUTO_DEFINE(selector, selector_free)
 

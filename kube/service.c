@@ -15,7 +15,8 @@ static struct span text_of(const json_t *object, const char *key)
 {
 	const json_t *v = json_object_get(object, key);
 
-	return json_is_string(v) ? span_of(json_string_value(v), json_string_length(v)) : (struct span){0};
+	return json_is_string(v) ? span_of(json_string_value(v), json_string_length(v))
+				 : (struct span){0};
 }
 
 static uint16_t port_of(const json_t *v)
@@ -34,7 +35,8 @@ static void gather_ports(struct kube_service *s, const json_t *spec)
 	{
 		struct span protocol = text_of(port, "protocol");
 		struct kube_service_port p = {.port = port_of(json_object_get(port, "port")),
-					      .target = port_of(json_object_get(port, "targetPort")),
+					      .target =
+						      port_of(json_object_get(port, "targetPort")),
 					      .target_name = text_of(port, "targetPort")};
 
 		if (!p.target && !p.target_name.len)
@@ -63,8 +65,7 @@ static void gather_addresses(struct kube_service *s, const json_t *spec)
 	size_t i;
 
 	add_address(s, text_of(spec, "clusterIP"));
-	json_array_foreach(all, i, one)
-		add_address(s, span_str(json_string_value(one)));
+	json_array_foreach(all, i, one) add_address(s, span_str(json_string_value(one)));
 }
 
 static struct span move_text(struct span s, uint8_t **to)
@@ -101,7 +102,8 @@ static struct kube_service *make_service(const struct kube_service *d)
 
 int kube_service_parse(const json_t *object, struct kube_service **out, struct err *e)
 {
-	const json_t *meta = json_object_get(object, "metadata"), *spec = json_object_get(object, "spec");
+	const json_t *meta = json_object_get(object, "metadata"),
+		     *spec = json_object_get(object, "spec");
 	struct kube_service draft = {.name = text_of(meta, "name"),
 				     .name_space = text_of(meta, "namespace"),
 				     .uid = text_of(meta, "uid"),

@@ -18,7 +18,7 @@ struct kube_service_port {
 /* Free with kube_service_free(). */
 struct kube_service {
 	struct span name_space, name, uid;
-	struct span selector; /* schema/labels.h; empty: it has none */
+	struct span selector;				   /* schema/labels.h; empty: it has none */
 	uint8_t addresses[KUBE_SERVICE_ADDRESSES_MAX][16]; /* cluster IPs; none when headless */
 	size_t address_count;
 	struct kube_service_port ports[KUBE_SERVICE_PORTS_MAX]; /* TCP */

@@ -56,9 +56,9 @@ static int add_workload(json_t *env, const json_t *meta)
 		return 0;
 	if (json_array_append_new(env, value("WORKLOAD_KIND", n ? "Deployment" : kind)) < 0)
 		return -1;
-	return json_array_append_new(env, n ? json_pack("{s:s, s:s%}", "name", "WORKLOAD_NAME",
-							"value", name, (size_t)n)
-					    : value("WORKLOAD_NAME", name));
+	return json_array_append_new(
+		env, n ? json_pack("{s:s, s:s%}", "name", "WORKLOAD_NAME", "value", name, (size_t)n)
+		       : value("WORKLOAD_NAME", name));
 }
 
 bool sidecar_hands_over(const struct admission_config *c)
@@ -68,10 +68,10 @@ bool sidecar_hands_over(const struct admission_config *c)
 
 static json_t *environment(const struct admission_config *c, const json_t *meta)
 {
-	json_t *env = json_pack("[o, o, o, o]", field("POD_NAME", "metadata.name"),
-				field("POD_NAMESPACE", "metadata.namespace"),
-				field("POD_UID", "metadata.uid"),
-				field("NODE_NAME", "spec.nodeName"));
+	json_t *env =
+		json_pack("[o, o, o, o]", field("POD_NAME", "metadata.name"),
+			  field("POD_NAMESPACE", "metadata.namespace"),
+			  field("POD_UID", "metadata.uid"), field("NODE_NAME", "spec.nodeName"));
 
 	if (env && (add_workload(env, meta) < 0 ||
 		    (sidecar_hands_over(c) &&
@@ -86,8 +86,8 @@ static json_t *security(void)
 {
 	return json_pack("{s:i, s:i, s:b, s:b, s:b, s:{s:[s], s:[s]}, s:{s:s}}", "runAsUser", USER,
 			 "runAsGroup", USER, "runAsNonRoot", 1, "allowPrivilegeEscalation", 1,
-			 "readOnlyRootFilesystem", 1, "capabilities", "drop", "ALL", "add", "NET_RAW",
-			 "seccompProfile", "type", "RuntimeDefault");
+			 "readOnlyRootFilesystem", 1, "capabilities", "drop", "ALL", "add",
+			 "NET_RAW", "seccompProfile", "type", "RuntimeDefault");
 }
 
 /* the directory of the node's socket, as long as the text before its last slash */
@@ -103,8 +103,9 @@ static json_t *mounts(const struct admission_config *c)
 		return json_pack("[{s:s, s:s%, s:b}, {s:s, s:s, s:b}, {s:s, s:s, s:b}]", "name",
 				 "tapeloop-handover", "mountPath", c->handover,
 				 (size_t)directory_length(c), "readOnly", 1, "name",
-				 "tapeloop-podinfo", "mountPath", "/etc/podinfo", "readOnly", 1, "name",
-				 "tapeloop-settings", "mountPath", "/etc/tapeloop", "readOnly", 1);
+				 "tapeloop-podinfo", "mountPath", "/etc/podinfo", "readOnly", 1,
+				 "name", "tapeloop-settings", "mountPath", "/etc/tapeloop",
+				 "readOnly", 1);
 	return json_pack("[{s:s, s:s}, {s:s, s:s, s:b}, {s:s, s:s, s:b}]", "name", "tapeloop-tapes",
 			 "mountPath", "/var/lib/tapeloop", "name", "tapeloop-podinfo", "mountPath",
 			 "/etc/podinfo", "readOnly", 1, "name", "tapeloop-settings", "mountPath",
@@ -126,10 +127,11 @@ static int make_native(json_t *container)
 json_t *sidecar_container(const struct admission_config *c, const json_t *metadata)
 {
 	json_t *container = json_pack(
-		"{s:s, s:s, s:s, s:[s], s:o, s:o, s:{s:{s:s, s:s}, s:{s:s}}, s:o}", "name", SIDECAR_NAME,
-		"image", c->image, "imagePullPolicy", c->pull_policy, "args", "--sidecar", "env",
-		environment(c, metadata), "securityContext", security(), "resources", "requests", "cpu",
-		"10m", "memory", "16Mi", "limits", "memory", c->memory_limit, "volumeMounts", mounts(c));
+		"{s:s, s:s, s:s, s:[s], s:o, s:o, s:{s:{s:s, s:s}, s:{s:s}}, s:o}", "name",
+		SIDECAR_NAME, "image", c->image, "imagePullPolicy", c->pull_policy, "args",
+		"--sidecar", "env", environment(c, metadata), "securityContext", security(),
+		"resources", "requests", "cpu", "10m", "memory", "16Mi", "limits", "memory",
+		c->memory_limit, "volumeMounts", mounts(c));
 
 	if (container && c->is_native && make_native(container) < 0) {
 		json_decref(container);
@@ -142,16 +144,18 @@ json_t *sidecar_container(const struct admission_config *c, const json_t *metada
 static json_t *first_volume(const struct admission_config *c)
 {
 	if (sidecar_hands_over(c))
-		return json_pack("{s:s, s:{s:s%, s:s}}", "name", "tapeloop-handover", "hostPath", "path",
-				 c->handover, (size_t)directory_length(c), "type", "DirectoryOrCreate");
-	return json_pack("{s:s, s:{s:s}}", "name", "tapeloop-tapes", "emptyDir", "sizeLimit", "512Mi");
+		return json_pack("{s:s, s:{s:s%, s:s}}", "name", "tapeloop-handover", "hostPath",
+				 "path", c->handover, (size_t)directory_length(c), "type",
+				 "DirectoryOrCreate");
+	return json_pack("{s:s, s:{s:s}}", "name", "tapeloop-tapes", "emptyDir", "sizeLimit",
+			 "512Mi");
 }
 
 json_t *sidecar_volumes(const struct admission_config *c)
 {
 	return json_pack("[o, {s:s, s:{s:[{s:s, s:{s:s}}, {s:s, s:{s:s}}]}}, {s:s, s:{s:s, s:b}}]",
-			 first_volume(c), "name", "tapeloop-podinfo", "downwardAPI", "items", "path",
-			 "labels", "fieldRef", "fieldPath", "metadata.labels", "path", "annotations",
-			 "fieldRef", "fieldPath", "metadata.annotations", "name", "tapeloop-settings",
-			 "configMap", "name", c->settings, "optional", 1);
+			 first_volume(c), "name", "tapeloop-podinfo", "downwardAPI", "items",
+			 "path", "labels", "fieldRef", "fieldPath", "metadata.labels", "path",
+			 "annotations", "fieldRef", "fieldPath", "metadata.annotations", "name",
+			 "tapeloop-settings", "configMap", "name", c->settings, "optional", 1);
 }

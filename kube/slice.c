@@ -25,7 +25,8 @@ static struct span text_of(const json_t *object, const char *key)
 {
 	const json_t *v = json_object_get(object, key);
 
-	return json_is_string(v) ? span_of(json_string_value(v), json_string_length(v)) : (struct span){0};
+	return json_is_string(v) ? span_of(json_string_value(v), json_string_length(v))
+				 : (struct span){0};
 }
 
 static void gather_ports(const json_t *ports, struct kube_endpoint *to)
@@ -82,8 +83,8 @@ static void gather_subset(struct draft *d, const json_t *subset)
 
 	gather_ports(json_object_get(subset, "ports"), &ports);
 	for (size_t i = 0; i < COUNT_OF(lists); i++)
-		json_array_foreach(json_object_get(subset, lists[i]), k, one)
-			add_endpoint(d, text_of(one, "ip"), json_object_get(one, "targetRef"), &ports);
+		json_array_foreach(json_object_get(subset, lists[i]), k, one) add_endpoint(
+			d, text_of(one, "ip"), json_object_get(one, "targetRef"), &ports);
 }
 
 static struct span move_text(struct span s, uint8_t **to)
@@ -126,13 +127,14 @@ int kube_slice_parse(const json_t *object, struct kube_slice **out, struct err *
 {
 	const json_t *meta = json_object_get(object, "metadata"), *subset;
 	const json_t *subsets = json_object_get(object, "subsets");
-	bool is_slice = json_object_get(object, "endpoints") || json_object_get(object, "addressType");
-	struct draft d = {
-		.slice = {.service = is_slice ? text_of(json_object_get(meta, "labels"), LABEL_SERVICE)
-					      : text_of(meta, "name"),
-			  .name_space = text_of(meta, "namespace"),
-			  .uid = text_of(meta, "uid"),
-			  .created_ns = json_field_time(meta, "creationTimestamp")}};
+	bool is_slice =
+		json_object_get(object, "endpoints") || json_object_get(object, "addressType");
+	struct draft d = {.slice = {.service = is_slice ? text_of(json_object_get(meta, "labels"),
+								  LABEL_SERVICE)
+							: text_of(meta, "name"),
+				    .name_space = text_of(meta, "namespace"),
+				    .uid = text_of(meta, "uid"),
+				    .created_ns = json_field_time(meta, "creationTimestamp")}};
 	size_t i;
 
 	if (!d.slice.service.len || !d.slice.name_space.len || !d.slice.uid.len)
@@ -140,9 +142,8 @@ int kube_slice_parse(const json_t *object, struct kube_slice **out, struct err *
 	d.endpoints = calloc(KUBE_SLICE_ENDPOINTS_MAX, sizeof(*d.endpoints));
 	if (d.endpoints && is_slice)
 		gather_slice(&d, object);
-	json_array_foreach(subsets, i, subset)
-		if (d.endpoints && !is_slice)
-			gather_subset(&d, subset);
+	json_array_foreach(subsets, i, subset) if (d.endpoints && !is_slice)
+		gather_subset(&d, subset);
 	*out = d.endpoints ? make_slice(&d) : NULL;
 	free(d.endpoints);
 	return *out ? 0 : err_set(e, -ENOMEM, "endpoints: out of memory");

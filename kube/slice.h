@@ -10,12 +10,13 @@
 #include "lib/err.h"
 #include "schema/exchange.h"
 
-#define KUBE_SLICE_PORTS_MAX	 16
-#define KUBE_SLICE_ENDPOINTS_MAX 1000 /* as the API has it; what Endpoints have beyond is not looked at */
+#define KUBE_SLICE_PORTS_MAX 16
+#define KUBE_SLICE_ENDPOINTS_MAX                                                                   \
+	1000 /* as the API has it; what Endpoints have beyond is not looked at */
 
 struct kube_endpoint {
 	uint8_t address[16];
-	struct span pod_uid; /* empty: no pod, or nobody said */
+	struct span pod_uid;		      /* empty: no pod, or nobody said */
 	uint16_t ports[KUBE_SLICE_PORTS_MAX]; /* TCP */
 	uint8_t port_count;
 };

@@ -13,9 +13,9 @@
  * is known; a member that is in no table ends the reading. The CustomResourceDefinition checks the types, too, but it
  * lets unknown fields through on purpose: an API server that pruned them would hide a misspelt `redact`.
  */
-#define PLACE_MAX 96
+#define PLACE_MAX  96
 #define ONE_IN_MAX 1000000
-#define RATE_MAX 1000000
+#define RATE_MAX   1000000
 
 struct reading {
 	struct tapspec *s;
@@ -32,8 +32,8 @@ struct member {
 
 /* ---- parts ---- */
 
-static int read_object(struct reading *r, const json_t *object, const char *field, const struct member *members,
-		       size_t count)
+static int read_object(struct reading *r, const json_t *object, const char *field,
+		       const struct member *members, size_t count)
 {
 	void *at = json_object_iter((json_t *)(uintptr_t)object);
 	char inner[PLACE_MAX];
@@ -48,17 +48,20 @@ static int read_object(struct reading *r, const json_t *object, const char *fiel
 			i++;
 		(void)snprintf(inner, sizeof(inner), "%s.%s", field, json_object_iter_key(at));
 		failed = i < count ? members[i].read(r, json_object_iter_value(at), inner)
-				   : fault_set(r->f, "UnknownField", inner, "no such field, so nothing would come of it");
+				   : fault_set(r->f, "UnknownField", inner,
+					       "no such field, so nothing would come of it");
 	}
 	return failed;
 }
 
-static int read_number(struct reading *r, const json_t *v, const char *field, uint64_t max, uint64_t *out)
+static int read_number(struct reading *r, const json_t *v, const char *field, uint64_t max,
+		       uint64_t *out)
 {
 	json_int_t n = json_is_integer(v) ? json_integer_value(v) : 0;
 
 	if (n < 1 || (uint64_t)n > max)
-		return fault_set(r->f, INVALID, field, "a number from 1 to %" PRIu64 " is expected", max);
+		return fault_set(r->f, INVALID, field, "a number from 1 to %" PRIu64 " is expected",
+				 max);
 	*out = (uint64_t)n;
 	return 0;
 }
@@ -75,7 +78,8 @@ static int read_duration(struct reading *r, const json_t *v, const char *field, 
 static bool is_token(const char *s)
 {
 	for (; *s; s++) { /* RFC 9110 5.6.2 */
-		bool is_plain = (*s >= '0' && *s <= '9') || ((*s | 0x20) >= 'a' && (*s | 0x20) <= 'z');
+		bool is_plain =
+			(*s >= '0' && *s <= '9') || ((*s | 0x20) >= 'a' && (*s | 0x20) <= 'z');
 
 		if (!is_plain && !strchr("!#$%&'*+-.^_`|~", *s))
 			return false;
@@ -92,21 +96,25 @@ static bool is_param(const char *s)
 	return true;
 }
 
-static int read_names(struct reading *r, const json_t *list, const char *field, bool (*is_good)(const char *),
-		      const char **out)
+static int read_names(struct reading *r, const json_t *list, const char *field,
+		      bool (*is_good)(const char *), const char **out)
 {
 	const json_t *v;
 	size_t i;
 
 	if (!json_is_array(list) || json_array_size(list) > TAPSPEC_NAMES_MAX)
-		return fault_set(r->f, INVALID, field, "a list of at most %d names is expected", TAPSPEC_NAMES_MAX);
-	json_array_foreach(list, i, v) {
+		return fault_set(r->f, INVALID, field, "a list of at most %d names is expected",
+				 TAPSPEC_NAMES_MAX);
+	json_array_foreach(list, i, v)
+	{
 		const char *name = json_string_value(v);
 		char inner[FAULT_FIELD_MAX];
 
 		(void)snprintf(inner, sizeof(inner), "%s[%zu]", field, i);
 		if (!name || !*name || strlen(name) > TAPSPEC_NAME_BYTES || !is_good(name))
-			return fault_set(r->f, INVALID, inner, "a name of at most %d letters is expected", TAPSPEC_NAME_BYTES);
+			return fault_set(r->f, INVALID, inner,
+					 "a name of at most %d letters is expected",
+					 TAPSPEC_NAME_BYTES);
 		out[i] = name;
 	}
 	return 0;
@@ -125,17 +133,23 @@ static int read_match(struct reading *r, const json_t *list, const char *field)
 	size_t bytes = 0, i;
 	const json_t *v;
 
-	if (!json_is_array(list) || json_array_size(list) < 1 || json_array_size(list) > TAPSPEC_MATCH_MAX)
-		return fault_set(r->f, INVALID, field, "a list of 1 to %d expressions is expected", TAPSPEC_MATCH_MAX);
-	json_array_foreach(list, i, v) {
+	if (!json_is_array(list) || json_array_size(list) < 1 ||
+	    json_array_size(list) > TAPSPEC_MATCH_MAX)
+		return fault_set(r->f, INVALID, field, "a list of 1 to %d expressions is expected",
+				 TAPSPEC_MATCH_MAX);
+	json_array_foreach(list, i, v)
+	{
 		char inner[FAULT_FIELD_MAX];
 
 		(void)snprintf(inner, sizeof(inner), "%s[%zu]", field, i);
 		if (!json_is_string(v) || json_string_length(v) == 0)
-			return fault_set(r->f, INVALID, inner, "an expression is expected; to record all, leave match out");
+			return fault_set(
+				r->f, INVALID, inner,
+				"an expression is expected; to record all, leave match out");
 		bytes += json_string_length(v);
 		if (bytes > TAPSPEC_MATCH_BYTES)
-			return fault_set(r->f, INVALID, inner, "all expressions together have more than %d bytes",
+			return fault_set(r->f, INVALID, inner,
+					 "all expressions together have more than %d bytes",
 					 TAPSPEC_MATCH_BYTES);
 		s->match[s->match_count++] = json_string_value(v);
 	}
@@ -159,13 +173,16 @@ static int read_first(struct reading *r, const json_t *v, const char *field)
 
 static int read_sample(struct reading *r, const json_t *v, const char *field)
 {
-	static const struct member members[] = {
-		{"oneIn", read_one_in}, {"ratePerSecond", read_rate}, {"firstPerMinute", read_first}};
+	static const struct member members[] = {{"oneIn", read_one_in},
+						{"ratePerSecond", read_rate},
+						{"firstPerMinute", read_first}};
 	int failed = read_object(r, v, field, members, COUNT_OF(members));
 
 	if (failed == 0 && r->s->one_in <= 1 && !r->s->rate_max && r->s->first)
-		failed = fault_set(r->f, INVALID, field, "firstPerMinute says what is recorded beside oneIn or ratePerSecond; alone it "
-							 "leaves nothing out");
+		failed = fault_set(r->f, INVALID, field,
+				   "firstPerMinute says what is recorded beside oneIn or "
+				   "ratePerSecond; alone it "
+				   "leaves nothing out");
 	return failed;
 }
 
@@ -183,13 +200,15 @@ static int read_share(struct reading *r, const json_t *v, const char *field)
 {
 	(void)v;
 	return fault_set(r->f, "NotApplicable", field,
-			 "a namespace cannot have a share of the store: tapes hold exchanges of all namespaces and go as a whole; "
+			 "a namespace cannot have a share of the store: tapes hold exchanges of "
+			 "all namespaces and go as a whole; "
 			 "failures have one (store.failures_share of the node)");
 }
 
 static int read_keep(struct reading *r, const json_t *v, const char *field)
 {
-	static const struct member members[] = {{"maxAge", read_max_age}, {"minAge", read_min_age}, {"share", read_share}};
+	static const struct member members[] = {
+		{"maxAge", read_max_age}, {"minAge", read_min_age}, {"share", read_share}};
 
 	return read_object(r, v, field, members, COUNT_OF(members));
 }
@@ -215,8 +234,11 @@ static int read_redact(struct reading *r, const json_t *v, const char *field)
 
 int tapspec_parse(json_t *spec, struct tapspec **out, struct fault *f)
 {
-	static const struct member members[] = {{"select", read_select}, {"match", read_match}, {"sample", read_sample},
-						{"keep", read_keep}, {"redact", read_redact}};
+	static const struct member members[] = {{"select", read_select},
+						{"match", read_match},
+						{"sample", read_sample},
+						{"keep", read_keep},
+						{"redact", read_redact}};
 	AUTO(tapspec) s = calloc(1, sizeof(*s));
 	struct reading r = {s, f};
 	int failed;
@@ -226,7 +248,8 @@ int tapspec_parse(json_t *spec, struct tapspec **out, struct fault *f)
 	s->one_in = 1;
 	s->text = json_incref(spec);
 	failed = spec ? read_object(&r, spec, "spec", members, COUNT_OF(members))
-		      : fault_set(f, INVALID, "spec", "is missing; {} records every exchange of the namespace");
+		      : fault_set(f, INVALID, "spec",
+				  "is missing; {} records every exchange of the namespace");
 	if (failed < 0)
 		return failed;
 	s->is_asking = !tapspec_masks(s) || s->match_count || json_object_get(spec, "sample");
@@ -262,16 +285,20 @@ static void say_age(uint64_t ns, char *out, size_t bytes)
 		(void)snprintf(out, bytes, "%" PRIu64 "h", seconds / 3600);
 }
 
-static int refuse_keep(const char *field, const char *wish, const struct tapspec_retention *node, struct fault *f)
+static int refuse_keep(const char *field, const char *wish, const struct tapspec_retention *node,
+		       struct fault *f)
 {
 	char age[64], failures[64];
 
 	say_age(node->age_max_ns, age, sizeof(age));
 	say_age(node->failures_age_max_ns, failures, sizeof(failures));
 	return fault_set(f, "NotApplicable", field,
-			 "cannot be %s here: tapes hold exchanges of all namespaces and go as a whole; the node keeps them %s "
+			 "cannot be %s here: tapes hold exchanges of all namespaces and go as a "
+			 "whole; the node keeps them %s "
 			 "(store.age_max), failures %s (store.failures_age_max)%s",
-			 wish, age, failures, node->quota_bytes ? ", and no longer than its quota lasts (store.max)" : "");
+			 wish, age, failures,
+			 node->quota_bytes ? ", and no longer than its quota lasts (store.max)"
+					   : "");
 }
 
 /* Is it let go by then? */
@@ -280,10 +307,13 @@ static bool ends_by(uint64_t age_ns, uint64_t max_ns)
 	return age_ns && age_ns <= max_ns;
 }
 
-int tapspec_check_keep(const struct tapspec *s, const struct tapspec_retention *node, struct fault *f)
+int tapspec_check_keep(const struct tapspec *s, const struct tapspec_retention *node,
+		       struct fault *f)
 {
-	bool is_short = ends_by(node->age_max_ns, s->keep_max_ns) && ends_by(node->failures_age_max_ns, s->keep_max_ns);
-	bool is_long = !node->quota_bytes && (!node->age_max_ns || node->age_max_ns >= s->keep_min_ns) &&
+	bool is_short = ends_by(node->age_max_ns, s->keep_max_ns) &&
+			ends_by(node->failures_age_max_ns, s->keep_max_ns);
+	bool is_long = !node->quota_bytes &&
+		       (!node->age_max_ns || node->age_max_ns >= s->keep_min_ns) &&
 		       (!node->failures_age_max_ns || node->failures_age_max_ns >= s->keep_min_ns);
 
 	if (s->keep_max_ns && !is_short)

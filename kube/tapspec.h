@@ -8,21 +8,23 @@
 
 #include "kube/selector.h"
 
-#define TAPSPEC_MATCH_MAX 16	   /* alternatives */
-#define TAPSPEC_MATCH_BYTES 8192   /* of all of them */
-#define TAPSPEC_NAMES_MAX 64	   /* headers; parameters */
-#define TAPSPEC_NAME_BYTES 64
+#define TAPSPEC_MATCH_MAX   16	 /* alternatives */
+#define TAPSPEC_MATCH_BYTES 8192 /* of all of them */
+#define TAPSPEC_NAMES_MAX   64	 /* headers; parameters */
+#define TAPSPEC_NAME_BYTES  64
 
 struct tapspec {
-	json_t *text;		   /* all texts below are parts of it; owned */
-	struct selector *select;   /* NULL: every pod of the namespace */
-	const char *match[TAPSPEC_MATCH_MAX + 1]; /* filter expressions, any of which is enough; none: every exchange */
+	json_t *text;		 /* all texts below are parts of it; owned */
+	struct selector *select; /* NULL: every pod of the namespace */
+	/* filter expressions, any of which is enough; none: every exchange */
+	const char *match[TAPSPEC_MATCH_MAX + 1];
 	size_t match_count;
-	uint64_t one_in;	   /* is recorded, of what did not fail; 1: all */
-	uint64_t rate_max;	   /* exchanges a second of one service; 0: no limit */
-	uint64_t first;		   /* of each route in a minute, whatever the share */
+	uint64_t one_in;		   /* is recorded, of what did not fail; 1: all */
+	uint64_t rate_max;		   /* exchanges a second of one service; 0: no limit */
+	uint64_t first;			   /* of each route in a minute, whatever the share */
 	uint64_t keep_max_ns, keep_min_ns; /* 0: says nothing of it */
-	const char *headers[TAPSPEC_NAMES_MAX + 1], *params[TAPSPEC_NAMES_MAX + 1]; /* whose values are secrets, too */
+	/* whose values are secrets, too */
+	const char *headers[TAPSPEC_NAMES_MAX + 1], *params[TAPSPEC_NAMES_MAX + 1];
 	bool is_asking; /* it asks for exchanges; else it masks and does nothing besides */
 };
 
@@ -49,6 +51,7 @@ struct tapspec_retention {
  * Tapes hold exchanges of all namespaces and go as a whole, so it can be true already, and cannot be made true.
  * Return: 0; -EINVAL, @f says what stands in the way.
  */
-int tapspec_check_keep(const struct tapspec *s, const struct tapspec_retention *node, struct fault *f) MUST_USE;
+int tapspec_check_keep(const struct tapspec *s, const struct tapspec_retention *node,
+		       struct fault *f) MUST_USE;
 /* tapspec_masks() - it names headers or parameters */
 bool tapspec_masks(const struct tapspec *s);

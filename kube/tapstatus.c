@@ -42,9 +42,7 @@ static json_t *accepted_condition(const json_t *status)
 	json_t *c;
 	size_t i;
 
-	json_array_foreach(list, i, c)
-		if (strcmp(text_of(c, "type"), "Accepted") == 0)
-			return c;
+	json_array_foreach(list, i, c) if (strcmp(text_of(c, "type"), "Accepted") == 0) return c;
 	return NULL;
 }
 
@@ -53,9 +51,8 @@ static const json_t *entry_of(const json_t *status, const char *node)
 	const json_t *list = json_object_get(status, "nodes"), *entry;
 	size_t i;
 
-	json_array_foreach(list, i, entry)
-		if (strcmp(text_of(entry, "name"), node) == 0)
-			return entry;
+	json_array_foreach(list, i,
+			   entry) if (strcmp(text_of(entry, "name"), node) == 0) return entry;
 	return NULL;
 }
 
@@ -102,7 +99,8 @@ static bool is_said(const json_t *status, const struct tapreport *r)
 
 	say_message(r, message, sizeof(message));
 	return c && json_field_u64(status, "observedGeneration") == r->generation &&
-	       strcmp(text_of(c, "status"), r->fault ? "False" : "True") == 0 && strcmp(text_of(c, "reason"), reason_of(r)) == 0 &&
+	       strcmp(text_of(c, "status"), r->fault ? "False" : "True") == 0 &&
+	       strcmp(text_of(c, "reason"), reason_of(r)) == 0 &&
 	       strcmp(text_of(c, "message"), message) == 0;
 }
 
@@ -118,7 +116,8 @@ static bool is_counted(const json_t *status, const struct tapreport *r)
 
 	if (!entry)
 		return !has_part(r);
-	return json_field_u64(entry, "pods") == r->pods && json_field_u64(entry, "exchanges") == r->exchanges;
+	return json_field_u64(entry, "pods") == r->pods &&
+	       json_field_u64(entry, "exchanges") == r->exchanges;
 }
 
 enum tapstatus_need tapstatus_need(const json_t *status, const struct tapreport *r)
@@ -147,7 +146,8 @@ static json_t *make_condition(const json_t *status, const struct tapreport *r, u
 	clock_format_utc(&time, now_ns);
 	time.len = MIN(time.len, (size_t)TIME_BYTES - 1);
 	buf_add_char(&time, 'Z');
-	if (before && strcmp(text_of(before, "status"), value) == 0 && *text_of(before, "lastTransitionTime")) {
+	if (before && strcmp(text_of(before, "status"), value) == 0 &&
+	    *text_of(before, "lastTransitionTime")) {
 		buf_clear(&time);
 		buf_add_str(&time, text_of(before, "lastTransitionTime"));
 	}
@@ -163,14 +163,13 @@ static json_t *make_condition(const json_t *status, const struct tapreport *r, u
 /* Conditions of others stay. */
 static json_t *make_conditions(const json_t *status, const struct tapreport *r, uint64_t now_ns)
 {
-	const json_t *list = json_object_get(status, "conditions"), *ours = accepted_condition(status);
+	const json_t *list = json_object_get(status, "conditions"),
+		     *ours = accepted_condition(status);
 	json_t *all = json_array(), *c;
 	size_t i;
 
 	json_array_append_new(all, make_condition(status, r, now_ns));
-	json_array_foreach(list, i, c)
-		if (c != ours)
-			json_array_append(all, c);
+	json_array_foreach(list, i, c) if (c != ours) json_array_append(all, c);
 	return all;
 }
 
@@ -215,11 +214,13 @@ static json_t *make_entries(const json_t *status, const struct tapreport *r)
 	json_t *all = json_array(), *entry;
 	size_t i;
 
-	json_array_foreach(list, i, entry) {
+	json_array_foreach(list, i, entry)
+	{
 		const char *name = text_of(entry, "name");
 		bool is_gone = r->has_node && !r->has_node(r->ctx, name);
 
-		if (*name && !is_gone && strcmp(name, r->node) != 0 && json_array_size(all) < TAPSTATUS_NODES_MAX - 1)
+		if (*name && !is_gone && strcmp(name, r->node) != 0 &&
+		    json_array_size(all) < TAPSTATUS_NODES_MAX - 1)
 			json_array_append(all, entry);
 	}
 	if (has_part(r))
@@ -233,14 +234,16 @@ static json_t *sum(const json_t *entries, const char *key)
 	const json_t *entry;
 	size_t i;
 
-	json_array_foreach(entries, i, entry)
-		total += MIN(json_field_u64(entry, key), (uint64_t)INT64_MAX / TAPSTATUS_NODES_MAX);
+	json_array_foreach(entries, i, entry) total +=
+		MIN(json_field_u64(entry, key), (uint64_t)INT64_MAX / TAPSTATUS_NODES_MAX);
 	return number(total);
 }
 
-json_t *tapstatus_patch(const json_t *status, const char *version, const struct tapreport *r, uint64_t now_ns)
+json_t *tapstatus_patch(const json_t *status, const char *version, const struct tapreport *r,
+			uint64_t now_ns)
 {
-	json_t *patch = json_object(), *meta = json_object(), *to = json_object(), *entries = make_entries(status, r);
+	json_t *patch = json_object(), *meta = json_object(), *to = json_object(),
+	       *entries = make_entries(status, r);
 
 	json_object_set_new(meta, "resourceVersion", json_string(version));
 	json_object_set_new(to, "observedGeneration", number(r->generation));

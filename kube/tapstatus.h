@@ -43,7 +43,8 @@ enum tapstatus_need tapstatus_need(const json_t *status, const struct tapreport 
  *
  * Return: to be json_decref()ed; NULL: no memory.
  */
-json_t *tapstatus_patch(const json_t *status, const char *version, const struct tapreport *r, uint64_t now_ns) MUST_USE;
+json_t *tapstatus_patch(const json_t *status, const char *version, const struct tapreport *r,
+			uint64_t now_ns) MUST_USE;
 /* tapstatus_exchanges() - what the node has written there, perhaps a daemon before this one; 0: nothing */
 uint64_t tapstatus_exchanges(const json_t *status, const char *node);
 /* tapstatus_applied() - the last spec that was accepted, by whichever node; NULL: none. To be

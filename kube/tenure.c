@@ -65,8 +65,9 @@ void tenure_update(struct tenure *t, const struct kube_pod *pod, uint64_t now_ns
 	uint64_t started = first_start(pod);
 
 	if (pod->address_count && t->sure_since_ns == UINT64_MAX) /* there it is, at the latest */
-		t->sure_since_ns = MAX(MIN(now_ns, started == UINT64_MAX ? now_ns : started + NS_PER_S),
-				       t->since_ns);
+		t->sure_since_ns =
+			MAX(MIN(now_ns, started == UINT64_MAX ? now_ns : started + NS_PER_S),
+			    t->since_ns);
 	if (pod->has_ended || (pod->deletion_ns && last_end(pod)))
 		note_end(t, pod, now_ns);
 	else if (pod->deletion_ns)

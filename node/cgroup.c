@@ -25,8 +25,12 @@
 static const struct {
 	const char *prefix, *runtime;
 } containers[] = {
-	{"cri-containerd-", "containerd"}, {"nerdctl-", "containerd"}, {"crio-", "cri-o"},
-	{"docker-", "docker"},		   {"libpod-", "podman"},      {"", NULL},
+	{"cri-containerd-", "containerd"},
+	{"nerdctl-", "containerd"},
+	{"crio-", "cri-o"},
+	{"docker-", "docker"},
+	{"libpod-", "podman"},
+	{"", NULL},
 };
 
 static struct span without_suffix(struct span s, struct span suffix)
@@ -96,7 +100,8 @@ static bool take_container(struct span component, struct cgroup_owner *out)
 	for (size_t i = 0; i < COUNT_OF(containers); i++) {
 		size_t skip = strlen(containers[i].prefix);
 
-		if (name.len != skip + HEX_ID || memcmp(name.ptr, containers[i].prefix, skip) != 0 ||
+		if (name.len != skip + HEX_ID ||
+		    memcmp(name.ptr, containers[i].prefix, skip) != 0 ||
 		    !is_hex(span_from(name, skip), HEX_ID))
 			continue;
 		if (*out->container_id)

@@ -8,9 +8,11 @@
 #define CGROUP_CONTAINER_MAX 65
 
 struct cgroup_owner {
-	char pod_uid[CGROUP_UID_MAX];		 /* "" outside of pods */
-	char container_id[CGROUP_CONTAINER_MAX]; /* 64 hexadecimal digits; "" for the pod's own group */
-	const char *runtime;			 /* as in containerID of a pod's status: "containerd"; NULL unknown */
+	char pod_uid[CGROUP_UID_MAX]; /* "" outside of pods */
+	/* 64 hexadecimal digits; "" for the pod's own group */
+	char container_id[CGROUP_CONTAINER_MAX];
+	/* as in containerID of a pod's status: "containerd"; NULL unknown */
+	const char *runtime;
 };
 
 /**

@@ -27,10 +27,12 @@
 #define PODS_MAX    4096 /* of a node; it has some hundred */
 
 static const char *const usual_sockets[SOCKETS_MAX] = {
-	"/run/containerd/containerd.sock",     "/run/crio/crio.sock",	   "/run/cri-dockerd.sock",
-	"/run/k3s/containerd/containerd.sock", "/run/containerd/cri.sock", "/var/snap/microk8s/common/run/containerd.sock",
+	"/run/containerd/containerd.sock", "/run/crio/crio.sock",
+	"/run/cri-dockerd.sock",	   "/run/k3s/containerd/containerd.sock",
+	"/run/containerd/cri.sock",	   "/var/snap/microk8s/common/run/containerd.sock",
 };
-static const char *const services[] = {"/runtime.v1.RuntimeService/", "/runtime.v1alpha2.RuntimeService/"};
+static const char *const services[] = {"/runtime.v1.RuntimeService/",
+				       "/runtime.v1alpha2.RuntimeService/"};
 
 struct cri {
 	char *socket;
@@ -82,12 +84,14 @@ static int connect_it(struct cri *c, struct err *e)
 	if (c->grpc)
 		return 0;
 	if (!path)
-		return err_set(e, -ENOENT, "there is no container runtime's socket in a usual place");
+		return err_set(e, -ENOENT,
+			       "there is no container runtime's socket in a usual place");
 	c->grpc = grpc_new(path);
 	return c->grpc ? 0 : err_set(e, -ENOMEM, "%s: out of memory, or too long a name", path);
 }
 
-static int call(struct cri *c, const char *method, struct span request, struct buf *answer, struct err *e)
+static int call(struct cri *c, const char *method, struct span request, struct buf *answer,
+		struct err *e)
 {
 	char name[96];
 	int status, failed;
@@ -115,7 +119,8 @@ static int ask_status(struct cri *c, struct span id, const struct cri_pod **p_ou
 static const struct cri_pod *known(const struct cri *c, const struct cri_listed *one)
 {
 	for (size_t i = 0; i < c->known_count; i++)
-		if (span_eq(one->id, span_str(c->known[i]->sandbox_id)) && c->known[i]->is_ready == one->is_ready)
+		if (span_eq(one->id, span_str(c->known[i]->sandbox_id)) &&
+		    c->known[i]->is_ready == one->is_ready)
 			return c->known[i];
 	return NULL;
 }
@@ -137,7 +142,8 @@ static int take_listed(void *ctx, const struct cri_listed *one)
 		return 0;
 	if (pod)
 		(void)cri_pod_ref(pod);
-	else if ((failed = ask_status(l->c, one->id, &pod, l->e)) == -EREMOTEIO || failed == -EBADMSG)
+	else if ((failed = ask_status(l->c, one->id, &pod, l->e)) == -EREMOTEIO ||
+		 failed == -EBADMSG)
 		return 0; /* it has gone meanwhile, or is not a pod's */
 	else if (failed < 0)
 		return failed;
@@ -237,8 +243,9 @@ int cri_start(const char *socket, struct cri **c_out, struct err *e)
 	c->socket = strdup(socket);
 	c->ask_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	c->answer_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	failed = c->socket && c->ask_fd >= 0 && c->answer_fd >= 0 ? -pthread_create(&c->thread, NULL, ask_loop, c)
-								  : -ENOMEM;
+	failed = c->socket && c->ask_fd >= 0 && c->answer_fd >= 0
+			 ? -pthread_create(&c->thread, NULL, ask_loop, c)
+			 : -ENOMEM;
 	if (failed < 0) {
 		cri_stop(c);
 		return err_set(e, failed, "container runtime: no thread: %s", strerror(-failed));

@@ -27,9 +27,10 @@ bool cri_has_socket(const char *socket);
  * Return: 0; -ENOMEM, or no thread. That there is no such socket is an answer, not an error.
  */
 int cri_start(const char *socket, struct cri **c_out, struct err *e) MUST_USE;
-void cri_stop(struct cri *c); /* waits for the answer under way, some seconds at most; accepts NULL */
+void cri_stop(
+	struct cri *c); /* waits for the answer under way, some seconds at most; accepts NULL */
 
 /* Thread: one, not the asking one. */
-void cri_ask(struct cri *c);	   /* there is something new to be known */
-int cri_fd(const struct cri *c);   /* readable when an answer lies in the box */
+void cri_ask(struct cri *c);		    /* there is something new to be known */
+int cri_fd(const struct cri *c);	    /* readable when an answer lies in the box */
 struct cri_answer *cri_take(struct cri *c); /* the newest, the caller's; NULL when there is none */

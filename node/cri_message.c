@@ -105,8 +105,9 @@ static void keep(json_t *object, struct span entry)
 
 	take_entry(entry, &key, &value);
 	if (key.len && !begins(key, SPAN_LIT("io.kubernetes.pod.")))
-		(void)json_object_setn_new(object, (const char *)key.ptr, key.len,
-					   json_stringn(value.len ? (const char *)value.ptr : "", value.len));
+		(void)json_object_setn_new(
+			object, (const char *)key.ptr, key.len,
+			json_stringn(value.len ? (const char *)value.ptr : "", value.len));
 }
 
 static void take_metadata(struct draft *d, const struct proto_field *f)
@@ -192,7 +193,8 @@ static void take_status(struct draft *d, const struct proto_field *f)
 		(void)take_all(f->bytes, parts[f->number], d);
 	else if (f->number == STATUS_ID)
 		(void)snprintf(d->pod->sandbox_id, sizeof(d->pod->sandbox_id), "%.*s",
-			       (int)MIN(f->bytes.len, (size_t)CRI_ID_MAX), (const char *)f->bytes.ptr);
+			       (int)MIN(f->bytes.len, (size_t)CRI_ID_MAX),
+			       (const char *)f->bytes.ptr);
 	else if (f->number == STATUS_LABELS)
 		keep(d->labels, f->bytes);
 	else if (f->number == STATUS_ANNOTATIONS)
@@ -222,7 +224,8 @@ static void take_namespace_path(struct cri_pod *pod, const json_t *spec)
 		const char *type = json_string_value(json_object_get(one, "type"));
 		const char *path = json_string_value(json_object_get(one, "path"));
 
-		if (type && path && strcmp(type, "network") == 0 && strlen(path) < sizeof(pod->netns_path))
+		if (type && path && strcmp(type, "network") == 0 &&
+		    strlen(path) < sizeof(pod->netns_path))
 			(void)snprintf(pod->netns_path, sizeof(pod->netns_path), "%s", path);
 	}
 }
@@ -243,7 +246,8 @@ static int keep_texts(struct draft *d)
 {
 	AUTO_BUF text = {0};
 	struct identity *who = &d->pod->who;
-	struct span *const to[] = {&who->name_space, &who->pod, &who->pod_uid, &who->labels, &d->pod->annotations};
+	struct span *const to[] = {&who->name_space, &who->pod, &who->pod_uid, &who->labels,
+				   &d->pod->annotations};
 	size_t ends[COUNT_OF(to)], begin = 0;
 	uint8_t *copy;
 
@@ -268,8 +272,9 @@ static int keep_texts(struct draft *d)
 
 static int finish(struct draft *d, struct err *e)
 {
-	if (d->name.len == 0 || d->name_space.len == 0 || d->uid.len == 0 || d->name.len > NAME_MAX_BYTES ||
-	    d->name_space.len > NAME_MAX_BYTES || d->uid.len > NAME_MAX_BYTES)
+	if (d->name.len == 0 || d->name_space.len == 0 || d->uid.len == 0 ||
+	    d->name.len > NAME_MAX_BYTES || d->name_space.len > NAME_MAX_BYTES ||
+	    d->uid.len > NAME_MAX_BYTES)
 		return err_set(e, -EBADMSG, "a pod's sandbox without its name, namespace and UID");
 	d->pod->who.source = IDENTITY_RUNTIME;
 	d->pod->who.certainty = CERTAINTY_CERTAIN;
@@ -279,14 +284,17 @@ static int finish(struct draft *d, struct err *e)
 
 int cri_read_status(struct span message, const struct cri_pod **p_out, struct err *e)
 {
-	struct draft d = {.pod = calloc(1, sizeof(*d.pod)), .labels = json_object(), .annotations = json_object()};
+	struct draft d = {.pod = calloc(1, sizeof(*d.pod)),
+			  .labels = json_object(),
+			  .annotations = json_object()};
 	int failed = -ENOMEM;
 
 	if (d.pod && d.labels && d.annotations) {
 		d.pod->refs = 1;
 		d.pod->is_ready = true; /* 0, the default, is not sent */
 		failed = take_all(message, take_response, &d);
-		failed = failed < 0 ? err_set(e, failed, "what the runtime said of a sandbox cannot be read")
+		failed = failed < 0 ? err_set(e, failed,
+					      "what the runtime said of a sandbox cannot be read")
 				    : finish(&d, e);
 	}
 	json_decref(d.labels);

@@ -19,13 +19,13 @@
 
 /* One sandbox: parsed once, then immutable, shared by reference. */
 struct cri_pod {
-	struct identity who; /* namespace, pod, pod_uid, labels; source RUNTIME, certain */
+	struct identity who;	 /* namespace, pod, pod_uid, labels; source RUNTIME, certain */
 	struct span annotations; /* all that the kubelet passed on; schema/labels.h */
 	char sandbox_id[CRI_ID_MAX];
 	bool is_ready, is_host_network;
-	uint64_t created_ns;			 /* ns since 1970 */
+	uint64_t created_ns;		     /* ns since 1970 */
 	char netns_path[NAMESPACE_PATH_MAX]; /* "": not said */
-	pid_t pid;				 /* of the sandbox's process; 0: not said */
+	pid_t pid;			     /* of the sandbox's process; 0: not said */
 	uint8_t addresses[CRI_ADDRESSES_MAX][16];
 	size_t address_count;
 	_Atomic unsigned refs;

@@ -42,7 +42,8 @@ struct grpc {
 
 struct grpc *grpc_new(const char *socket_path)
 {
-	struct grpc *g = strlen(socket_path) < sizeof(g->address.sun_path) ? calloc(1, sizeof(*g)) : NULL;
+	struct grpc *g =
+		strlen(socket_path) < sizeof(g->address.sun_path) ? calloc(1, sizeof(*g)) : NULL;
 
 	if (!g)
 		return NULL;
@@ -72,8 +73,9 @@ void grpc_free(struct grpc *g)
 
 /* --- what nghttp2 calls --- */
 
-static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const uint8_t *name, size_t name_len,
-		     const uint8_t *value, size_t value_len, uint8_t flags, void *ctx)
+static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const uint8_t *name,
+		     size_t name_len, const uint8_t *value, size_t value_len, uint8_t flags,
+		     void *ctx)
 {
 	struct grpc *g = ctx;
 	struct span is = span_of(name, name_len);
@@ -89,12 +91,13 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
 	else if (span_eq(is, SPAN_LIT(":status")))
 		g->http_status = atoi(number);
 	else if (span_eq(is, SPAN_LIT("grpc-message")))
-		(void)snprintf(g->message, sizeof(g->message), "%.*s", (int)MIN(value_len, sizeof(g->message) - 1),
-			       (const char *)value);
+		(void)snprintf(g->message, sizeof(g->message), "%.*s",
+			       (int)MIN(value_len, sizeof(g->message) - 1), (const char *)value);
 	return 0;
 }
 
-static int on_data(nghttp2_session *session, uint8_t flags, int32_t stream, const uint8_t *bytes, size_t len, void *ctx)
+static int on_data(nghttp2_session *session, uint8_t flags, int32_t stream, const uint8_t *bytes,
+		   size_t len, void *ctx)
 {
 	struct grpc *g = ctx;
 
@@ -120,7 +123,8 @@ static int on_close(nghttp2_session *session, int32_t stream, uint32_t code, voi
 	return 0;
 }
 
-static ssize_t on_send(nghttp2_session *session, const uint8_t *bytes, size_t len, int flags, void *ctx)
+static ssize_t on_send(nghttp2_session *session, const uint8_t *bytes, size_t len, int flags,
+		       void *ctx)
 {
 	struct grpc *g = ctx;
 	ssize_t n = send(g->fd, bytes, len, MSG_NOSIGNAL);
@@ -132,8 +136,8 @@ static ssize_t on_send(nghttp2_session *session, const uint8_t *bytes, size_t le
 	return errno == EAGAIN ? NGHTTP2_ERR_WOULDBLOCK : NGHTTP2_ERR_CALLBACK_FAILURE;
 }
 
-static ssize_t give_request(nghttp2_session *session, int32_t stream, uint8_t *out, size_t room, uint32_t *flags,
-			    nghttp2_data_source *source, void *ctx)
+static ssize_t give_request(nghttp2_session *session, int32_t stream, uint8_t *out, size_t room,
+			    uint32_t *flags, nghttp2_data_source *source, void *ctx)
 {
 	struct grpc *g = ctx;
 	size_t n = MIN(room, g->unsent.len);
@@ -174,10 +178,13 @@ static int connect_it(struct grpc *g, struct err *e)
 	int failed;
 
 	g->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (g->fd < 0 || connect(g->fd, (const struct sockaddr *)&g->address, sizeof(g->address)) < 0)
+	if (g->fd < 0 ||
+	    connect(g->fd, (const struct sockaddr *)&g->address, sizeof(g->address)) < 0)
 		failed = err_set(e, -errno, "%s: %s", g->address.sun_path, strerror(errno));
 	else
-		failed = new_session(g) < 0 ? err_set(e, -ENOMEM, "%s: out of memory", g->address.sun_path) : 0;
+		failed = new_session(g) < 0
+				 ? err_set(e, -ENOMEM, "%s: out of memory", g->address.sun_path)
+				 : 0;
 	if (failed < 0)
 		disconnect(g);
 	return failed;
@@ -204,7 +211,9 @@ static int wait_for(const struct grpc *g, uint64_t until_ns)
 		return -ETIMEDOUT;
 	if (nghttp2_session_want_write(g->session))
 		p.events |= POLLOUT;
-	return poll(&p, 1, (int)((until_ns - now_ns) / NS_PER_MS + 1)) < 0 && errno != EINTR ? -errno : 0;
+	return poll(&p, 1, (int)((until_ns - now_ns) / NS_PER_MS + 1)) < 0 && errno != EINTR
+		       ? -errno
+		       : 0;
 }
 
 static int exchange(struct grpc *g, uint64_t until_ns)
@@ -225,18 +234,23 @@ static int exchange(struct grpc *g, uint64_t until_ns)
 
 #define HEADER(n, v)                                                                               \
 	{                                                                                          \
-		(uint8_t *)(uintptr_t)(n), (uint8_t *)(uintptr_t)(v), strlen(n), strlen(v), NGHTTP2_NV_FLAG_NONE \
+		(uint8_t *)(uintptr_t)(n), (uint8_t *)(uintptr_t)(v), strlen(n), strlen(v),        \
+			NGHTTP2_NV_FLAG_NONE                                                       \
 	}
 
 static int submit(struct grpc *g, const char *method, struct span request)
 {
 	const nghttp2_nv headers[] = {
-		HEADER(":method", "POST"),	HEADER(":scheme", "http"),
-		HEADER(":path", method),	HEADER(":authority", "localhost"),
-		HEADER("te", "trailers"),	HEADER("content-type", "application/grpc"),
+		HEADER(":method", "POST"),
+		HEADER(":scheme", "http"),
+		HEADER(":path", method),
+		HEADER(":authority", "localhost"),
+		HEADER("te", "trailers"),
+		HEADER("content-type", "application/grpc"),
 		HEADER("user-agent", "tapeloopd/" TAPELOOP_VERSION),
 	};
-	const uint8_t prefix[PREFIX_BYTES] = {0, (uint8_t)(request.len >> 24), (uint8_t)(request.len >> 16),
+	const uint8_t prefix[PREFIX_BYTES] = {0, (uint8_t)(request.len >> 24),
+					      (uint8_t)(request.len >> 16),
 					      (uint8_t)(request.len >> 8), (uint8_t)request.len};
 	const nghttp2_data_provider body = {.read_callback = give_request};
 
@@ -250,7 +264,9 @@ static int submit(struct grpc *g, const char *method, struct span request)
 	g->http_status = 0;
 	g->message[0] = '\0';
 	g->is_closed = g->is_too_long = false;
-	return nghttp2_submit_request(g->session, NULL, headers, COUNT_OF(headers), &body, NULL) < 0 ? -EPROTO : 0;
+	return nghttp2_submit_request(g->session, NULL, headers, COUNT_OF(headers), &body, NULL) < 0
+		       ? -EPROTO
+		       : 0;
 }
 
 /* The message without its prefix. */
@@ -260,18 +276,22 @@ static int unwrap(struct grpc *g, struct err *e)
 	size_t len;
 
 	if (g->status > 0)
-		return err_set(e, -EREMOTEIO, "%s: status %d: %s", g->address.sun_path, g->status, g->message);
-	len = g->answer->len < PREFIX_BYTES ? 0
-					    : ((size_t)p[1] << 24 | (size_t)p[2] << 16 | (size_t)p[3] << 8 | p[4]);
-	if (g->status < 0 || g->answer->len < PREFIX_BYTES || p[0] != 0 || len != g->answer->len - PREFIX_BYTES)
-		return err_set(e, -EPROTO, "%s: no gRPC answer (HTTP status %d)", g->address.sun_path, g->http_status);
+		return err_set(e, -EREMOTEIO, "%s: status %d: %s", g->address.sun_path, g->status,
+			       g->message);
+	len = g->answer->len < PREFIX_BYTES
+		      ? 0
+		      : ((size_t)p[1] << 24 | (size_t)p[2] << 16 | (size_t)p[3] << 8 | p[4]);
+	if (g->status < 0 || g->answer->len < PREFIX_BYTES || p[0] != 0 ||
+	    len != g->answer->len - PREFIX_BYTES)
+		return err_set(e, -EPROTO, "%s: no gRPC answer (HTTP status %d)",
+			       g->address.sun_path, g->http_status);
 	memmove(g->answer->ptr, p + PREFIX_BYTES, len);
 	g->answer->len = len;
 	return 0;
 }
 
-int grpc_call(struct grpc *g, const char *method, struct span request, uint64_t timeout_ns, struct buf *answer,
-	      int *status_out, struct err *e)
+int grpc_call(struct grpc *g, const char *method, struct span request, uint64_t timeout_ns,
+	      struct buf *answer, int *status_out, struct err *e)
 {
 	uint64_t until_ns = clock_mono_ns() + timeout_ns;
 	int failed = g->session ? 0 : connect_it(g, e);
@@ -288,7 +308,8 @@ int grpc_call(struct grpc *g, const char *method, struct span request, uint64_t 
 	g->answer = NULL;
 	if (failed < 0) {
 		disconnect(g);
-		return err_set(e, failed, "%s: %s: %s", g->address.sun_path, method, strerror(-failed));
+		return err_set(e, failed, "%s: %s: %s", g->address.sun_path, method,
+			       strerror(-failed));
 	}
 	g->answer = answer;
 	failed = unwrap(g, e);

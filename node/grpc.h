@@ -32,5 +32,5 @@ AUTO_DEFINE(grpc, grpc_free)
  *
  * The connection is kept for the next call, and made anew after a failure.
  */
-int grpc_call(struct grpc *g, const char *method, struct span request, uint64_t timeout_ns, struct buf *answer,
-	      int *status_out, struct err *e) MUST_USE;
+int grpc_call(struct grpc *g, const char *method, struct span request, uint64_t timeout_ns,
+	      struct buf *answer, int *status_out, struct err *e) MUST_USE;

@@ -53,7 +53,7 @@ struct namespaces {
 	struct entry *entries;
 	size_t count, room;
 	int epoll, inotify, mounts;
-	bool is_whole; /* all was read once */
+	bool is_whole;		/* all was read once */
 	namespace_event_fn *fn; /* of the call under way */
 	void *ctx;
 };
@@ -75,7 +75,8 @@ static int open_descriptors(struct namespaces *n, struct err *e)
 	return 0;
 }
 
-int namespaces_open(const char *const *directories, size_t count, struct namespaces **n_out, struct err *e)
+int namespaces_open(const char *const *directories, size_t count, struct namespaces **n_out,
+		    struct err *e)
 {
 	AUTO(namespaces) n = calloc(1, sizeof(*n));
 	int failed;
@@ -86,9 +87,10 @@ int namespaces_open(const char *const *directories, size_t count, struct namespa
 	for (size_t i = 0; i < count; i++) {
 		struct directory *d = &n->directories[n->directory_count];
 
-		if (i == DIRECTORIES_MAX || directories[i][0] != '/' || strlen(directories[i]) >= sizeof(d->path))
-			return err_set(e, -EINVAL, "%.80s: expected at most %d absolute paths", directories[i],
-				       DIRECTORIES_MAX);
+		if (i == DIRECTORIES_MAX || directories[i][0] != '/' ||
+		    strlen(directories[i]) >= sizeof(d->path))
+			return err_set(e, -EINVAL, "%.80s: expected at most %d absolute paths",
+				       directories[i], DIRECTORIES_MAX);
 		(void)snprintf(d->path, sizeof(d->path), "%s", directories[i]);
 		d->watch = -1;
 		n->directory_count++;
@@ -121,9 +123,11 @@ int namespaces_fd(const struct namespaces *n)
 
 /* --- entries --- */
 
-static void path_of(const struct namespaces *n, const struct entry *en, char out[NAMESPACE_PATH_MAX])
+static void path_of(const struct namespaces *n, const struct entry *en,
+		    char out[NAMESPACE_PATH_MAX])
 {
-	(void)snprintf(out, NAMESPACE_PATH_MAX, "%s/%s", n->directories[en->directory].path, en->name);
+	(void)snprintf(out, NAMESPACE_PATH_MAX, "%s/%s", n->directories[en->directory].path,
+		       en->name);
 }
 
 /* Return: its inode; 0 when the file is no network namespace (yet) */
@@ -140,7 +144,8 @@ static uint32_t inode_of(const char *path)
 static void tell(struct namespaces *n, const struct entry *en, bool has_appeared)
 {
 	char path[NAMESPACE_PATH_MAX];
-	struct namespace_event event = {.has_appeared = has_appeared, .inode = en->inode, .path = path};
+	struct namespace_event event = {
+		.has_appeared = has_appeared, .inode = en->inode, .path = path};
 
 	path_of(n, en, path);
 	if (en->inode)
@@ -174,7 +179,8 @@ static struct entry *new_entry(struct namespaces *n, unsigned directory, const c
 {
 	if (n->count == n->room) {
 		size_t room = n->room ? n->room * 2 : 32;
-		struct entry *more = room > ENTRIES_MAX ? NULL : realloc(n->entries, room * sizeof(*more));
+		struct entry *more =
+			room > ENTRIES_MAX ? NULL : realloc(n->entries, room * sizeof(*more));
 
 		if (!more)
 			return NULL;
@@ -214,14 +220,16 @@ static void look_at_awaited(struct namespaces *n)
 
 static int read_directory(struct namespaces *n, unsigned directory)
 {
-	DIR *d = n->directories[directory].watch < 0 ? NULL : opendir(n->directories[directory].path);
+	DIR *d = n->directories[directory].watch < 0 ? NULL
+						     : opendir(n->directories[directory].path);
 	struct dirent *found;
 	int failed = 0;
 
 	for (size_t i = 0; i < n->count; i++)
 		n->entries[i].was_met &= n->entries[i].directory != directory;
 	while (d && (found = readdir(d)))
-		if (found->d_name[0] != '.' && found->d_type != DT_DIR && meet(n, directory, found->d_name) < 0)
+		if (found->d_name[0] != '.' && found->d_type != DT_DIR &&
+		    meet(n, directory, found->d_name) < 0)
 			failed = -ENOMEM;
 	if (d)
 		(void)closedir(d);
@@ -247,7 +255,8 @@ static bool look_for_directory(struct namespaces *n, unsigned directory)
 {
 	struct directory *d = &n->directories[directory];
 	struct stat st = {0};
-	bool is_there = stat(d->path, &st) == 0 && S_ISDIR(st.st_mode) && !is_second_name(n, directory, &st);
+	bool is_there = stat(d->path, &st) == 0 && S_ISDIR(st.st_mode) &&
+			!is_second_name(n, directory, &st);
 
 	if (is_there && d->watch >= 0 && d->device == st.st_dev && d->inode == st.st_ino)
 		return false;
@@ -258,7 +267,8 @@ static bool look_for_directory(struct namespaces *n, unsigned directory)
 	d->watch = -1;
 	if (is_there)
 		d->watch = inotify_add_watch(n->inotify, d->path,
-					     IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_ONLYDIR);
+					     IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO |
+						     IN_ONLYDIR);
 	d->device = st.st_dev;
 	d->inode = st.st_ino;
 	return true;
@@ -281,7 +291,8 @@ static int take_event(struct namespaces *n, const struct inotify_event *event)
 	for (unsigned i = 0; i < n->directory_count; i++) {
 		struct entry *en;
 
-		if (n->directories[i].watch != event->wd || event->len == 0 || (event->mask & IN_ISDIR))
+		if (n->directories[i].watch != event->wd || event->len == 0 ||
+		    (event->mask & IN_ISDIR))
 			continue;
 		if (event->mask & (IN_CREATE | IN_MOVED_TO))
 			return meet(n, i, event->name);
@@ -301,7 +312,8 @@ static int take_events(struct namespaces *n)
 
 	while ((got = read(n->inotify, bytes, sizeof(bytes))) > 0) {
 		for (char *at = bytes; at < bytes + got;) {
-			const struct inotify_event *event = (const struct inotify_event *)(const void *)at;
+			const struct inotify_event *event =
+				(const struct inotify_event *)(const void *)at;
 
 			if (event->mask & IN_Q_OVERFLOW)
 				result = 1;
@@ -320,7 +332,8 @@ int namespaces_read(struct namespaces *n, namespace_event_fn *fn, void *ctx)
 
 	n->fn = fn;
 	n->ctx = ctx;
-	(void)epoll_wait(n->epoll, ready, COUNT_OF(ready), 0); /* the mount table's event is over once it was seen */
+	/* the mount table's event is over once it was seen */
+	(void)epoll_wait(n->epoll, ready, COUNT_OF(ready), 0);
 	r = take_events(n);
 	look_at_awaited(n);
 	r = look_for_directories(n, r != 0 || !n->is_whole);

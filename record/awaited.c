@@ -18,16 +18,16 @@
  * name is final when the server was there and said it for certain, or when it has had the time to say
  * something and did not.
  */
-#define MINUTE_NS     (60 * NS_PER_S)
-#define LONG_MINUTES  4		       /* a while, and when whiles become so long */
-#define GRACE_NS      (30 * NS_PER_S)  /* so long after its while nobody hears of a pod any more */
-#define LOOK_NS	      (10 * NS_PER_S)  /* between two looks without a new census */
-#define PART_NS	      (100 * NS_PER_MS) /* between two parts of one look */
-#define PART_ROWS     512
-#define LAST_PARTS    32	       /* of the look at the end */
-#define SLOTS	      4096	       /* a power of two */
-#define BEGUN_MAX     4096	       /* whiles in a minute */
-#define WAITING_MAX   65536
+#define MINUTE_NS    (60 * NS_PER_S)
+#define LONG_MINUTES 4		       /* a while, and when whiles become so long */
+#define GRACE_NS     (30 * NS_PER_S)   /* so long after its while nobody hears of a pod any more */
+#define LOOK_NS	     (10 * NS_PER_S)   /* between two looks without a new census */
+#define PART_NS	     (100 * NS_PER_MS) /* between two parts of one look */
+#define PART_ROWS    512
+#define LAST_PARTS   32	  /* of the look at the end */
+#define SLOTS	     4096 /* a power of two */
+#define BEGUN_MAX    4096 /* whiles in a minute */
+#define WAITING_MAX  65536
 
 struct slot {
 	uint8_t address[16];
@@ -37,11 +37,11 @@ struct slot {
 
 struct awaited {
 	struct counters *counters;
-	bool is_due;	  /* a census has come, or nobody has looked at the tape yet */
-	bool is_looking;  /* part of the tape has been looked at */
-	uint64_t look_ns; /* when to look again without one [monotonic] */
-	uint64_t part_ns; /* not before [monotonic] */
-	uint64_t waiting; /* on the tape, as of the last whole look, and begun since */
+	bool is_due;	       /* a census has come, or nobody has looked at the tape yet */
+	bool is_looking;       /* part of the tape has been looked at */
+	uint64_t look_ns;      /* when to look again without one [monotonic] */
+	uint64_t part_ns;      /* not before [monotonic] */
+	uint64_t waiting;      /* on the tape, as of the last whole look, and begun since */
 	uint64_t found, fresh; /* by the look that is under way; begun since it began */
 	uint64_t begun, begun_minute;
 	struct slot slots[SLOTS];
@@ -82,7 +82,8 @@ static bool is_of_node(const struct identity *who)
 
 static bool may_improve(const struct identity *who, const struct census *census)
 {
-	if (who->source == IDENTITY_NONE || is_of_node(who) || who->certainty == CERTAINTY_AMBIGUOUS)
+	if (who->source == IDENTITY_NONE || is_of_node(who) ||
+	    who->certainty == CERTAINTY_AMBIGUOUS)
 		return true;
 	return who->source == IDENTITY_API && who->certainty == CERTAINTY_INFERRED &&
 	       (!census || census_is_lost(census));
@@ -97,7 +98,8 @@ static struct slot *slot_of(struct awaited *a, const struct endpoint *end, uint1
 	return &a->slots[(hash ^ hash >> 29) % SLOTS];
 }
 
-static bool is_open(const struct slot *s, const struct endpoint *end, uint16_t port, uint64_t time_ns)
+static bool is_open(const struct slot *s, const struct endpoint *end, uint16_t port,
+		    uint64_t time_ns)
 {
 	return s->until_ns && s->port == port && time_ns >= s->since_ns && time_ns < s->until_ns &&
 	       memcmp(s->address, end->address, sizeof(s->address)) == 0;
@@ -123,8 +125,9 @@ static bool begin(struct awaited *a, struct slot *s, const struct endpoint *end,
 	a->waiting++;
 	*s = (struct slot){.port = port,
 			   .since_ns = time_ns,
-			   .until_ns = is_long ? (minute / LONG_MINUTES + 1) * LONG_MINUTES * MINUTE_NS
-					       : (minute + 1) * MINUTE_NS};
+			   .until_ns =
+				   is_long ? (minute / LONG_MINUTES + 1) * LONG_MINUTES * MINUTE_NS
+					   : (minute + 1) * MINUTE_NS};
 	memcpy(s->address, end->address, sizeof(s->address));
 	return true;
 }
@@ -171,7 +174,8 @@ static bool is_better(const struct identity *who, const struct identity *than, b
 {
 	if (!who || is_same(who, than))
 		return false;
-	if (than->source == IDENTITY_NONE || than->certainty == CERTAINTY_AMBIGUOUS || is_of_node(than))
+	if (than->source == IDENTITY_NONE || than->certainty == CERTAINTY_AMBIGUOUS ||
+	    is_of_node(than))
 		return who->certainty != CERTAINTY_AMBIGUOUS || than->source == IDENTITY_NONE;
 	return !is_lost; /* inferred before: by now it is known whose it was */
 }
@@ -192,10 +196,8 @@ static struct late_answer tell(void *ctx, const struct endpoint *at, uint64_t ti
 /* A store that fails tells so when it commits; here it is asked again some time later. */
 static bool look_at_part(struct awaited *a, struct store *store)
 {
-	const struct late_config config = {.ask = tell,
-					   .ctx = a,
-					   .rows_max = PART_ROWS,
-					   .is_away = census_is_lost(a->census)};
+	const struct late_config config = {
+		.ask = tell, .ctx = a, .rows_max = PART_ROWS, .is_away = census_is_lost(a->census)};
 	struct late_result result;
 
 	if (store_name_late(store, &config, &result, NULL) < 0)
@@ -251,7 +253,8 @@ uint64_t awaited_look(struct awaited *a, struct store *store, const struct censu
 	return next_ns(a, mono_ns);
 }
 
-void awaited_finish(struct awaited *a, struct store *store, const struct census *census, uint64_t wall_ns)
+void awaited_finish(struct awaited *a, struct store *store, const struct census *census,
+		    uint64_t wall_ns)
 {
 	unsigned parts = census && (a->is_due || a->waiting) ? LAST_PARTS : 0;
 

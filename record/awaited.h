@@ -39,4 +39,5 @@ uint64_t awaited_look(struct awaited *a, struct store *store, const struct censu
 		      uint64_t wall_ns, uint64_t mono_ns);
 /* awaited_finish() - a last look before the store is closed: a census of the next start does not know who
  * is gone by then */
-void awaited_finish(struct awaited *a, struct store *store, const struct census *census, uint64_t wall_ns);
+void awaited_finish(struct awaited *a, struct store *store, const struct census *census,
+		    uint64_t wall_ns);

@@ -35,12 +35,12 @@
  * end the kernel is told to give nothing more, and what it has taken is read, so that the kernel's
  * account balances.
  */
-#define READ_MOST    8192
-#define TICK_NS	     (100 * NS_PER_MS)
-#define LOOK_TICKS   10		    /* between two looks at kernel counts and namespaces */
-#define BACK_LOOKS   16		    /* looks at most between two looks for an interface that went away */
-#define DRAIN_MAX_NS (2 * NS_PER_S) /* at the end; usually a few polls */
-#define ROUNDS_AT_ONCE 10	    /* within a tick, with pods; after them, a rest behind each */
+#define READ_MOST      8192
+#define TICK_NS	       (100 * NS_PER_MS)
+#define LOOK_TICKS     10 /* between two looks at kernel counts and namespaces */
+#define BACK_LOOKS     16 /* looks at most between two looks for an interface that went away */
+#define DRAIN_MAX_NS   (2 * NS_PER_S) /* at the end; usually a few polls */
+#define ROUNDS_AT_ONCE 10	      /* within a tick, with pods; after them, a rest behind each */
 #define REST_NS	       (10 * NS_PER_MS)
 
 /* A handle and its part of the kernel's account. */
@@ -51,13 +51,14 @@ struct tap {
 	uint64_t handed; /* packets in the current read */
 	uint64_t handed_total;
 	unsigned looks, looks_left; /* while is_away: from one look for the interface to the next */
-	bool is_away;               /* the interface disappeared: its handle is kept, in case it comes back */
+	/* the interface disappeared: its handle is kept, in case it comes back */
+	bool is_away;
 };
 
 struct capture {
 	struct record *record; /* once it runs */
 	struct tap *taps;
-	struct pollfd *polls; /* one for each tap, then stop_fd and the pods' */
+	struct pollfd *polls;  /* one for each tap, then stop_fd and the pods' */
 	struct pod_taps *pods; /* NULL: none come */
 	unsigned rounds;       /* since the last tick */
 	size_t count, live_count;
@@ -363,7 +364,8 @@ int capture_open(const struct capture_config *config, struct capture **c_out, st
 		return failed;
 	c->polls[c->count] = (struct pollfd){.fd = c->stop_fd, .events = POLLIN};
 	if (c->pods)
-		c->polls[c->count + 1] = (struct pollfd){.fd = pod_taps_fd(c->pods), .events = POLLIN};
+		c->polls[c->count + 1] =
+			(struct pollfd){.fd = pod_taps_fd(c->pods), .events = POLLIN};
 	*c_out = TAKE(c);
 	return 0;
 }
@@ -427,7 +429,8 @@ static int order(struct capture *c, const struct pod_order *o)
 	return -ENOTSUP;
 }
 
-int capture_pod_add(struct capture *c, uint32_t netns, uint16_t share, struct packet_socket *s, bool is_held)
+int capture_pod_add(struct capture *c, uint32_t netns, uint16_t share, struct packet_socket *s,
+		    bool is_held)
 {
 	return order(c, &(struct pod_order){.kind = POD_ADD,
 					    .netns = netns,

@@ -18,16 +18,17 @@ struct capture_interface {
 };
 /* How busy a namespace is. */
 enum capture_pace {
-	CAPTURE_BUSY,    /* it deserves a socket with a ring */
-	CAPTURE_QUIET,   /* it needs none any more */
+	CAPTURE_BUSY,	 /* it deserves a socket with a ring */
+	CAPTURE_QUIET,	 /* it needs none any more */
 	CAPTURE_PRESSED, /* it is held, and packets will soon be lost: decide */
-	CAPTURE_BEGUN,   /* its first packets were read: it has addresses now */
+	CAPTURE_BEGUN,	 /* its first packets were read: it has addresses now */
 };
 /* Namespaces that come and go while the thread runs; all called in the capture thread, must not block */
 struct capture_pods {
 	bool is_on;
-	void (*on_closed)(void *ctx, struct packet_socket *s); /* moves out: to be closed, which takes a while */
-	void (*on_removed)(void *ctx, uint32_t netns);	       /* its last exchange was handed on */
+	/* moves out: to be closed, which takes a while */
+	void (*on_closed)(void *ctx, struct packet_socket *s);
+	void (*on_removed)(void *ctx, uint32_t netns); /* its last exchange was handed on */
 	void (*on_pace)(void *ctx, uint32_t netns, enum capture_pace pace);
 	void *ctx;
 };

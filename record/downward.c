@@ -62,7 +62,11 @@ static int take_escape(struct span *s, struct buf *out)
 {
 	static const char from[] = "abfnrtv\\\"'", to[] = "\a\b\f\n\r\t\v\\\"'";
 	const char *simple = s->len && s->ptr[0] ? strchr(from, s->ptr[0]) : NULL;
-	unsigned digits = s->len ? (s->ptr[0] == 'x' ? 2 : s->ptr[0] == 'u' ? 4 : s->ptr[0] == 'U' ? 8 : 0) : 0;
+	unsigned digits = s->len ? (s->ptr[0] == 'x'   ? 2
+				    : s->ptr[0] == 'u' ? 4
+				    : s->ptr[0] == 'U' ? 8
+						       : 0)
+				 : 0;
 	int32_t c;
 
 	if (s->len)

@@ -181,7 +181,8 @@ static const char *filter_of(const struct handle_config *c)
 {
 	if (*c->bpf)
 		return c->bpf;
-	return c->interface ? HANDLE_FILTER_USUAL " or (vlan and (" HANDLE_FILTER_USUAL "))" : HANDLE_FILTER_USUAL;
+	return c->interface ? HANDLE_FILTER_USUAL " or (vlan and (" HANDLE_FILTER_USUAL "))"
+			    : HANDLE_FILTER_USUAL;
 }
 
 /* The filter, without the second copy of what passes through loopback. */

@@ -19,8 +19,9 @@
  * come back say how many were taken; what was not when a connection ends is lost, and counted as
  * such: it may have been taken all the same, but never is twice.
  */
-#define WAITING_MAX ((size_t)256 << 10) /* octets in the buffer; one more exchange may come on top */
-#define PATIENCE_MS 100 /* for who reads, but slower than we write */
+#define WAITING_MAX                                                                                \
+	((size_t)256 << 10) /* octets in the buffer; one more exchange may come on top */
+#define PATIENCE_MS 100	    /* for who reads, but slower than we write */
 #define LAST_MS	    1000
 #define NUMBER	    8
 
@@ -28,7 +29,7 @@ struct handover {
 	struct sockaddr_un address;
 	int fd; /* -1: not connected */
 	struct buf out;
-	size_t sent; /* octets of out */
+	size_t sent;	       /* octets of out */
 	uint64_t added, taken; /* exchanges of this connection */
 	uint8_t number[NUMBER];
 	size_t number_bytes;
@@ -84,7 +85,8 @@ static int open_connection(struct handover *h, struct err *e)
 	if (h->fd >= 0)
 		return 0;
 	h->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (h->fd < 0 || connect(h->fd, (const struct sockaddr *)&h->address, sizeof(h->address)) < 0)
+	if (h->fd < 0 ||
+	    connect(h->fd, (const struct sockaddr *)&h->address, sizeof(h->address)) < 0)
 		return hang_up(h, -errno, e);
 	put_length(length, sizeof(hello) - 1);
 	buf_add(&h->out, length, sizeof(length));

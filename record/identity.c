@@ -128,8 +128,7 @@ static int parse_port(struct span text, uint16_t *out)
 }
 
 /* a mapping of texts, in the form of schema/labels.h */
-static int parse_map(struct document *d, const yaml_node_t *value, struct span *out,
-		     struct err *e)
+static int parse_map(struct document *d, const yaml_node_t *value, struct span *out, struct err *e)
 {
 	json_t *object = value->type == YAML_MAPPING_NODE ? json_object() : NULL;
 	AUTO_BUF text = {0};
@@ -183,9 +182,10 @@ static int parse_field(struct document *d, const yaml_node_t *key, const yaml_no
 			return document_error(d, key, e, "%s is given twice", field_names[i]);
 		return copy_text(text, identity_text(&row->who, i));
 	}
-	return document_error(d, key, e,
-			      "expected address, port, service, namespace, pod, pod_uid, container, "
-			      "workload, workload_kind, node, labels or annotations");
+	return document_error(
+		d, key, e,
+		"expected address, port, service, namespace, pod, pod_uid, container, "
+		"workload, workload_kind, node, labels or annotations");
 }
 
 /* Room for one more row, zeroed, which counts at once: identities_free() finds its texts. */

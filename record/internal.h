@@ -41,8 +41,8 @@ struct record {
 	_Atomic(struct recorder_change *) change_box;
 	_Atomic(struct residents *) residents_box;
 	_Atomic bool has_held; /* what is captured of some pods is not read yet */
-	_Atomic(const struct census *) census_box; /* what the thread of names put in */
-	_Atomic(struct tapconfigs *) tapconfigs_box;	   /* likewise */
+	_Atomic(const struct census *) census_box;   /* what the thread of names put in */
+	_Atomic(struct tapconfigs *) tapconfigs_box; /* likewise */
 
 	/* the thread that offers */
 	struct ring *guests; /* NULL: nobody does */

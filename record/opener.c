@@ -61,7 +61,7 @@ struct errand {
 	const struct request *request;
 	struct reply *reply;
 	const uint64_t *homes; /* inodes of our own namespace and the host's; 0: not known */
-	int fd;	       /* what goes along with the reply; -1: nothing */
+	int fd;		       /* what goes along with the reply; -1: nothing */
 };
 
 static void keep_address(void *ctx, const uint8_t address[16])
@@ -80,15 +80,18 @@ static int do_there(void *arg, struct err *e)
 	const char *path = job->request->path;
 
 	if (inode == job->homes[0] || inode == job->homes[1])
-		return err_set(e, -EINVAL, "network namespace %.200s: it is the host's, or our own", path);
+		return err_set(e, -EINVAL, "network namespace %.200s: it is the host's, or our own",
+			       path);
 	if (job->request->inode && inode != job->request->inode)
-		return err_set(e, -ESTALE, "network namespace %.200s: it is another one by now", path);
+		return err_set(e, -ESTALE, "network namespace %.200s: it is another one by now",
+			       path);
 	if (job->request->verb == ADDRESSES) {
 		job->reply->result = 0;
 		return netns_addresses(keep_address, job->reply);
 	}
 	job->fd = socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	return job->fd < 0 ? err_set(e, -errno, "network namespace %.200s: packet socket: %s", path, strerror(errno))
+	return job->fd < 0 ? err_set(e, -errno, "network namespace %.200s: packet socket: %s", path,
+				     strerror(errno))
 			   : 0;
 }
 
@@ -125,7 +128,9 @@ static bool send_letter(int to, const void *bytes, size_t len, int fd)
 
 		m.msg_control = control;
 		m.msg_controllen = sizeof(control);
-		*c = (struct cmsghdr){.cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS};
+		*c = (struct cmsghdr){.cmsg_len = CMSG_LEN(sizeof(int)),
+				      .cmsg_level = SOL_SOCKET,
+				      .cmsg_type = SCM_RIGHTS};
 		memcpy(CMSG_DATA(c), &fd, sizeof(fd));
 	}
 	return sendmsg(to, &m, MSG_NOSIGNAL) == (ssize_t)len;
@@ -136,7 +141,8 @@ static void serve(struct opener *o)
 	const uint64_t homes[] = {netns_inode(NULL), netns_inode("/proc/1/ns/net")};
 
 	while (read(o->fd, &o->request, sizeof(o->request)) == (ssize_t)sizeof(o->request)) {
-		struct errand job = {.request = &o->request, .reply = &o->reply, .homes = homes, .fd = -1};
+		struct errand job = {
+			.request = &o->request, .reply = &o->reply, .homes = homes, .fd = -1};
 
 		o->reply = (struct reply){0};
 		o->request.path[sizeof(o->request.path) - 1] = '\0';
@@ -177,7 +183,8 @@ static int fd_of(struct msghdr *m)
 	struct cmsghdr *c = CMSG_FIRSTHDR(m);
 	int fd = -1;
 
-	if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS && c->cmsg_len == CMSG_LEN(sizeof(int)))
+	if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS &&
+	    c->cmsg_len == CMSG_LEN(sizeof(int)))
 		memcpy(&fd, CMSG_DATA(c), sizeof(fd));
 	return fd;
 }
@@ -186,7 +193,10 @@ static int receive(struct opener *o, int *fd_out, struct err *e)
 {
 	struct iovec piece = {.iov_base = &o->reply, .iov_len = sizeof(o->reply)};
 	_Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(int))];
-	struct msghdr m = {.msg_iov = &piece, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)};
+	struct msghdr m = {.msg_iov = &piece,
+			   .msg_iovlen = 1,
+			   .msg_control = control,
+			   .msg_controllen = sizeof(control)};
 	ssize_t n;
 
 	do
@@ -195,8 +205,9 @@ static int receive(struct opener *o, int *fd_out, struct err *e)
 	if (n != (ssize_t)sizeof(o->reply))
 		return err_set(e, -EPIPE, "the opener has ended");
 	*fd_out = fd_of(&m);
-	return o->reply.result < 0 ? err_set(e, o->reply.result, "%.*s", ERR_WHY_MAX - 1, o->reply.why)
-				   : o->reply.result;
+	return o->reply.result < 0
+		       ? err_set(e, o->reply.result, "%.*s", ERR_WHY_MAX - 1, o->reply.why)
+		       : o->reply.result;
 }
 
 static int ask(struct opener *o, int *fd_out, struct err *e)
@@ -206,7 +217,8 @@ static int ask(struct opener *o, int *fd_out, struct err *e)
 	return receive(o, fd_out, e);
 }
 
-static int ask_about(struct opener *o, enum verb verb, const char *path, uint32_t inode, int *fd_out, struct err *e)
+static int ask_about(struct opener *o, enum verb verb, const char *path, uint32_t inode,
+		     int *fd_out, struct err *e)
 {
 	o->request = (struct request){.verb = verb, .inode = inode};
 	if (netns_path(path, o->request.path, e) < 0)
@@ -231,7 +243,8 @@ int opener_start(int (*drop)(struct err *e), struct opener **o_out, struct err *
 		be_the_opener(o, drop);
 	(void)close(pair[1]);
 	o->fd = pair[0];
-	failed = o->pid < 0 ? err_set(e, -errno, "opener: no process: %s", strerror(errno)) : receive(o, &none, e);
+	failed = o->pid < 0 ? err_set(e, -errno, "opener: no process: %s", strerror(errno))
+			    : receive(o, &none, e);
 	if (failed < 0) {
 		opener_stop(o);
 		return failed;
@@ -254,10 +267,13 @@ int opener_open(struct opener *o, const char *path, uint32_t inode, struct err *
 {
 	int fd = -1, failed = ask_about(o, OPEN, path, inode, &fd, e);
 
-	return failed < 0 ? failed : fd >= 0 ? fd : err_set(e, -EIO, "the opener sent nothing along");
+	return failed < 0 ? failed
+	       : fd >= 0  ? fd
+			  : err_set(e, -EIO, "the opener sent nothing along");
 }
 
-int opener_addresses(struct opener *o, const char *path, uint8_t out[OPENER_ADDRESSES_MAX][16], struct err *e)
+int opener_addresses(struct opener *o, const char *path, uint8_t out[OPENER_ADDRESSES_MAX][16],
+		     struct err *e)
 {
 	int none, count = ask_about(o, ADDRESSES, path, 0, &none, e);
 
@@ -266,7 +282,8 @@ int opener_addresses(struct opener *o, const char *path, uint8_t out[OPENER_ADDR
 	return count;
 }
 
-int opener_netns_of(struct opener *o, const pid_t *pids, size_t count, uint32_t *inodes_out, struct err *e)
+int opener_netns_of(struct opener *o, const pid_t *pids, size_t count, uint32_t *inodes_out,
+		    struct err *e)
 {
 	for (size_t done = 0; done < count; done += OPENER_PIDS_MAX) {
 		size_t n = MIN(count - done, (size_t)OPENER_PIDS_MAX);

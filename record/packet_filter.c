@@ -52,7 +52,8 @@ static int compile(const char *text, size_t snaplen, struct bpf_program *out, st
 
 	if (!dead)
 		return err_set(e, -ENOMEM, "filter: out of memory");
-	if (pcap_compile(dead, out, *text ? text : HANDLE_FILTER_USUAL, 1, PCAP_NETMASK_UNKNOWN) < 0)
+	if (pcap_compile(dead, out, *text ? text : HANDLE_FILTER_USUAL, 1, PCAP_NETMASK_UNKNOWN) <
+	    0)
 		failed = err_set(e, -EINVAL, "filter '%s' for pods: %s", text, pcap_geterr(dead));
 	pcap_close(dead);
 	return failed;

@@ -42,7 +42,8 @@ int packet_ring_init(struct packet_ring *r, int fd, size_t bytes, uint64_t poll_
 	if (setsockopt(fd, SOL_PACKET, PACKET_VERSION, &version, sizeof(version)) < 0 ||
 	    setsockopt(fd, SOL_PACKET, PACKET_RX_RING, &ask, sizeof(ask)) < 0)
 		return -errno;
-	memory = mmap(NULL, blocks * PACKET_SOCKET_BLOCK, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	memory =
+		mmap(NULL, blocks * PACKET_SOCKET_BLOCK, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (memory == MAP_FAILED)
 		return -errno;
 	*r = (struct packet_ring){
@@ -79,12 +80,15 @@ static void give_back(struct packet_ring *r, struct tpacket_block_desc *b)
 }
 
 /* Return: false when what the header says does not lie in the block */
-static bool give_packet(struct packet_ring *r, const uint8_t *block, handle_packet_fn *fn, void *ctx)
+static bool give_packet(struct packet_ring *r, const uint8_t *block, handle_packet_fn *fn,
+			void *ctx)
 {
-	const struct tpacket3_hdr *h = (const struct tpacket3_hdr *)(const void *)(block + r->offset);
+	const struct tpacket3_hdr *h =
+		(const struct tpacket3_hdr *)(const void *)(block + r->offset);
 	size_t end = PACKET_SOCKET_BLOCK - r->offset;
 
-	if (r->offset > PACKET_SOCKET_BLOCK - sizeof(*h) || h->tp_net > end || h->tp_snaplen > end - h->tp_net)
+	if (r->offset > PACKET_SOCKET_BLOCK - sizeof(*h) || h->tp_net > end ||
+	    h->tp_snaplen > end - h->tp_net)
 		return false;
 	fn(ctx, (uint64_t)h->tp_sec * NS_PER_S + h->tp_nsec,
 	   span_of((const uint8_t *)h + h->tp_net, h->tp_snaplen), MAX(h->tp_len, h->tp_snaplen));

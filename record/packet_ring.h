@@ -8,8 +8,9 @@ struct packet_ring {
 	uint8_t *memory; /* NULL: there is none */
 	size_t bytes;
 	unsigned block_count, block; /* the one that is read, or will be next */
-	uint32_t left;		     /* packets in it that were not handed out yet; 0: it is not open */
-	uint32_t offset;	     /* of the next of them in the block */
+	/* packets in it that were not handed out yet; 0: it is not open */
+	uint32_t left;
+	uint32_t offset; /* of the next of them in the block */
 };
 
 /* packet_ring_init() - ask the kernel for a ring on a socket that is not bound. Return: 0 or a negative errno. */

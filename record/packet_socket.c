@@ -79,15 +79,16 @@ static int prepare(struct packet_socket *s, const struct packet_socket_config *c
 	int failed = packet_filter_attach(config->filter, s->fd);
 
 	if (failed == 0)
-		failed = config->ring_bytes ? packet_ring_init(&s->ring, s->fd, config->ring_bytes, config->poll_ns)
+		failed = config->ring_bytes ? packet_ring_init(&s->ring, s->fd, config->ring_bytes,
+							       config->poll_ns)
 					    : set_buffer(s->fd, config->buffer_bytes);
 	if (failed == 0 && bind(s->fd, (const struct sockaddr *)&all, sizeof(all)) < 0)
 		failed = -errno;
 	return failed;
 }
 
-int packet_socket_open(int fd, const struct packet_socket_config *config, struct packet_socket **s_out,
-		       struct err *e)
+int packet_socket_open(int fd, const struct packet_socket_config *config,
+		       struct packet_socket **s_out, struct err *e)
 {
 	struct packet_socket *s = calloc(1, sizeof(*s));
 	int failed;
@@ -100,8 +101,8 @@ int packet_socket_open(int fd, const struct packet_socket_config *config, struct
 	failed = prepare(s, config);
 	if (failed < 0) {
 		packet_socket_close(s);
-		return err_set(e, failed, "packet socket%s: %s", config->ring_bytes ? " with a ring" : "",
-			       strerror(-failed));
+		return err_set(e, failed, "packet socket%s: %s",
+			       config->ring_bytes ? " with a ring" : "", strerror(-failed));
 	}
 	*s_out = s;
 	return 0;
@@ -139,7 +140,8 @@ static int receive(struct packet_socket *s, struct packet_room *r)
 	return recvmmsg(s->fd, r->messages, ROOM_PACKETS, MSG_DONTWAIT | MSG_TRUNC, NULL);
 }
 
-static int read_copies(struct packet_socket *s, struct packet_room *r, int most, handle_packet_fn *fn, void *ctx)
+static int read_copies(struct packet_socket *s, struct packet_room *r, int most,
+		       handle_packet_fn *fn, void *ctx)
 {
 	int n = 0, got = ROOM_PACKETS;
 
@@ -156,8 +158,8 @@ static int read_copies(struct packet_socket *s, struct packet_room *r, int most,
 	return got < 0 && n == 0 && errno != EAGAIN && errno != EINTR ? -errno : n;
 }
 
-int packet_socket_read(struct packet_socket *s, struct packet_room *room, int most, handle_packet_fn *fn,
-		       void *ctx)
+int packet_socket_read(struct packet_socket *s, struct packet_room *room, int most,
+		       handle_packet_fn *fn, void *ctx)
 {
 	return s->ring.memory ? packet_ring_read(&s->ring, most, fn, ctx)
 			      : read_copies(s, room, most, fn, ctx);

@@ -16,21 +16,25 @@ struct packet_socket;
 
 struct packet_socket_config {
 	const struct packet_filter *filter; /* borrowed for the call */
-	size_t ring_bytes;		    /* 0: without a ring; else rounded down to blocks, 2 at least */
-	size_t buffer_bytes;		    /* without a ring: what the kernel may hold, if it lets us */
-	uint64_t poll_ns;		    /* ring: how long the kernel may collect before it wakes us */
+	/* 0: without a ring; else rounded down to blocks, 2 at least */
+	size_t ring_bytes;
+	/* without a ring: what the kernel may hold, if it lets us */
+	size_t buffer_bytes;
+	/* ring: how long the kernel may collect before it wakes us */
+	uint64_t poll_ns;
 };
 
 #define PACKET_SOCKET_LINKTYPE 101 /* LINKTYPE_RAW: packets begin with their IP header */
-#define PACKET_SOCKET_BLOCK    ((size_t)128 << 10) /* of a ring: the largest packet, 64 KiB, fits into one */
+#define PACKET_SOCKET_BLOCK                                                                        \
+	((size_t)128 << 10) /* of a ring: the largest packet, 64 KiB, fits into one */
 
 /**
  * packet_socket_open() - capture from now on
  * @fd: AF_PACKET, SOCK_DGRAM, protocol 0, not bound; moves in, in any case. Needs no privilege any more.
  * @e:  -ENOMEM, or what the kernel says to an option
  */
-int packet_socket_open(int fd, const struct packet_socket_config *config, struct packet_socket **s_out,
-		       struct err *e) MUST_USE;
+int packet_socket_open(int fd, const struct packet_socket_config *config,
+		       struct packet_socket **s_out, struct err *e) MUST_USE;
 void packet_socket_close(struct packet_socket *s); /* accepts NULL; what was not read is gone */
 AUTO_DEFINE(packet_socket, packet_socket_close)
 
@@ -43,8 +47,8 @@ void packet_room_free(struct packet_room *r);	    /* accepts NULL */
  * packet_socket_read() - hand out the packets that are there now, about @most at most; does not wait
  * Return: how many, or a negative errno.
  */
-int packet_socket_read(struct packet_socket *s, struct packet_room *room, int most, handle_packet_fn *fn,
-		       void *ctx) MUST_USE HOT;
+int packet_socket_read(struct packet_socket *s, struct packet_room *room, int most,
+		       handle_packet_fn *fn, void *ctx) MUST_USE HOT;
 /*
  * packet_socket_shut() - the kernel takes nothing more; what it has can still be read. With a ring it
  * is all there after poll_ns.

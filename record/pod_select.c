@@ -21,13 +21,19 @@ struct field {
 	const char *name, *as; /* not longer */
 };
 static const struct field fields[] = {
-	{"pod.namespace", "dst.namespace"},	{"pod.name", "dst.pod"},
-	{"pod.uid", "dst.pod.uid"},		{"pod.node", "dst.node"},
-	{"pod.workload.kind", "dst.workload.kind"}, {"pod.workload", "dst.workload"},
-	{"pod.labels", "dst.labels"},		{"pod.annotations", "dst.annotations"},
+	{"pod.namespace", "dst.namespace"},
+	{"pod.name", "dst.pod"},
+	{"pod.uid", "dst.pod.uid"},
+	{"pod.node", "dst.node"},
+	{"pod.workload.kind", "dst.workload.kind"},
+	{"pod.workload", "dst.workload"},
+	{"pod.labels", "dst.labels"},
+	{"pod.annotations", "dst.annotations"},
 };
 static const char *const words[] = {"in", "true", "false", "null", "has", "size", "matches"};
-#define KNOWN "pod.namespace, pod.name, pod.uid, pod.node, pod.workload, pod.workload.kind, pod.labels[\"...\"] and pod.annotations[\"...\"]"
+#define KNOWN                                                                                      \
+	"pod.namespace, pod.name, pod.uid, pod.node, pod.workload, pod.workload.kind, "            \
+	"pod.labels[\"...\"] and pod.annotations[\"...\"]"
 
 struct pod_select {
 	struct filter *filter; /* NULL: all */
@@ -36,7 +42,8 @@ struct pod_select {
 
 static bool is_word(uint8_t c)
 {
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '.';
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+	       c == '_' || c == '.';
 }
 
 /* A string literal, with its quotes; a backslash takes the next character along. */
@@ -96,8 +103,8 @@ static int put_word(struct span text, size_t at, size_t len, struct buf *out, st
 	buf_add_span(out, word);
 	if (is_of_the_language(word))
 		return 0;
-	return err_set(e, -EINVAL, "column %zu: '%.*s' says nothing of a pod; there are %s", at + 1, (int)len,
-		       (const char *)word.ptr, KNOWN);
+	return err_set(e, -EINVAL, "column %zu: '%.*s' says nothing of a pod; there are %s", at + 1,
+		       (int)len, (const char *)word.ptr, KNOWN);
 }
 
 static int translate(struct span text, struct buf *out, struct err *e)

@@ -33,14 +33,14 @@
  * One turn reads TURN_PACKETS of a namespace at most, and all namespaces that are ready have their turn
  * before any has another.
  */
-#define TURN_PACKETS   2048
-#define REST_TURNS     1024
-#define EVENTS	       128
-#define BUSY_PACKETS   100 /* a second: worth a ring */
-#define BUSY_FILL      50  /* per cent of the buffer without a ring */
-#define QUIET_PACKETS  10  /* a second, for QUIET_LOOKS seconds: not worth a ring any more */
-#define QUIET_LOOKS    60
-#define PRESSED_FILL   50 /* per cent */
+#define TURN_PACKETS  2048
+#define REST_TURNS    1024
+#define EVENTS	      128
+#define BUSY_PACKETS  100 /* a second: worth a ring */
+#define BUSY_FILL     50  /* per cent of the buffer without a ring */
+#define QUIET_PACKETS 10  /* a second, for QUIET_LOOKS seconds: not worth a ring any more */
+#define QUIET_LOOKS   60
+#define PRESSED_FILL  50 /* per cent */
 
 struct pod_tap {
 	struct list link; /* pod_taps::taps */
@@ -80,7 +80,8 @@ struct pod_taps *pod_taps_new(const struct capture_pods *config, uint64_t poll_n
 	p->room = packet_room_new();
 	p->epoll = epoll_create1(EPOLL_CLOEXEC);
 	p->bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (!p->room || p->epoll < 0 || p->bell < 0 || epoll_ctl(p->epoll, EPOLL_CTL_ADD, p->bell, &e) < 0) {
+	if (!p->room || p->epoll < 0 || p->bell < 0 ||
+	    epoll_ctl(p->epoll, EPOLL_CTL_ADD, p->bell, &e) < 0) {
 		pod_taps_free(p);
 		return NULL;
 	}
@@ -386,7 +387,8 @@ static void look_at_pace(struct pod_tap *t)
 	t->quiet_looks = t->recent < QUIET_PACKETS ? t->quiet_looks + 1 : 0;
 	t->recent = 0;
 	if (!has_ring && t->quiet_looks)
-		t->was_told = false; /* there was no ring to be had: ask again when it is busy again */
+		/* there was no ring to be had: ask again when it is busy again */
+		t->was_told = false;
 	if (has_ring && t->quiet_looks >= QUIET_LOOKS)
 		tell(t, CAPTURE_QUIET);
 }

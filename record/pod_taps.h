@@ -33,7 +33,7 @@ void pod_taps_start(struct pod_taps *p, struct record *r);
 unsigned pod_taps_read(struct pod_taps *p); /* what is ready. Return: how many handles were */
 /* pod_taps_tick() - what waits for time; @is_look: once a second, how busy each is */
 void pod_taps_tick(struct pod_taps *p, bool is_look);
-void pod_taps_shut(struct pod_taps *p);	       /* nothing more from the kernel */
-void pod_taps_finish(struct pod_taps *p);      /* after shut and the last read: all are over */
+void pod_taps_shut(struct pod_taps *p);	  /* nothing more from the kernel */
+void pod_taps_finish(struct pod_taps *p); /* after shut and the last read: all are over */
 /* pod_taps_stats() - add what the kernel counted, of those that are gone, too */
 void pod_taps_stats(struct pod_taps *p, struct handle_stats *sum);

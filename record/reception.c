@@ -226,7 +226,8 @@ static void make_room(struct reception *r)
 	for (struct guest *g = r->guests; g; g = g->next)
 		if (g->in.cap > most->in.cap)
 			most = g;
-	(void)shutdown(most->fd, SHUT_RDWR); /* its turn comes: there may be an event for it already */
+	/* its turn comes: there may be an event for it already */
+	(void)shutdown(most->fd, SHUT_RDWR);
 	r->room -= most->in.cap;
 	buf_fini(&most->in);
 	most->in = (struct buf){0};
@@ -271,8 +272,9 @@ static void serve(struct reception *r, struct guest *g)
 		free_guest(r, g);
 		return;
 	}
-	hold(r, g, failed == -EAGAIN && g->in.len >= LENGTH_BYTES &&
-			   g->in.len - LENGTH_BYTES >= frame_bytes(g));
+	hold(r, g,
+	     failed == -EAGAIN && g->in.len >= LENGTH_BYTES &&
+		     g->in.len - LENGTH_BYTES >= frame_bytes(g));
 	shrink(r, g);
 }
 

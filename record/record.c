@@ -134,7 +134,8 @@ static bool may_take(void *ctx, uint16_t share, size_t bytes)
 {
 	struct record *r = ctx;
 
-	return r->config.waits_for_room || shares_may_take(r->shares, share, bytes, ring_used_bytes(r->ring));
+	return r->config.waits_for_room ||
+	       shares_may_take(r->shares, share, bytes, ring_used_bytes(r->ring));
 }
 
 static void release(struct record *r, uint16_t share, size_t bytes)
@@ -267,7 +268,8 @@ static void *record_loop(void *arg)
 		recorder_census(r->recorder, atomic_exchange(&r->census_box, NULL));
 		uint64_t nap_ns = record_waiting(r);
 
-		if (is_last && ring_count(r->ring) == 0 && (!r->guests || ring_count(r->guests) == 0))
+		if (is_last && ring_count(r->ring) == 0 &&
+		    (!r->guests || ring_count(r->guests) == 0))
 			return NULL;
 		atomic_store(&r->recorder_waits, true);
 		atomic_thread_fence(memory_order_seq_cst);
@@ -432,7 +434,8 @@ int record_offer(struct record *r, const struct exchange *x)
 	void *memory = ring_reserve(r->guests, bytes);
 
 	if (!memory)
-		return bytes > r->config.guest_bytes / 3 ? -E2BIG : -EAGAIN; /* a record: half a ring */
+		/* a record: half a ring */
+		return bytes > r->config.guest_bytes / 3 ? -E2BIG : -EAGAIN;
 	(void)exchange_copy(x, memory);
 	counter_add(&r->guest_counters, COUNTER_EXCHANGES_IN, 1);
 	counter_add(&r->guest_counters, COUNTER_EXCHANGES_HELD, 1);

@@ -22,12 +22,14 @@ struct record_config {
 	struct wire_config wire;
 	struct store_config store;
 	const char *store_dir; /* NULL: decode only; exchanges go to on_exchange alone */
-	const char *handover_to; /* instead of a store: unix socket of a daemon that has one; NULL: none */
-	bool awaits_names;	 /* an API server is asked: names may come later than their exchanges */
-	size_t guest_bytes;	 /* queue of record_offer(); 0: nobody offers */
+	/* instead of a store: unix socket of a daemon that has one; NULL: none */
+	const char *handover_to;
+	/* an API server is asked: names may come later than their exchanges */
+	bool awaits_names;
+	size_t guest_bytes; /* queue of record_offer(); 0: nobody offers */
 	size_t queue_bytes;
 	uint64_t commit_interval_ns;
-	const char *record_filter; /* "" keeps all */
+	const char *record_filter;   /* "" keeps all */
 	struct sample_policy sample; /* of what the filter keeps; one_in 0 is 1 */
 	/* recorder thread: each exchange, before it is stored; may be NULL. @x is borrowed. */
 	void (*on_exchange)(void *ctx, const struct exchange *x);
@@ -45,7 +47,8 @@ struct record_config {
 	/* recorder thread: how the store stands, each few seconds; may be NULL */
 	void (*on_store)(void *ctx, const struct store_stats *stats);
 	void *ctx;
-	uint64_t view_wait_ns; /* an exchange waits so long for its other view (record/views.h); 0: it has none */
+	/* an exchange waits so long for its other view (record/views.h); 0: it has none */
+	uint64_t view_wait_ns;
 	bool waits_for_room; /* files: the capture thread waits for the recorder instead of dropping
 			      */
 	bool (*is_stopped)(

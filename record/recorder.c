@@ -24,10 +24,10 @@
  *	         ◄────────────────────────          ◄─┘
  *	            retry works
  */
-#define RETRY_MIN_NS (100 * NS_PER_MS)
-#define RETRY_MAX_NS (5 * NS_PER_S)
+#define RETRY_MIN_NS	 (100 * NS_PER_MS)
+#define RETRY_MAX_NS	 (5 * NS_PER_S)
 #define HANDOVER_LOOK_NS (50 * NS_PER_MS) /* while something is on its way */
-#define TICK_NS	     (10 * NS_PER_S) /* between two looks of the store at age and quota */
+#define TICK_NS		 (10 * NS_PER_S)  /* between two looks of the store at age and quota */
 
 struct recorder {
 	const struct record_config *config; /* borrowed */
@@ -38,7 +38,7 @@ struct recorder {
 	struct identities *identities;	    /* NULL: nobody is known */
 	struct residents *residents;	    /* NULL: likewise */
 	const struct census *census;	    /* owned; NULL: no API server is asked */
-	struct tapconfigs *tapconfigs;		    /* owned; NULL: no TapConfig is known */
+	struct tapconfigs *tapconfigs;	    /* owned; NULL: no TapConfig is known */
 	struct awaited *awaited;	    /* NULL: likewise, or nothing is stored here */
 	struct store *store;		    /* NULL: decode only */
 	struct fingerprint_room error;	    /* of the exchange that is being taken */
@@ -113,7 +113,8 @@ int recorder_open(const struct record_config *config, struct counters *counters,
 		failed = sampler_new(&config->sample, &r->sampler, e);
 	if (failed == 0)
 		failed = open_store(r, e);
-	if (failed == 0 && config->handover_to && !(r->handover = handover_new(config->handover_to)))
+	if (failed == 0 && config->handover_to &&
+	    !(r->handover = handover_new(config->handover_to)))
 		failed = err_set(e, -ENOMEM, "recorder: out of memory");
 	if (failed == 0 && config->awaits_names && r->store &&
 	    !(r->awaited = awaited_new(counters)))
@@ -248,7 +249,8 @@ static bool add(struct recorder *r, struct exchange *x, uint64_t now_ns)
 /* Is the pod that has the address by one account the one in whose namespace it was seen? */
 static bool is_same_pod(const struct identity *who, const struct identity *resident)
 {
-	return who->pod_uid.len && resident->pod_uid.len && span_eq(who->pod_uid, resident->pod_uid);
+	return who->pod_uid.len && resident->pod_uid.len &&
+	       span_eq(who->pod_uid, resident->pod_uid);
 }
 
 /* Does it say whose namespace it is, or more than the API server says of the address? The name of its file does not. */
@@ -260,14 +262,16 @@ static bool is_telling(const struct identity *resident, const struct identity *w
 }
 
 /* Where it was seen is sure; what else is known of the same pod says more. */
-static void name_end(const struct recorder *r, struct endpoint *at, uint64_t time_ns, uint32_t netns)
+static void name_end(const struct recorder *r, struct endpoint *at, uint64_t time_ns,
+		     uint32_t netns)
 {
 	const struct identity *said = identities_find(r->identities, at, time_ns, netns);
 	const struct identity *resident = residents_find(r->residents, netns, at, time_ns), *same;
 	const struct identity *who = census_find(r->census, at, time_ns);
 
 	/* a file that names this very address knows better than the API server; networks, and namespaces' names, less */
-	if (said && (!who || (said->source == IDENTITY_FILE && identities_is_exact(r->identities, said))))
+	if (said &&
+	    (!who || (said->source == IDENTITY_FILE && identities_is_exact(r->identities, said))))
 		who = said;
 	if (resident && is_telling(resident, who)) {
 		same = census_find_uid(r->census, resident->pod_uid);
@@ -404,13 +408,16 @@ static uint64_t tick_handover(struct recorder *r, uint64_t now_ns)
 
 /* By what the namespaces ask for and by the settings' share. One that is offered again has its weight. Return: true when it
  * is kept; else *@why_out counts it. */
-static bool is_chosen(struct recorder *r, struct exchange *x, uint64_t now_ns, enum counter *why_out)
+static bool is_chosen(struct recorder *r, struct exchange *x, uint64_t now_ns,
+		      enum counter *why_out)
 {
 	uint32_t asked = 0, weight = 0;
-	enum tapconfigs_answer answer = tapconfigs_judge(r->tapconfigs, r->scratch, x, now_ns, &asked);
+	enum tapconfigs_answer answer =
+		tapconfigs_judge(r->tapconfigs, r->scratch, x, now_ns, &asked);
 
 	counter_add(r->counters, COUNTER_FILTER_LIMITS, tapconfigs_take_limits(r->tapconfigs));
-	*why_out = answer == TAPCONFIGS_UNWANTED ? COUNTER_EXCHANGES_UNTAPPED : COUNTER_EXCHANGES_SAMPLED;
+	*why_out = answer == TAPCONFIGS_UNWANTED ? COUNTER_EXCHANGES_UNTAPPED
+						 : COUNTER_EXCHANGES_SAMPLED;
 	if (answer == TAPCONFIGS_UNWANTED || answer == TAPCONFIGS_SAMPLED)
 		return false;
 	if (x->weight)

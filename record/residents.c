@@ -67,7 +67,9 @@ static int by_address(const void *a, const void *b)
 	const struct home *x = a, *y = b;
 	int order = memcmp(x->address, y->address, 16);
 
-	return order ? order : x->row->from_ns < y->row->from_ns ? -1 : x->row->from_ns > y->row->from_ns;
+	return order				   ? order
+	       : x->row->from_ns < y->row->from_ns ? -1
+						   : x->row->from_ns > y->row->from_ns;
 }
 
 static int list_homes(struct residents *r)
@@ -181,8 +183,8 @@ static size_t first_of(const struct residents *r, uint32_t netns)
 	return low;
 }
 
-const struct identity *residents_find(const struct residents *r, uint32_t netns, const struct endpoint *at,
-				      uint64_t time_ns)
+const struct identity *residents_find(const struct residents *r, uint32_t netns,
+				      const struct endpoint *at, uint64_t time_ns)
 {
 	struct nearest found = {0};
 
@@ -213,7 +215,8 @@ static size_t first_home(const struct residents *r, const uint8_t address[16])
 	return low;
 }
 
-const struct identity *residents_at(const struct residents *r, const struct endpoint *at, uint64_t time_ns)
+const struct identity *residents_at(const struct residents *r, const struct endpoint *at,
+				    uint64_t time_ns)
 {
 	struct nearest found = {0};
 

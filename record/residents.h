@@ -14,7 +14,7 @@ struct residents;
 #define RESIDENT_ADDRESSES_MAX 16
 
 struct resident {
-	uint32_t netns;		  /* its inode; numbers are used again */
+	uint32_t netns;		    /* its inode; numbers are used again */
 	uint64_t from_ns, until_ns; /* when it was there [ns since 1970]; until 0: it still is */
 	const uint8_t (*addresses)[16];
 	size_t address_count;
@@ -30,6 +30,7 @@ void residents_free(struct residents *r); /* accepts NULL */
  * residents_at() - who has it in any of them, loopback apart: the other end, if it is on this node
  * Return: borrowed from @r; NULL when nobody. @r may be NULL.
  */
-const struct identity *residents_at(const struct residents *r, const struct endpoint *at, uint64_t time_ns);
-const struct identity *residents_find(const struct residents *r, uint32_t netns, const struct endpoint *at,
-				      uint64_t time_ns);
+const struct identity *residents_at(const struct residents *r, const struct endpoint *at,
+				    uint64_t time_ns);
+const struct identity *residents_find(const struct residents *r, uint32_t netns,
+				      const struct endpoint *at, uint64_t time_ns);

@@ -118,7 +118,8 @@ int sampler_new(const struct sample_policy *p, struct sampler **s_out, struct er
 	r = add_shares(s, p->services, e);
 	if (r == 0 && s->first && !(s->routes = calloc(s->route_slots, sizeof(*s->routes))))
 		r = err_set(e, -ENOMEM, "sample: out of memory");
-	if (r == 0 && s->rate_max && !(s->services = calloc(s->service_slots, sizeof(*s->services))))
+	if (r == 0 && s->rate_max &&
+	    !(s->services = calloc(s->service_slots, sizeof(*s->services))))
 		r = err_set(e, -ENOMEM, "sample: out of memory");
 	if (r < 0) {
 		sampler_free(s);

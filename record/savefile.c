@@ -29,11 +29,11 @@
 #define WINDOW_BYTES (PIECE_BYTES + RECORD_BYTES + CAPTURED_MAX)
 
 struct savefile {
-	int fd;       /* borrowed */
+	int fd; /* borrowed */
 	int linktype;
 	uint32_t snaplen; /* bytes of a packet that are handed out, at most */
 	uint32_t unit_ns; /* of the fraction of a second */
-	size_t at, end;   /* read and not yet handed out, in window */
+	size_t at, end;	  /* read and not yet handed out, in window */
 	uint8_t window[WINDOW_BYTES];
 };
 

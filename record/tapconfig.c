@@ -80,7 +80,8 @@ static int refuse_expression(const struct err *e, size_t index, struct fault *f)
 	return -EINVAL;
 }
 
-int tapconfig_new(struct tapspec *spec, const char *name_space, struct tapconfig_counts *counts, struct tapconfig **out, struct fault *f)
+int tapconfig_new(struct tapspec *spec, const char *name_space, struct tapconfig_counts *counts,
+		  struct tapconfig **out, struct fault *f)
 {
 	struct tapconfig *t = tapconfig_new_mute(name_space, counts);
 	int failed = 0;
@@ -128,7 +129,8 @@ bool tapconfig_selects(const struct tapconfig *t, const struct identity *who)
 	return (who->pod.len || who->pod_uid.len) && selector_holds(t->spec->select, who->labels);
 }
 
-bool tapconfig_asks(const struct tapconfig *t, struct filter_scratch *s, const struct exchange *x, uint64_t *gave_up)
+bool tapconfig_asks(const struct tapconfig *t, struct filter_scratch *s, const struct exchange *x,
+		    uint64_t *gave_up)
 {
 	bool holds = t->filter_count == 0;
 

@@ -32,12 +32,13 @@
 #define NO_ONE	      0 /* bits of those that asked */
 
 struct row {
-	struct tapconfig *config;	 /* referenced */
-	struct sampler *sampler; /* NULL: not made yet, or not needed */
+	struct tapconfig *config; /* referenced */
+	struct sampler *sampler;  /* NULL: not made yet, or not needed */
 };
 
 struct space {
-	struct span name; /* of its first TapConfig; empty: everybody's names, for ends that are not known */
+	/* of its first TapConfig; empty: everybody's names, for ends that are not known */
+	struct span name;
 	size_t first, count; /* rows; bits of asked_bits in that order */
 	bool is_asking;
 	const char **headers, **params; /* of all its TapConfigs, texts are theirs; NULL: none */
@@ -53,7 +54,7 @@ struct tapconfigs {
 	size_t space_count;
 	size_t adopter_count;
 	uint64_t turn;
-	struct adopted copies[2]; /* what redaction made of the last exchange */
+	struct adopted copies[2];   /* what redaction made of the last exchange */
 	const struct space *judged; /* the last one's */
 	uint32_t asked_bits;	    /* those of its TapConfigs that asked for it */
 	uint64_t gave_up;	    /* not told yet */
@@ -84,7 +85,8 @@ static size_t count_names(const char *const *names)
 }
 
 /* The names that rows [first, first + count) give, as one list; *@out NULL: there are none. */
-static int collect(const struct tapconfigs *t, size_t first, size_t count, bool is_params, const char ***out)
+static int collect(const struct tapconfigs *t, size_t first, size_t count, bool is_params,
+		   const char ***out)
 {
 	const char **all;
 	size_t total = 0, n = 0;
@@ -114,7 +116,8 @@ static int set_space(struct tapconfigs *t, struct space *s, size_t first, size_t
 	s->count = MIN(count, TAPCONFIGS_PER_NAMESPACE_MAX);
 	for (size_t i = first; i < first + s->count; i++)
 		s->is_asking |= !t->rows[i].config->spec || t->rows[i].config->spec->is_asking;
-	if (collect(t, first, count, false, &s->headers) < 0 || collect(t, first, count, true, &s->params) < 0)
+	if (collect(t, first, count, false, &s->headers) < 0 ||
+	    collect(t, first, count, true, &s->params) < 0)
 		return -ENOMEM;
 	return 0;
 }
@@ -227,12 +230,14 @@ static struct adopter *adopter_of(struct tapconfigs *t, struct space *s)
 	return s->adopter;
 }
 
-static struct exchange *mask(struct tapconfigs *t, struct space *s, struct exchange *x, struct adopted *copy, size_t *secrets)
+static struct exchange *mask(struct tapconfigs *t, struct space *s, struct exchange *x,
+			     struct adopted *copy, size_t *secrets)
 {
 	struct foreign f;
 	struct adopter *a;
 
-	if (!s || (!s->headers && !s->params) || !((x->request.flags | x->response.flags) & MESSAGE_PRESENT))
+	if (!s || (!s->headers && !s->params) ||
+	    !((x->request.flags | x->response.flags) & MESSAGE_PRESENT))
 		return x;
 	a = adopter_of(t, s);
 	f = (struct foreign){.x = *x, .is_complete = true};
@@ -268,8 +273,10 @@ static bool has_share(const struct tapspec *s)
 static uint32_t weigh(struct row *row, const struct exchange *x, uint64_t now_ns)
 {
 	const struct tapspec *s = row->config->spec;
-	const struct sample_policy policy = {
-		.one_in = s->one_in, .rate_max = s->rate_max, .first = s->first, .is_of_namespace = true};
+	const struct sample_policy policy = {.one_in = s->one_in,
+					     .rate_max = s->rate_max,
+					     .first = s->first,
+					     .is_of_namespace = true};
 
 	if (!row->sampler && sampler_new(&policy, &row->sampler, NULL) < 0)
 		return 1;
@@ -277,7 +284,8 @@ static uint32_t weigh(struct row *row, const struct exchange *x, uint64_t now_ns
 }
 
 /* The smallest weight of those that asked; 0: all of them leave it out. */
-static uint32_t weigh_all(struct tapconfigs *t, const struct space *s, const struct exchange *x, uint64_t now_ns, bool *was_asked)
+static uint32_t weigh_all(struct tapconfigs *t, const struct space *s, const struct exchange *x,
+			  uint64_t now_ns, bool *was_asked)
 {
 	uint32_t best = 0;
 
@@ -305,14 +313,16 @@ static uint32_t ask_all(struct tapconfigs *t, const struct space *s, struct filt
 	for (size_t i = 0; i < s->count; i++) {
 		const struct tapconfig *config = t->rows[s->first + i].config;
 
-		if (tapconfig_selects(config, who) && tapconfig_asks(config, scratch, x, &t->gave_up))
+		if (tapconfig_selects(config, who) &&
+		    tapconfig_asks(config, scratch, x, &t->gave_up))
 			bits |= UINT32_C(1) << i;
 	}
 	return bits;
 }
 
-enum tapconfigs_answer tapconfigs_judge(struct tapconfigs *t, struct filter_scratch *scratch, const struct exchange *x, uint64_t now_ns,
-			    uint32_t *weight_out)
+enum tapconfigs_answer tapconfigs_judge(struct tapconfigs *t, struct filter_scratch *scratch,
+					const struct exchange *x, uint64_t now_ns,
+					uint32_t *weight_out)
 {
 	const struct identity *who = x->dst.who.name_space.len ? &x->dst.who : &x->src.who;
 	struct space *s = t ? find_space(t, who->name_space) : NULL;
@@ -348,5 +358,7 @@ void tapconfigs_recorded(struct tapconfigs *t)
 {
 	for (size_t i = 0; t && t->asked_bits >> i; i++)
 		if (t->asked_bits >> i & 1)
-			atomic_fetch_add_explicit(&t->rows[t->judged->first + i].config->counts->recorded, 1, memory_order_relaxed);
+			atomic_fetch_add_explicit(
+				&t->rows[t->judged->first + i].config->counts->recorded, 1,
+				memory_order_relaxed);
 }

@@ -19,7 +19,8 @@ struct tapconfigs;
  *
  * Return: freed with tapconfigs_free(); NULL: no memory.
  */
-struct tapconfigs *tapconfigs_new(struct tapconfig *const *all, size_t count, const uint8_t key[32]) MUST_USE;
+struct tapconfigs *tapconfigs_new(struct tapconfig *const *all, size_t count,
+				  const uint8_t key[32]) MUST_USE;
 void tapconfigs_free(struct tapconfigs *t); /* accepts NULL */
 
 /**
@@ -46,8 +47,9 @@ enum tapconfigs_answer {
  *
  * An exchange is its server's namespace's; where the server is in none, its client's.
  */
-enum tapconfigs_answer tapconfigs_judge(struct tapconfigs *t, struct filter_scratch *s, const struct exchange *x, uint64_t now_ns,
-			    uint32_t *weight_out);
+enum tapconfigs_answer tapconfigs_judge(struct tapconfigs *t, struct filter_scratch *s,
+					const struct exchange *x, uint64_t now_ns,
+					uint32_t *weight_out);
 /* tapconfigs_take_limits() - conditions that reached a limit since it was asked last, and counted as false. @t: may be NULL */
 uint64_t tapconfigs_take_limits(struct tapconfigs *t);
 /* tapconfigs_recorded() - the one that was judged last is recorded: those who asked for it count it. @t: may be NULL */

@@ -11,38 +11,43 @@
 #include "wire/http1.h"
 
 enum answer_state {
-	ANSWER_MORE,    /* not whole yet */
-	ANSWER_DONE,    /* whole: message is filled in */
+	ANSWER_MORE,	/* not whole yet */
+	ANSWER_DONE,	/* whole: message is filled in */
 	ANSWER_GARBAGE, /* no HTTP/1: the connection is of no further use */
 };
 
 /* Zero-initialised it is ready for answer_begin(). */
 struct answer {
-	struct message message;  /* of a whole answer: spans last until the next call */
+	struct message message; /* of a whole answer: spans last until the next call */
 	uint16_t status;
-	bool ends_connection;    /* nothing can follow on this connection */
-	bool is_begun;           /* answer_begin() was called, and the answer is not whole */
+	bool ends_connection; /* nothing can follow on this connection */
+	bool is_begun;	      /* answer_begin() was called, and the answer is not whole */
 	bool has_head;
-	bool is_cut;             /* body longer than body_max: message.body is its beginning */
-	uint32_t h2_error;       /* HTTP/2: code of RST_STREAM (RFC 9113 7) that ended it; 0 otherwise */
-	uint64_t bytes;          /* received for this answer, interim ones included */
+	bool is_cut; /* body longer than body_max: message.body is its beginning */
+	/* HTTP/2: code of RST_STREAM (RFC 9113 7) that ended it; 0 otherwise */
+	uint32_t h2_error;
+	uint64_t bytes; /* received for this answer, interim ones included */
 
-	bool is_left;            /* we left where the recorded client did, or where the recording ended */
+	/* we left where the recorded client did, or where the recording ended */
+	bool is_left;
 
 	/* of a WebSocket, when it is over; out_of_turn and what follows also of a gRPC stream */
 	bool is_conversation;
-	bool has_unsaid;         /* the client had more to say when it ended */
-	uint16_t close_code;     /* RFC 6455 7.4; 1006 when it ended without; 0: it did not end in time */
-	struct span children;    /* what came, uncompressed, as schema/child.h reads it; is_cut: not all of it */
-	uint64_t said;           /* messages of the server */
-	uint64_t out_of_turn;    /* messages of the client that did not wait any longer for the server's before them */
+	bool has_unsaid; /* the client had more to say when it ended */
+	/* RFC 6455 7.4; 1006 when it ended without; 0: it did not end in time */
+	uint16_t close_code;
+	/* what came, uncompressed, as schema/child.h reads it; is_cut: not all of it */
+	struct span children;
+	uint64_t said; /* messages of the server */
+	/* messages of the client that did not wait any longer for the server's before them */
+	uint64_t out_of_turn;
 	uint64_t awaited, had_come; /* at the first of those: messages of the server */
 
 	/* private to answer.c */
 	struct http1 parser;
 	struct http1_asked asked;
 	size_t body_max;
-	struct span head, body;  /* in the bytes being fed, or in the bufs below */
+	struct span head, body; /* in the bytes being fed, or in the bufs below */
 	struct buf head_kept, body_kept;
 	bool is_head_kept, is_body_kept;
 };

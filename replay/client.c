@@ -156,7 +156,8 @@ int client_probe(struct client *c, struct err *e)
 
 		if (r < 0)
 			return err_set(e, r, "target %s cannot be reached: %s",
-				       c->config.targets->list[i].shown, detail ? detail : strerror(-r));
+				       c->config.targets->list[i].shown,
+				       detail ? detail : strerror(-r));
 	}
 	return 0;
 }
@@ -323,7 +324,8 @@ static void set_timer(struct client *c, uint64_t at_ns)
 					    .tv_nsec = (long)(at_ns % NS_PER_S)}};
 
 	if (c->timer_ns && c->timer_ns <= at_ns)
-		return; /* it wakes us before that, which costs less than setting it at every turn */
+		/* it wakes us before that, which costs less than setting it at every turn */
+		return;
 	(void)timerfd_settime(c->timer_fd, TFD_TIMER_ABSTIME, &t, NULL);
 	c->timer_ns = at_ns;
 }
@@ -333,8 +335,8 @@ static uint64_t next_deadline(const struct client *c, uint64_t until_ns)
 	struct list *n = list_first(&c->flying), *turn = list_first(&c->turns);
 
 	if (n)
-		until_ns = MIN(until_ns,
-			       CONTAINER_OF(n, struct item, timer)->started_ns + c->config.timeout_ns);
+		until_ns = MIN(until_ns, CONTAINER_OF(n, struct item, timer)->started_ns +
+						 c->config.timeout_ns);
 	return turn ? MIN(until_ns, turn_of(turn)->wake_ns) : until_ns;
 }
 

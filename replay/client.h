@@ -23,39 +23,49 @@ const char *miss_what(unsigned miss); /* one sentence */
 
 /* How a request ended. */
 struct client_result {
-	struct item *item;           /* the callback owns it now */
+	struct item *item;	     /* the callback owns it now */
 	const struct answer *answer; /* whole; NULL when there is none. Borrowed for the call. */
-	uint8_t miss;                /* enum miss: why there is none */
-	int error;                   /* errno behind it, 0 if none */
-	uint32_t h2_error;           /* code of RST_STREAM behind it (RFC 9113 7), 0 if none */
-	const char *detail;          /* a few words more about miss, NULL if there are none; they last */
-	uint64_t answer_bytes;       /* what came of it all the same */
+	uint8_t miss;		     /* enum miss: why there is none */
+	int error;		     /* errno behind it, 0 if none */
+	uint32_t h2_error;	     /* code of RST_STREAM behind it (RFC 9113 7), 0 if none */
+	/* a few words more about miss, NULL if there are none; they last */
+	const char *detail;
+	uint64_t answer_bytes; /* what came of it all the same */
 };
 typedef void client_result_fn(void *ctx, const struct client_result *result);
 
 struct client_config {
 	const struct targets *targets; /* borrowed */
 	const struct plan *plan;       /* borrowed: its links */
-	const struct tls_config *tls;  /* borrowed for client_open(); used where a target wants TLS */
-	uint32_t loops;                /* a link is closed after its last exchange of the last loop */
-	uint32_t concurrency;          /* requests in flight at most */
-	uint32_t sockets_max;          /* idle connections beyond this are closed, longest idle first */
-	uint64_t timeout_ns;           /* from a request's start to its answer's last byte; of a conversation, from one
-					  message to the next */
-	struct schedule_config schedule; /* of the turns of a conversation; speed 0: they wait for the server alone */
-	client_result_fn *on_result;   /* called from client_submit() and client_run() */
+	/* borrowed for client_open(); used where a target wants TLS */
+	const struct tls_config *tls;
+	/* a link is closed after its last exchange of the last loop */
+	uint32_t loops;
+	uint32_t concurrency; /* requests in flight at most */
+	/* idle connections beyond this are closed, longest idle first */
+	uint32_t sockets_max;
+	/*
+	 * from a request's start to its answer's last byte; of a conversation, from one message to the
+	 * next
+	 */
+	uint64_t timeout_ns;
+	/* of the turns of a conversation; speed 0: they wait for the server alone */
+	struct schedule_config schedule;
+	client_result_fn *on_result; /* called from client_submit() and client_run() */
 	void *ctx;
 };
 
 struct client_stats {
-	uint64_t connections;   /* made */
-	uint64_t reconnects;    /* of those, because the target (or sockets_max) had closed the one before */
-	uint64_t retries;       /* requests sent again: safe ones on a reused connection that was dead */
+	uint64_t connections; /* made */
+	/* of those, because the target (or sockets_max) had closed the one before */
+	uint64_t reconnects;
+	/* requests sent again: safe ones on a reused connection that was dead */
+	uint64_t retries;
 	uint64_t tls_handshakes; /* that succeeded */
-	uint64_t tls_resumed;   /* of those, with a session of an earlier one */
-	uint64_t unasked;       /* times bytes came that answer no request */
+	uint64_t tls_resumed;	 /* of those, with a session of an earlier one */
+	uint64_t unasked;	 /* times bytes came that answer no request */
 	uint64_t bytes_out, bytes_in;
-	uint64_t held;          /* requests that had to wait because concurrency was reached */
+	uint64_t held; /* requests that had to wait because concurrency was reached */
 	uint32_t in_flight_max;
 };
 

@@ -152,7 +152,8 @@ static void take_unsent_back(struct client *c, struct link *l)
 {
 	struct http2_session *h = l->http2;
 
-	for (struct list *n = h->open.next, *next = n->next; n != &h->open; n = next, next = n->next)
+	for (struct list *n = h->open.next, *next = n->next; n != &h->open;
+	     n = next, next = n->next)
 		if (!http2_stream_of(n)->is_sent)
 			conclude(c, l, http2_stream_of(n));
 }
@@ -182,8 +183,8 @@ static void lose(struct client *c, struct link *l, enum miss miss, int error)
 			c->stats.retries += s->is_sent;
 			link_requeue(c, l, item);
 		} else {
-			finish(c, l, item, miss == MISS_CLOSED && has_begun ? MISS_CLOSED_EARLY : miss,
-			       error);
+			finish(c, l, item,
+			       miss == MISS_CLOSED && has_begun ? MISS_CLOSED_EARLY : miss, error);
 		}
 	}
 	link_disconnect(c, l);
@@ -219,7 +220,8 @@ static void take_turns(struct client *c, struct link *l)
 	struct http2_session *h = l->http2;
 
 	h->has_heard = false;
-	for (struct list *n = h->open.next, *next = n->next; n != &h->open; n = next, next = n->next)
+	for (struct list *n = h->open.next, *next = n->next; n != &h->open;
+	     n = next, next = n->next)
 		if (http2_stream_of(n)->turns)
 			take_turn(c, l, http2_stream_of(n));
 }
@@ -236,7 +238,7 @@ static void settle(struct client *c, struct link *l)
 	}
 	if (h->has_heard)
 		take_turns(c, l);
-	flush(c, l); /* WINDOW_UPDATE, acknowledgements, RST_STREAM of what was retired */
+	flush(c, l);	    /* WINDOW_UPDATE, acknowledgements, RST_STREAM of what was retired */
 	if (h->has_heard) { /* streams have begun with that */
 		take_turns(c, l);
 		flush(c, l);

@@ -23,11 +23,11 @@
  * written is free to go again.
  */
 
-#define READS_MAX     4 /* of one link before the others have a turn */
-#define BODY_SLACK    (64 * 1024)
-#define BODY_MAX      (16 * 1024 * 1024)
+#define READS_MAX      4 /* of one link before the others have a turn */
+#define BODY_SLACK     (64 * 1024)
+#define BODY_MAX       (16 * 1024 * 1024)
 #define SPARE_FRESH_NS (200 * NS_PER_MS) /* servers do not close so soon for want of a request */
-#define TRIES_MAX     2 /* again; the first of them would do if targets were not half dead at times */
+#define TRIES_MAX      2 /* again; the first of them would do if targets were not half dead at times */
 
 /* ---- sockets ---- */
 
@@ -131,15 +131,18 @@ static enum miss miss_of_connect(int error)
 
 enum miss link_miss_of_end(const struct link *l)
 {
-	return link_miss_of(l, l->transport.line && l->transport.error ? miss_of_connect(l->transport.error)
-								       : MISS_RESET);
+	return link_miss_of(l, l->transport.line && l->transport.error
+				       ? miss_of_connect(l->transport.error)
+				       : MISS_RESET);
 }
 
 enum miss link_miss_of(const struct link *l, enum miss otherwise)
 {
 	static const uint8_t misses[] = {
-		[TRANSPORT_UNTRUSTED] = MISS_TLS_UNTRUSTED, [TRANSPORT_EXPIRED] = MISS_TLS_EXPIRED,
-		[TRANSPORT_WRONG_HOST] = MISS_TLS_WRONG_HOST, [TRANSPORT_ALPN] = MISS_TLS_ALPN,
+		[TRANSPORT_UNTRUSTED] = MISS_TLS_UNTRUSTED,
+		[TRANSPORT_EXPIRED] = MISS_TLS_EXPIRED,
+		[TRANSPORT_WRONG_HOST] = MISS_TLS_WRONG_HOST,
+		[TRANSPORT_ALPN] = MISS_TLS_ALPN,
 		[TRANSPORT_TLS] = MISS_TLS_FAILED,
 	};
 
@@ -153,7 +156,8 @@ static const char *detail_of(const struct link *l, enum miss miss)
 {
 	if (l->why)
 		return l->why;
-	return !l->transport.fault || link_miss_of(l, MISS_NONE) == miss ? l->transport.detail : NULL;
+	return !l->transport.fault || link_miss_of(l, MISS_NONE) == miss ? l->transport.detail
+									 : NULL;
 }
 
 void link_finish(struct client *c, struct link *l, struct item *item, const struct answer *answer,
@@ -392,8 +396,9 @@ void link_rest(struct client *c, struct link *l)
 static bool answered(struct client *c, struct link *l)
 {
 	struct item *item = item_of(list_first(&l->flying));
-	bool is_last = l->answer.ends_connection || item->is_ambiguous || l->is_ending ||
-		       l->under_way == item; /* answered before it was sent: the rest is not awaited */
+	bool is_last =
+		l->answer.ends_connection || item->is_ambiguous || l->is_ending ||
+		l->under_way == item; /* answered before it was sent: the rest is not awaited */
 
 	(void)take_flying(c, l);
 	l->is_used = true;
@@ -530,8 +535,7 @@ void link_event(struct client *c, struct link *l, uint32_t events)
 		return; /* closed for want of room within this batch */
 	if (l->state == LINK_CONNECTING)
 		advance(c, l);
-	else if (l->state == LINK_OPEN && (events & EPOLLOUT) && l->under_way &&
-		 write_some(c, l))
+	else if (l->state == LINK_OPEN && (events & EPOLLOUT) && l->under_way && write_some(c, l))
 		link_watch(c, l, false);
 	if (l->websocket && (events & EPOLLOUT))
 		websocket_go(c, l);

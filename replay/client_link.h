@@ -15,18 +15,19 @@ struct link {
 	struct list queue;  /* items that wait, in order */
 	struct list flying; /* items sent, in order of their answers; the last may be under way */
 	uint32_t number;    /* index into plan.links */
-	uint64_t left;      /* items still to come or to be answered */
+	uint64_t left;	    /* items still to come or to be answered */
 	struct transport transport;
-	struct http2_session *http2; /* open, and spoken; NULL for HTTP/1 */
+	struct http2_session *http2;	     /* open, and spoken; NULL for HTTP/1 */
 	struct websocket_session *websocket; /* a conversation goes on; NULL: none */
-	const char *why;    /* for the result being handed out: a few words more; NULL: none */
-	bool is_http2;      /* as recorded: plan_link */
-	uint8_t state;      /* enum link_state */
-	bool wants_out;     /* epoll watches for writability */
-	bool is_ending;     /* nothing more is sent on this connection */
-	bool was_open;      /* it had a connection before */
-	bool is_used;       /* this connection may have gone stale: it was open before this request */
-	size_t sent;        /* bytes of the item under way */
+	const char *why; /* for the result being handed out: a few words more; NULL: none */
+	bool is_http2;	 /* as recorded: plan_link */
+	uint8_t state;	 /* enum link_state */
+	bool wants_out;	 /* epoll watches for writability */
+	bool is_ending;	 /* nothing more is sent on this connection */
+	bool was_open;	 /* it had a connection before */
+	/* this connection may have gone stale: it was open before this request */
+	bool is_used;
+	size_t sent;		/* bytes of the item under way */
 	struct item *under_way; /* last of flying while not wholly written */
 	struct answer answer;
 };
@@ -35,18 +36,18 @@ struct client {
 	struct client_config config;
 	struct client_stats stats;
 	int epoll_fd, timer_fd;
-	uint64_t timer_ns;    /* what timer_fd is set to; 0: it is not running */
-	struct link **links;  /* [plan.link_count], NULL while nothing is asked of it */
-	struct tls *tls;      /* NULL: no target wants it */
+	uint64_t timer_ns;   /* what timer_fd is set to; 0: it is not running */
+	struct link **links; /* [plan.link_count], NULL while nothing is asked of it */
+	struct tls *tls;     /* NULL: no target wants it */
 	struct transport_socket spare[TARGET_MAX]; /* of client_probe() */
 	uint64_t probed_ns;
-	struct list ready;    /* links that wait for a slot */
-	struct list idle;     /* open links with nothing to do, longest first */
-	struct list flying;   /* items by time of start */
-	struct list turns;    /* items whose conversation waits for its time, soonest first */
+	struct list ready;  /* links that wait for a slot */
+	struct list idle;   /* open links with nothing to do, longest first */
+	struct list flying; /* items by time of start */
+	struct list turns;  /* items whose conversation waits for its time, soonest first */
 	uint32_t in_flight, sockets, waiting;
 	const struct item *submitted; /* by the present call of client_submit() */
-	uint64_t now_ns;      /* when the present event was seen */
+	uint64_t now_ns;	      /* when the present event was seen */
 	uint8_t *scratch;
 };
 

@@ -29,9 +29,9 @@
  * more than was recorded is counted, and not kept.
  */
 
-#define ROW_SLACK    (64U * 1024)
-#define OUT_MAX      (4U << 20) /* written but not sent: turns wait for the socket */
-#define SILENCES_MAX 3
+#define ROW_SLACK     (64U * 1024)
+#define OUT_MAX	      (4U << 20) /* written but not sent: turns wait for the socket */
+#define SILENCES_MAX  3
 #define CODE_NONE     1005 /* RFC 6455 7.4.1 */
 #define CODE_ABNORMAL 1006
 #define CODE_NORMAL   1000
@@ -41,15 +41,15 @@ struct websocket_session {
 	struct conversation talk;
 	struct ws_reader *reader;
 	struct ws_writer *writer;
-	struct buf out;          /* out_sent of it are sent */
+	struct buf out; /* out_sent of it are sent */
 	size_t out_sent;
-	struct buf head, row;    /* what is handed out: the answer's head, what followed it */
+	struct buf head, row; /* what is handed out: the answer's head, what followed it */
 	size_t row_max;
 	struct answer answer;
 	uint64_t begin_ns;
-	unsigned silences;       /* time-outs since the server's last word */
+	unsigned silences; /* time-outs since the server's last word */
 	bool has_sent_close, has_close;
-	bool is_over;            /* nothing is awaited any more */
+	bool is_over; /* nothing is awaited any more */
 };
 
 static void free_session(struct websocket_session *w)
@@ -161,7 +161,8 @@ static void begin_end(struct websocket_session *w)
 	const struct exchange *x = w->item->recorded;
 
 	if (w->has_sent_close || w->has_close || w->is_over ||
-	    conversation_ask(&w->talk, UINT64_MAX) != TURN_LAST_WAS || !conversation_is_heard(&w->talk))
+	    conversation_ask(&w->talk, UINT64_MAX) != TURN_LAST_WAS ||
+	    !conversation_is_heard(&w->talk))
 		return;
 	if (conversation_is_end_unknown(x)) {
 		say_close(w, CODE_NORMAL);
@@ -343,9 +344,11 @@ bool websocket_open(struct client *c, struct link *l)
 	if (w) {
 		w->item = item_of(list_first(&l->flying));
 		buf_add_span(&w->head, l->answer.message.head);
-		w->answer = (struct answer){.status = l->answer.status, .bytes = l->answer.bytes,
-					    .message = {.flags = l->answer.message.flags, .version = 11},
-					    .is_conversation = true};
+		w->answer = (struct answer){
+			.status = l->answer.status,
+			.bytes = l->answer.bytes,
+			.message = {.flags = l->answer.message.flags, .version = 11},
+			.is_conversation = true};
 		w->item->done_ns = c->now_ns; /* what follows is no latency */
 		wrong = begin(c, l, w);
 	}

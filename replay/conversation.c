@@ -13,7 +13,7 @@
  */
 
 #define MESSAGE_MAX (16U << 20)
-#define ROW_MAX     (64U << 20) /* compressed messages may be bombs */
+#define ROW_MAX	    (64U << 20) /* compressed messages may be bombs */
 
 /* what a client library does by itself, and this client, too */
 static bool is_upkeep(const struct child *c, bool was_closed_by_server)
@@ -39,7 +39,8 @@ static enum skip skip_of(const struct child *c)
 static enum skip add_plain(struct wsdeflate *w, struct child *c, struct buf *room, struct buf *out)
 {
 	struct span text;
-	bool is_whole = wsdeflate_read(w, c, MESSAGE_MAX, room, &text, NULL) == 0 && !c->is_cut && !c->has_gap;
+	bool is_whole = wsdeflate_read(w, c, MESSAGE_MAX, room, &text, NULL) == 0 && !c->is_cut &&
+			!c->has_gap;
 
 	c->payload = text;
 	if (!is_whole && !c->is_from_server)
@@ -72,7 +73,8 @@ enum skip conversation_read(const struct exchange *x, struct buf *row_out)
 
 bool conversation_is_left(const struct exchange *x)
 {
-	bool is_unfinished = (x->response.flags & (MESSAGE_PRESENT | MESSAGE_COMPLETE)) == MESSAGE_PRESENT;
+	bool is_unfinished =
+		(x->response.flags & (MESSAGE_PRESENT | MESSAGE_COMPLETE)) == MESSAGE_PRESENT;
 
 	switch (x->reason) {
 	case REASON_RESET_CLIENT:
@@ -125,7 +127,8 @@ static void add_order(const struct exchange *x, const struct child *last, struct
 void conversation_order(const struct exchange *x, struct buf *row_out)
 {
 	struct child last = last_word(x);
-	struct child began = {.kind = CHILD_GRPC, .is_from_server = true, .time_ns = x->response.first_ns};
+	struct child began = {
+		.kind = CHILD_GRPC, .is_from_server = true, .time_ns = x->response.first_ns};
 	bool has_begun = x->response.flags & MESSAGE_PRESENT;
 
 	if (has_order(x)) {

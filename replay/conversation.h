@@ -25,18 +25,18 @@ enum turn_state {
 	TURN_NOW,
 	TURN_AWAITS_TIME,   /* at conversation.at_ns behind the beginning */
 	TURN_AWAITS_SERVER, /* conversation.after messages of the server */
-	TURN_LAST_WAS,      /* the client has said all it had to say */
+	TURN_LAST_WAS,	    /* the client has said all it had to say */
 };
 
 /* Zero-initialise, then conversation_begin(). It borrows the row. */
 struct conversation {
-	struct child next;     /* the client's next word, when there is one */
-	uint64_t at_ns;        /* it is due, behind the beginning */
-	uint64_t after;        /* messages of the server that had come before it */
-	uint64_t expected;     /* messages of the server, in all */
-	uint64_t come;         /* of them, by now */
-	uint64_t given_up;     /* awaited in vain: they count as come */
-	uint64_t out_of_turn;  /* turns that did not wait any longer */
+	struct child next;		  /* the client's next word, when there is one */
+	uint64_t at_ns;			  /* it is due, behind the beginning */
+	uint64_t after;			  /* messages of the server that had come before it */
+	uint64_t expected;		  /* messages of the server, in all */
+	uint64_t come;			  /* of them, by now */
+	uint64_t given_up;		  /* awaited in vain: they count as come */
+	uint64_t out_of_turn;		  /* turns that did not wait any longer */
 	uint64_t first_after, first_come; /* of the first of them: what it awaited, what had come */
 
 	/* private to conversation.c */

@@ -100,7 +100,8 @@ static void diff_status(struct diff *d, const char *name, int recorded, int now)
 }
 
 /* Return: one of them is 0 and the other is not */
-static bool diff_grpc_status(struct diff *d, const struct exchange *recorded, const struct message *now)
+static bool diff_grpc_status(struct diff *d, const struct exchange *recorded,
+			     const struct message *now)
 {
 	int was = recorded->has_grpc_status ? recorded->grpc_status : -1;
 	int is = grpc_status_of(now);
@@ -196,7 +197,8 @@ static void report_decoded(struct diff *d, const struct message *a, const struct
 		add_glimpse(&text_b, b, at);
 	}
 	diff_add(d, d->message ? DIFF_MESSAGE : DIFF_BODY, DIFF_CHANGED,
-		 d->message ? SPAN_LIT("message") : SPAN_LIT("body"), buf_span(&text_a), buf_span(&text_b));
+		 d->message ? SPAN_LIT("message") : SPAN_LIT("body"), buf_span(&text_a),
+		 buf_span(&text_b));
 }
 
 static void report_body(struct diff *d, const struct message *a, const struct message *b, size_t at)
@@ -212,12 +214,12 @@ static bool looks_like_json(const struct message *m)
 {
 	struct span s = m->body;
 
-	while (s.len && (s.ptr[0] == ' ' || s.ptr[0] == '\t' || s.ptr[0] == '\r' || s.ptr[0] == '\n'))
+	while (s.len &&
+	       (s.ptr[0] == ' ' || s.ptr[0] == '\t' || s.ptr[0] == '\r' || s.ptr[0] == '\n'))
 		s = span_from(s, 1);
 	if (s.len && (s.ptr[0] == '{' || s.ptr[0] == '['))
 		return true;
-	return m->content_type.len >= 4 &&
-	       span_find(m->content_type, SPAN_LIT("json")) != NULL;
+	return m->content_type.len >= 4 && span_find(m->content_type, SPAN_LIT("json")) != NULL;
 }
 
 static struct json_scan *scan_of(struct diff *d, unsigned side, struct span body)
@@ -289,7 +291,8 @@ void diff_answers(struct diff *d, const struct ignore *rules, const struct excha
 		  uint16_t status, const struct message *now)
 {
 	const struct message *was = &recorded->response;
-	bool has_body = !span_eq(recorded->method, SPAN_LIT("HEAD")) && status != 304 && status != 204;
+	bool has_body =
+		!span_eq(recorded->method, SPAN_LIT("HEAD")) && status != 304 && status != 204;
 	bool is_other_class = !ignore_status(rules) && recorded->status / 100 != status / 100;
 
 	d->kept = 0;
@@ -301,7 +304,8 @@ void diff_answers(struct diff *d, const struct ignore *rules, const struct excha
 		diff_status(d, "status", recorded->status, status);
 	if (recorded->protocol == PROTOCOL_GRPC && !ignore_status(rules) && !d->is_left)
 		is_other_class |= diff_grpc_status(d, recorded, now);
-	if (!(was->flags & MESSAGE_PRESENT) || was->head.len == 0 || (was->flags & MESSAGE_HEAD_CUT)) {
+	if (!(was->flags & MESSAGE_PRESENT) || was->head.len == 0 ||
+	    (was->flags & MESSAGE_HEAD_CUT)) {
 		d->notes |= DIFF_NOTE_NO_RECORD;
 		return;
 	}

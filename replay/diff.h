@@ -25,35 +25,42 @@ struct diff_at {
 };
 
 struct diff_item {
-	uint8_t kind;       /* enum diff_kind */
-	uint8_t change;     /* enum diff_change */
+	uint8_t kind;	      /* enum diff_kind */
+	uint8_t change;	      /* enum diff_change */
 	struct diff_at where; /* header's name; JSON path; "body"; "message", or what of it */
 	uint64_t message;     /* it is in this message or event of the server, from 1; 0: in none */
-	struct diff_at recorded, now; /* at most DIFF_VALUE_MAX bytes of the values; empty if there is none */
+	/* at most DIFF_VALUE_MAX bytes of the values; empty if there is none */
+	struct diff_at recorded, now;
 };
 
 enum diff_note {
-	DIFF_NOTE_PREFIX = 1 << 0,      /* bodies were compared as far as both were kept, and by size */
-	DIFF_NOTE_NO_RECORD = 1 << 1,   /* the recorded answer has no whole head: only the status was compared */
-	DIFF_NOTE_NOT_JSON = 1 << 2,    /* said to be JSON, but one of them is not: compared as bytes */
-	DIFF_NOTE_NOT_DECODED = 1 << 3, /* a content coding could not be undone: compared as on the wire */
+	/* bodies were compared as far as both were kept, and by size */
+	DIFF_NOTE_PREFIX = 1 << 0,
+	/* the recorded answer has no whole head: only the status was compared */
+	DIFF_NOTE_NO_RECORD = 1 << 1,
+	/* said to be JSON, but one of them is not: compared as bytes */
+	DIFF_NOTE_NOT_JSON = 1 << 2,
+	/* a content coding could not be undone: compared as on the wire */
+	DIFF_NOTE_NOT_DECODED = 1 << 3,
 };
 
 struct proto_set; /* lib/protobuf.h */
-struct answer;    /* replay/answer.h */
+struct answer;	  /* replay/answer.h */
 
 /* Zero-initialised it is empty; used again for the next pair. */
 struct diff {
 	struct diff_item items[DIFF_ITEMS_MAX];
-	unsigned kept;     /* of items */
-	uint64_t count;    /* differences found; 0: equal by the rules */
-	uint32_t notes;    /* bits of enum diff_note */
-	const struct proto_set *protos; /* set by the caller: names of the fields of gRPC messages; NULL: numbers */
-	bool is_left;      /* set by the caller: the new answer was not heard to its end, as the recorded one */
+	unsigned kept;	/* of items */
+	uint64_t count; /* differences found; 0: equal by the rules */
+	uint32_t notes; /* bits of enum diff_note */
+	/* set by the caller: names of the fields of gRPC messages; NULL: numbers */
+	const struct proto_set *protos;
+	/* set by the caller: the new answer was not heard to its end, as the recorded one */
+	bool is_left;
 	struct buf text;
-	uint64_t message;  /* private: that is being compared */
+	uint64_t message;	    /* private: that is being compared */
 	struct json_scan *scans[2]; /* private: working memory for JSON */
-	struct buf decoded[2];      /* private: bodies without their content codings */
+	struct buf decoded[2];	    /* private: bodies without their content codings */
 };
 
 void diff_fini(struct diff *d);

@@ -97,8 +97,8 @@ static bool is_whole(const struct message *m)
 	return (m->flags & MESSAGE_COMPLETE) && !(m->flags & (MESSAGE_BODY_CUT | MESSAGE_HAS_GAP));
 }
 
-static void diff_streams(struct diff *d, const struct ignore *rules, struct stream *a, struct stream *b,
-			 bool a_is_whole, bool b_is_whole)
+static void diff_streams(struct diff *d, const struct ignore *rules, struct stream *a,
+			 struct stream *b, bool a_is_whole, bool b_is_whole)
 {
 	struct span none = {0};
 
@@ -108,9 +108,11 @@ static void diff_streams(struct diff *d, const struct ignore *rules, struct stre
 		if (has_a && has_b)
 			diff_event(d, rules, &a->event, &b->event);
 		else if (has_a && b_is_whole)
-			diff_add(d, DIFF_MESSAGE, DIFF_REMOVED, SPAN_LIT("message"), buf_span(&a->event.data), none);
+			diff_add(d, DIFF_MESSAGE, DIFF_REMOVED, SPAN_LIT("message"),
+				 buf_span(&a->event.data), none);
 		else if (has_b && a_is_whole)
-			diff_add(d, DIFF_MESSAGE, DIFF_ADDED, SPAN_LIT("message"), none, buf_span(&b->event.data));
+			diff_add(d, DIFF_MESSAGE, DIFF_ADDED, SPAN_LIT("message"), none,
+				 buf_span(&b->event.data));
 		else if (!has_a && !has_b)
 			break;
 	}

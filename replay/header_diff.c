@@ -15,7 +15,7 @@
  * line by line without a list. Only when that fails, both heads are listed and matched.
  */
 
-#define TAG_BYTES   13  /* of a secret, as wire/redact.h writes it: [tl:XXXXXXXX] */
+#define TAG_BYTES   13	/* of a secret, as wire/redact.h writes it: [tl:XXXXXXXX] */
 #define HEADERS_MAX 512 /* listed of one head; a head that has more is compared so far */
 
 struct line {
@@ -176,8 +176,8 @@ static struct line *find_line(struct line *lines, size_t count, const struct lin
 {
 	for (size_t i = 0; i < count; i++)
 		if (!lines[i].is_matched && span_ieq(lines[i].name, wanted->name) &&
-		    (!by_value || equal_values((enum ignore_how)wanted->how, wanted->value,
-					       lines[i].value)))
+		    (!by_value ||
+		     equal_values((enum ignore_how)wanted->how, wanted->value, lines[i].value)))
 			return &lines[i];
 	return NULL;
 }
@@ -200,7 +200,8 @@ static void match(struct diff *d, struct line *a, size_t a_count, struct line *b
 	}
 	for (size_t i = 0; i < b_count; i++)
 		if (!b[i].is_matched)
-			diff_add(d, DIFF_HEADER, DIFF_ADDED, b[i].name, (struct span){0}, b[i].value);
+			diff_add(d, DIFF_HEADER, DIFF_ADDED, b[i].name, (struct span){0},
+				 b[i].value);
 }
 
 static size_t list_all(struct line *lines, const struct ignore *rules, const struct message *m,
@@ -224,10 +225,11 @@ void diff_headers(struct diff *d, const struct ignore *rules, const struct excha
 	    (!is_http2(protocol) ||
 	     equal_in_step(rules, was->trailers, now->trailers, has_body, true)))
 		return;
-	lines = reallocarray(NULL, 2 * HEADERS_MAX, sizeof(*lines)); /* clearing all of it would cost more than the rest */
+	/* clearing all of it would cost more than the rest */
+	lines = reallocarray(NULL, 2 * HEADERS_MAX, sizeof(*lines));
 	if (!lines) {
-		diff_add(d, DIFF_HEADER, DIFF_CHANGED, SPAN_LIT("headers"), SPAN_LIT("out of memory"),
-			 SPAN_LIT("out of memory"));
+		diff_add(d, DIFF_HEADER, DIFF_CHANGED, SPAN_LIT("headers"),
+			 SPAN_LIT("out of memory"), SPAN_LIT("out of memory"));
 		return;
 	}
 	match(d, lines, list_all(lines, rules, was, has_body, protocol), lines + HEADERS_MAX,

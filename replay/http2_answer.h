@@ -6,9 +6,9 @@
 
 /* Zero-initialised it is ready for http2_answer_begin(). */
 struct http2_answer {
-	struct answer base;    /* message, status, bytes: as of HTTP/1; whole when is_whole */
+	struct answer base; /* message, status, bytes: as of HTTP/1; whole when is_whole */
 	struct buf trailers;
-	bool is_whole;         /* END_STREAM came */
+	bool is_whole; /* END_STREAM came */
 	bool is_in_trailers;
 };
 

@@ -17,10 +17,10 @@
  * whoever takes the turns (client_http2.c) tells it when.
  */
 
-#define OUT_BYTES         (64 * 1024)
-#define FIELD_BLOCK_MAX   (16 * 1024 * 1024) /* as sent; nothing recorded is longer */
-#define WINDOW_BYTES      (1 << 20)          /* of a stream */
-#define SESSION_WINDOW    (16 << 20)
+#define OUT_BYTES	(64 * 1024)
+#define FIELD_BLOCK_MAX (16 * 1024 * 1024) /* as sent; nothing recorded is longer */
+#define WINDOW_BYTES	(1 << 20)	   /* of a stream */
+#define SESSION_WINDOW	(16 << 20)
 
 static struct http2_stream *find(nghttp2_session *ng, int32_t id)
 {
@@ -62,7 +62,8 @@ static int on_begin_headers(nghttp2_session *ng, const nghttp2_frame *frame, voi
 }
 
 static int on_header(nghttp2_session *ng, const nghttp2_frame *frame, const uint8_t *name,
-		     size_t name_len, const uint8_t *value, size_t value_len, uint8_t flags, void *ctx)
+		     size_t name_len, const uint8_t *value, size_t value_len, uint8_t flags,
+		     void *ctx)
 {
 	struct http2_stream *s = find(ng, frame->hd.stream_id);
 
@@ -202,7 +203,8 @@ static int32_t submit(struct http2_session *h, struct http2_stream *s)
 
 	if (n < 0)
 		return NGHTTP2_ERR_INVALID_ARGUMENT;
-	return nghttp2_submit_request(h->ng, NULL, h->fields, (size_t)n, has_more ? &body : NULL, s);
+	return nghttp2_submit_request(h->ng, NULL, h->fields, (size_t)n, has_more ? &body : NULL,
+				      s);
 }
 
 void http2_session_fill(struct http2_session *h)
@@ -277,8 +279,10 @@ static bool greet(struct http2_session *h)
 		{NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, WINDOW_BYTES},
 	};
 
-	return nghttp2_submit_settings(h->ng, NGHTTP2_FLAG_NONE, settings, COUNT_OF(settings)) == 0 &&
-	       nghttp2_session_set_local_window_size(h->ng, NGHTTP2_FLAG_NONE, 0, SESSION_WINDOW) == 0;
+	return nghttp2_submit_settings(h->ng, NGHTTP2_FLAG_NONE, settings, COUNT_OF(settings)) ==
+		       0 &&
+	       nghttp2_session_set_local_window_size(h->ng, NGHTTP2_FLAG_NONE, 0, SESSION_WINDOW) ==
+		       0;
 }
 
 static void free_streams(struct list *streams)

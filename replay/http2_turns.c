@@ -34,7 +34,8 @@ void http2_turns_begin(struct http2_turns *t, const struct item *item, struct sp
 	};
 	conversation_begin(&t->talk, x->children, x->start_ns, schedule);
 	if (t->talk.next.kind == CHILD_WS_CLOSE)
-		t->allowed = body.len; /* the first word is the end: all that it ends goes at once */
+		/* the first word is the end: all that it ends goes at once */
+		t->allowed = body.len;
 	t->may_end = ends_with_last(t);
 }
 

@@ -14,10 +14,10 @@
 /* Zero-initialise, then http2_turns_begin(). */
 struct http2_turns {
 	struct conversation talk;
-	size_t allowed;          /* bytes of the body that may be sent */
-	bool may_end;            /* END_STREAM, too */
-	bool is_given_up;        /* the client cancels now, as it did */
-	unsigned silences;       /* time-outs since the server's last message */
+	size_t allowed;	   /* bytes of the body that may be sent */
+	bool may_end;	   /* END_STREAM, too */
+	bool is_given_up;  /* the client cancels now, as it did */
+	unsigned silences; /* time-outs since the server's last message */
 
 	/* private to http2_turns.c */
 	struct span body;

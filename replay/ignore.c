@@ -19,7 +19,7 @@
 enum step_kind { STEP_KEY, STEP_INDEX, STEP_ANY, STEP_DEEP };
 
 struct step {
-	uint8_t kind;    /* enum step_kind */
+	uint8_t kind;	 /* enum step_kind */
 	struct span key; /* points into path.text */
 	size_t index;
 };
@@ -135,7 +135,8 @@ static int take_bracket(struct span *rest, struct step *step)
 		step->kind = STEP_ANY;
 		return 0;
 	}
-	if (in.len >= 2 && (in.ptr[0] == '\'' || in.ptr[0] == '"') && in.ptr[in.len - 1] == in.ptr[0]) {
+	if (in.len >= 2 && (in.ptr[0] == '\'' || in.ptr[0] == '"') &&
+	    in.ptr[in.len - 1] == in.ptr[0]) {
 		*step = (struct step){.kind = STEP_KEY, .key = span_of(in.ptr + 1, in.len - 2)};
 		return 0;
 	}
@@ -210,7 +211,8 @@ static int add_path(struct ignore *g, const char *rule, struct err *e)
 		free(p);
 		return r == -ENOMEM ? err_set(e, r, "out of memory")
 				    : err_set(e, r,
-					      "ignore %s: expected a path like $.items[*].id, $..id or $['a b']",
+					      "ignore %s: expected a path like $.items[*].id, "
+					      "$..id or $['a b']",
 					      rule);
 	}
 	p->next = g->paths;
@@ -230,15 +232,18 @@ int ignore_add(struct ignore *g, const char *rule, struct err *e)
 	if (rule[0] == '$')
 		return add_path(g, rule, e);
 	if (strncasecmp(rule, "header:", 7) == 0 && is_header_name(rule + 7))
-		return add_header(g, rule + 7, IGNORE_ALL) < 0 ? err_set(e, -ENOMEM, "out of memory") : 0;
+		return add_header(g, rule + 7, IGNORE_ALL) < 0
+			       ? err_set(e, -ENOMEM, "out of memory")
+			       : 0;
 	g->has_status |= strcmp(rule, "status") == 0;
 	g->has_body |= strcmp(rule, "body") == 0;
 	g->has_event_id |= strcmp(rule, "event-id") == 0;
 	g->has_headers |= strcmp(rule, "headers") == 0;
-	if (strcmp(rule, "status") != 0 && strcmp(rule, "body") != 0 && strcmp(rule, "headers") != 0 &&
-	    strcmp(rule, "event-id") != 0)
+	if (strcmp(rule, "status") != 0 && strcmp(rule, "body") != 0 &&
+	    strcmp(rule, "headers") != 0 && strcmp(rule, "event-id") != 0)
 		return err_set(e, -EINVAL,
-			       "ignore %s: expected header:NAME, headers, body, status, event-id or a path like $.id",
+			       "ignore %s: expected header:NAME, headers, body, status, event-id "
+			       "or a path like $.id",
 			       rule);
 	return 0;
 }

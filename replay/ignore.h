@@ -8,11 +8,12 @@ struct ignore;
 
 /* How far a header is compared. */
 enum ignore_how {
-	IGNORE_NOTHING,     /* presence and values */
-	IGNORE_VALUE,       /* presence alone: a Date must be there, whatever it says */
-	IGNORE_COOKIE,      /* Set-Cookie: cookies by name and attributes, not by value */
-	IGNORE_WITH_BODY,   /* compared only where there is no body to compare (HEAD): Content-Length */
-	IGNORE_ALL,         /* may also come or go */
+	IGNORE_NOTHING, /* presence and values */
+	IGNORE_VALUE,	/* presence alone: a Date must be there, whatever it says */
+	IGNORE_COOKIE,	/* Set-Cookie: cookies by name and attributes, not by value */
+	/* compared only where there is no body to compare (HEAD): Content-Length */
+	IGNORE_WITH_BODY,
+	IGNORE_ALL, /* may also come or go */
 };
 
 /* ignore_new() - with or without the defaults of replay/ignore.tbl.h. Return: NULL when out of memory. */
@@ -36,7 +37,7 @@ bool ignore_has_paths(const struct ignore *g);
 /* A place in a JSON document: from the root outwards, as a chain on the caller's stack. */
 struct ignore_place {
 	const struct ignore_place *parent; /* NULL at the root, which is $ */
-	struct span key;                   /* name of a member; ptr NULL: element of an array */
+	struct span key;		   /* name of a member; ptr NULL: element of an array */
 	size_t index;
 };
 /* ignore_place() - a rule names this very place (what lies above it was asked before) */

@@ -102,7 +102,8 @@ static bool equal_scalars(const struct comparison *c, uint32_t ia, uint32_t ib)
 	return true; /* null, true, false: the type is the value */
 }
 
-static void compare(struct comparison *c, const struct ignore_place *place, uint32_t ia, uint32_t ib);
+static void compare(struct comparison *c, const struct ignore_place *place, uint32_t ia,
+		    uint32_t ib);
 
 static void compare_arrays(struct comparison *c, const struct ignore_place *place, uint32_t ia,
 			   uint32_t ib)
@@ -124,7 +125,8 @@ static void compare_arrays(struct comparison *c, const struct ignore_place *plac
 	}
 }
 
-static bool equal_keys(const struct json_scan *a, uint32_t ia, const struct json_scan *b, uint32_t ib)
+static bool equal_keys(const struct json_scan *a, uint32_t ia, const struct json_scan *b,
+		       uint32_t ib)
 {
 	if (span_eq(text_of(a, ia), text_of(b, ib)))
 		return true;
@@ -197,7 +199,8 @@ static void compare_objects(struct comparison *c, const struct ignore_place *pla
 	}
 }
 
-static void compare(struct comparison *c, const struct ignore_place *place, uint32_t ia, uint32_t ib)
+static void compare(struct comparison *c, const struct ignore_place *place, uint32_t ia,
+		    uint32_t ib)
 {
 	const struct json_token *a = &c->a->tokens[ia], *b = &c->b->tokens[ib];
 	struct span text_a = text_of(c->a, ia), text_b = text_of(c->b, ib);
@@ -220,8 +223,8 @@ static void compare(struct comparison *c, const struct ignore_place *place, uint
 int json_diff(struct diff *d, const struct ignore *rules, const struct json_scan *a,
 	      const struct json_scan *b)
 {
-	struct comparison c = {.diff = d, .rules = rules, .a = a, .b = b,
-			       .has_rules = ignore_has_paths(rules)};
+	struct comparison c = {
+		.diff = d, .rules = rules, .a = a, .b = b, .has_rules = ignore_has_paths(rules)};
 	struct ignore_place root = {0};
 
 	compare(&c, &root, 0, 0);

@@ -217,7 +217,7 @@ static bool read_container(struct reader *r, enum json_scan_type type)
 	if (++r->depth > JSON_SCAN_DEPTH_MAX)
 		return fail(r, -E2BIG);
 	is_read = type == JSON_SCAN_OBJECT ? read_items(r, '}', read_member)
-				      : read_items(r, ']', read_value);
+					   : read_items(r, ']', read_value);
 	r->depth--;
 	return is_read && end_token(r, i);
 }
@@ -312,7 +312,8 @@ static uint32_t take_code(struct letters *l)
 
 	l->at += 4;
 	/* a pair of surrogates is one character (RFC 8259 section 7); a lone one stays as it is */
-	if (c >= 0xD800 && c < 0xDC00 && l->end - l->at >= 6 && l->at[0] == '\\' && l->at[1] == 'u') {
+	if (c >= 0xD800 && c < 0xDC00 && l->end - l->at >= 6 && l->at[0] == '\\' &&
+	    l->at[1] == 'u') {
 		uint32_t low = hex4(l->at + 2);
 
 		if (low >= 0xDC00 && low < 0xE000) {
@@ -364,7 +365,7 @@ bool json_equal_strings(struct span a, struct span b)
 struct decimal {
 	bool is_negative;
 	const uint8_t *from, *to; /* digits, perhaps with a point between */
-	int64_t power;            /* 0.d1d2d3... * 10^power */
+	int64_t power;		  /* 0.d1d2d3... * 10^power */
 };
 
 static int64_t read_exponent(const uint8_t *at, const uint8_t *end)

@@ -12,13 +12,21 @@
 #define JSON_SCAN_DEPTH_MAX  256
 #define JSON_SCAN_TOKENS_MAX (1U << 20)
 
-enum json_scan_type { JSON_SCAN_NULL, JSON_SCAN_FALSE, JSON_SCAN_TRUE, JSON_SCAN_NUMBER, JSON_SCAN_STRING, JSON_SCAN_ARRAY, JSON_SCAN_OBJECT };
+enum json_scan_type {
+	JSON_SCAN_NULL,
+	JSON_SCAN_FALSE,
+	JSON_SCAN_TRUE,
+	JSON_SCAN_NUMBER,
+	JSON_SCAN_STRING,
+	JSON_SCAN_ARRAY,
+	JSON_SCAN_OBJECT
+};
 
 struct json_token {
-	uint32_t from, len;  /* the value's text, quotes and brackets included */
-	uint32_t next;       /* index of the token behind this value and all it contains */
-	uint8_t type;        /* enum json_scan_type */
-	bool has_escape;     /* a string with a backslash in it */
+	uint32_t from, len; /* the value's text, quotes and brackets included */
+	uint32_t next;	    /* index of the token behind this value and all it contains */
+	uint8_t type;	    /* enum json_scan_type */
+	bool has_escape;    /* a string with a backslash in it */
 };
 
 /*

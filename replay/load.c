@@ -38,18 +38,19 @@ struct load {
 	/* loader thread alone */
 	struct list batch;
 	size_t batch_count, batch_bytes;
-	size_t cursor;      /* next entry of the plan */
+	size_t cursor; /* next entry of the plan */
 	uint32_t loop;
 	uint64_t period_ns; /* of one loop */
 	struct buf bytes;   /* the request being made */
 	size_t head_bytes;  /* of it, for HTTP/2; else 0 */
-	struct buf children; /* of a WebSocket, uncompressed; of HTTP/2, in which order both sides spoke */
+	/* of a WebSocket, uncompressed; of HTTP/2, in which order both sides spoke */
+	struct buf children;
 
 	/* under mutex */
 	pthread_mutex_t mutex;
 	struct list ready;
 	bool is_done;
-	struct err err;   /* once is_done */
+	struct err err; /* once is_done */
 	int result;
 
 	/* both threads */
@@ -57,7 +58,7 @@ struct load {
 	atomic_size_t held_bytes;
 	atomic_bool is_waiting; /* the loader sleeps until there is room */
 	atomic_bool is_stopping;
-	int room_fd;      /* eventfd: there is room, or the end */
+	int room_fd; /* eventfd: there is room, or the end */
 };
 
 static void write_event(int fd)

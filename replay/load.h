@@ -15,10 +15,10 @@
 struct load;
 
 struct load_config {
-	const char *run;     /* RUN in Tapeloop-Replay: RUN/ID; borrowed */
-	uint32_t loops;      /* times the plan is gone through; at least 1 */
-	size_t memory_max;   /* bytes of items not yet released; one item always fits */
-	int wake_fd;         /* eventfd, written when items are ready, and at the end */
+	const char *run;   /* RUN in Tapeloop-Replay: RUN/ID; borrowed */
+	uint32_t loops;	   /* times the plan is gone through; at least 1 */
+	size_t memory_max; /* bytes of items not yet released; one item always fits */
+	int wake_fd;	   /* eventfd, written when items are ready, and at the end */
 	const struct request_edits *edits; /* borrowed */
 };
 

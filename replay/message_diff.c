@@ -70,7 +70,8 @@ static void diff_said(struct diff *d, const struct ignore *rules, const struct c
 	const char *was = child_kind_name(a->kind), *is = child_kind_name(b->kind);
 
 	if (a->kind != b->kind)
-		diff_add(d, DIFF_MESSAGE, DIFF_CHANGED, SPAN_LIT("kind"), span_str(was), span_str(is));
+		diff_add(d, DIFF_MESSAGE, DIFF_CHANGED, SPAN_LIT("kind"), span_str(was),
+			 span_str(is));
 	else
 		diff_texts(d, rules, a->payload, b->payload, is_whole(a) && is_whole(b));
 }
@@ -120,11 +121,13 @@ static void diff_turns(struct diff *d, const struct answer *now)
 		(void)snprintf(is, sizeof(is), "after %llu and --timeout",
 			       (unsigned long long)now->had_come);
 		d->message = now->had_come + 1;
-		diff_add(d, DIFF_MESSAGE, DIFF_CHANGED, SPAN_LIT("turn"), span_str(was), span_str(is));
+		diff_add(d, DIFF_MESSAGE, DIFF_CHANGED, SPAN_LIT("turn"), span_str(was),
+			 span_str(is));
 		d->message = 0;
 	}
 	if (now->has_unsaid)
-		diff_add(d, DIFF_MESSAGE, DIFF_CHANGED, SPAN_LIT("client"), SPAN_LIT("said all it had to say"),
+		diff_add(d, DIFF_MESSAGE, DIFF_CHANGED, SPAN_LIT("client"),
+			 SPAN_LIT("said all it had to say"),
 			 SPAN_LIT("the conversation ended before"));
 }
 
@@ -141,9 +144,9 @@ void diff_conversation(struct diff *d, const struct ignore *rules, const struct 
 /* ---- gRPC ---- */
 
 struct grpc_side {
-	struct span rest;         /* messages not looked at yet */
-	struct span coding;       /* grpc-encoding */
-	bool is_whole;            /* no message is missing behind the last one */
+	struct span rest;   /* messages not looked at yet */
+	struct span coding; /* grpc-encoding */
+	bool is_whole;	    /* no message is missing behind the last one */
 	struct buf plain, json;
 };
 
@@ -152,7 +155,8 @@ static struct grpc_side side_of(const struct message *m)
 	return (struct grpc_side){
 		.rest = m->body,
 		.coding = message_header(m, "grpc-encoding"),
-		.is_whole = (m->flags & MESSAGE_COMPLETE) && !(m->flags & (MESSAGE_BODY_CUT | MESSAGE_HAS_GAP)),
+		.is_whole = (m->flags & MESSAGE_COMPLETE) &&
+			    !(m->flags & (MESSAGE_BODY_CUT | MESSAGE_HAS_GAP)),
 	};
 }
 
@@ -173,7 +177,8 @@ static bool uncompress(struct grpc_side *side, const struct grpc_message *g, str
 }
 
 /* Return: false when it does not read as fields */
-static bool write_json(const struct diff *d, struct span type, struct grpc_side *side, struct span bytes)
+static bool write_json(const struct diff *d, struct span type, struct grpc_side *side,
+		       struct span bytes)
 {
 	struct json j = json_to(&side->json);
 	int r;
@@ -183,8 +188,9 @@ static bool write_json(const struct diff *d, struct span type, struct grpc_side 
 	return r == 0 && !side->json.is_failed;
 }
 
-static void diff_call_message(struct diff *d, const struct ignore *rules, struct span type, bool is_json,
-			      struct grpc_side sides[2], const struct grpc_message g[2])
+static void diff_call_message(struct diff *d, const struct ignore *rules, struct span type,
+			      bool is_json, struct grpc_side sides[2],
+			      const struct grpc_message g[2])
 {
 	struct span plain[2];
 	bool are_whole = uncompress(&sides[0], &g[0], &plain[0]);
@@ -202,14 +208,17 @@ static void diff_call_message(struct diff *d, const struct ignore *rules, struct
 static void diff_calls(struct diff *d, const struct ignore *rules, const struct exchange *recorded,
 		       struct grpc_side sides[2])
 {
-	bool is_json = span_istarts(recorded->response.content_type, SPAN_LIT("application/grpc+json"));
+	bool is_json =
+		span_istarts(recorded->response.content_type, SPAN_LIT("application/grpc+json"));
 	struct span type = {0};
 	struct grpc_message g[2];
 
 	if (d->protos)
-		type = proto_method_type(d->protos, recorded->grpc_service, recorded->grpc_method, true);
+		type = proto_method_type(d->protos, recorded->grpc_service, recorded->grpc_method,
+					 true);
 	for (d->message = 1;; d->message++) {
-		bool has_a = grpc_next(&sides[0].rest, &g[0]), has_b = grpc_next(&sides[1].rest, &g[1]);
+		bool has_a = grpc_next(&sides[0].rest, &g[0]),
+		     has_b = grpc_next(&sides[1].rest, &g[1]);
 
 		if (has_a && has_b)
 			diff_call_message(d, rules, type, is_json, sides, g);

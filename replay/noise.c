@@ -36,8 +36,9 @@ static bool name_item(char out[NOISE_TEXT_MAX], const struct diff *d, const stru
 	if (item->kind == DIFF_JSON)
 		return name_path(out, where);
 	if (item->kind == DIFF_MESSAGE || item->kind == DIFF_STATUS)
-		where = item->kind == DIFF_STATUS ? SPAN_LIT("status")
-			: span_eq(where, SPAN_LIT("id")) ? SPAN_LIT("event-id") : SPAN_LIT("body");
+		where = item->kind == DIFF_STATUS	 ? SPAN_LIT("status")
+			: span_eq(where, SPAN_LIT("id")) ? SPAN_LIT("event-id")
+							 : SPAN_LIT("body");
 	if (where.len + 8 >= NOISE_TEXT_MAX)
 		return false;
 	(void)snprintf(out, NOISE_TEXT_MAX, "%s%.*s", item->kind == DIFF_HEADER ? "header:" : "",

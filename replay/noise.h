@@ -4,13 +4,14 @@
 
 #include "replay/diff.h"
 
-#define NOISE_MAX       256 /* kinds of differences told apart */
-#define NOISE_TEXT_MAX  128
+#define NOISE_MAX      256 /* kinds of differences told apart */
+#define NOISE_TEXT_MAX 128
 
 struct noise_row {
-	uint64_t count;             /* exchanges in which it was seen */
-	uint8_t kind;               /* enum diff_kind */
-	char where[NOISE_TEXT_MAX]; /* as --ignore takes it: "$.items[*].id", "header:Server", "status", "body" */
+	uint64_t count; /* exchanges in which it was seen */
+	uint8_t kind;	/* enum diff_kind */
+	/* as --ignore takes it: "$.items[*].id", "header:Server", "status", "body" */
+	char where[NOISE_TEXT_MAX];
 };
 
 /* Zero-initialised it is empty. */

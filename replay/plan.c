@@ -39,10 +39,8 @@ struct unfit {
 };
 
 static const struct unfit unfits[] = {
-	{ANOMALY_BIT(PUSHED), SKIP_PUSHED},
-	{ANOMALY_BIT(CONTINUATION), SKIP_CONTINUATION},
-	{ANOMALY_BIT(GAP_REQUEST), SKIP_GAP},
-	{ANOMALY_BIT(BODY_CUT_REQUEST), SKIP_CUT},
+	{ANOMALY_BIT(PUSHED), SKIP_PUSHED},   {ANOMALY_BIT(CONTINUATION), SKIP_CONTINUATION},
+	{ANOMALY_BIT(GAP_REQUEST), SKIP_GAP}, {ANOMALY_BIT(BODY_CUT_REQUEST), SKIP_CUT},
 	{ANOMALY_BIT(TUNNEL), SKIP_TUNNEL},
 };
 
@@ -72,7 +70,8 @@ static bool is_http2(const struct exchange *x)
 /* a target that is no path was made of something else (wire/http2_head.h), or is no request's at all */
 static bool is_malformed(const struct exchange *x)
 {
-	bool is_path = x->target.len && (x->target.ptr[0] == '/' || span_eq(x->target, SPAN_LIT("*")));
+	bool is_path =
+		x->target.len && (x->target.ptr[0] == '/' || span_eq(x->target, SPAN_LIT("*")));
 
 	return is_http2(x) && (!is_path || (x->anomalies & ANOMALY_BIT(BAD_HEADER)));
 }
@@ -199,7 +198,8 @@ static struct plan_link *link_find(struct plan *p, uint64_t connection)
 	return NULL;
 }
 
-static struct plan_link *link_add(struct plan *p, uint64_t connection, uint16_t target, bool speaks_http2)
+static struct plan_link *link_add(struct plan *p, uint64_t connection, uint16_t target,
+				  bool speaks_http2)
 {
 	void *links = p->links;
 

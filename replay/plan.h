@@ -22,17 +22,18 @@ const char *skip_what(unsigned skip); /* one sentence */
 
 struct plan_entry {
 	uint64_t id;
-	uint64_t at_ns; /* due, from the beginning of a loop; skipped ones: when they would have been */
-	uint32_t link;  /* index into plan.links; skipped ones: 0 */
-	uint8_t skip;   /* enum skip */
+	/* due, from the beginning of a loop; skipped ones: when they would have been */
+	uint64_t at_ns;
+	uint32_t link; /* index into plan.links; skipped ones: 0 */
+	uint8_t skip;  /* enum skip */
 };
 
 /* A recorded connection, replayed as one. */
 struct plan_link {
 	uint64_t connection; /* as recorded; 0: of one exchange whose connection is not known */
-	uint32_t count;      /* exchanges to send in one loop */
+	uint32_t count;	     /* exchanges to send in one loop */
 	uint16_t target;     /* index into targets */
-	bool is_http2;       /* what is spoken on it */
+	bool is_http2;	     /* what is spoken on it */
 };
 
 struct plan_rules {
@@ -53,10 +54,10 @@ struct plan {
 	struct schedule schedule;
 	uint64_t skipped[SKIP_COUNT];
 	uint64_t send_count;
-	uint64_t elsewhere_count; /* selected, but of other shards */
-	uint64_t at_recorded_count; /* whose target is where they were recorded */
+	uint64_t elsewhere_count;    /* selected, but of other shards */
+	uint64_t at_recorded_count;  /* whose target is where they were recorded */
 	uint64_t in_namespace_count; /* not that, but in the same namespace of the cluster */
-	uint64_t first_ns, last_ns; /* recorded times of the ones to send */
+	uint64_t first_ns, last_ns;  /* recorded times of the ones to send */
 
 	/* private to plan.c */
 	struct plan_rules rules;

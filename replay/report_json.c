@@ -124,7 +124,8 @@ void report_entry_json(struct json *j, const struct plan *p, const struct plan_e
 
 static void add_diff(struct json *j, const struct diff *d)
 {
-	static const char *const notes[] = {"body_prefix_only", "no_recorded_head", "not_json", "not_decoded"};
+	static const char *const notes[] = {"body_prefix_only", "no_recorded_head", "not_json",
+					    "not_decoded"};
 
 	json_key_u64(j, "difference_count", d->count);
 	json_key(j, "differences");

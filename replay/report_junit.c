@@ -30,7 +30,8 @@ static void add_xml(struct buf *out, struct span s)
 		size_t n = utf8_len(s.ptr + i, s.len - i);
 		uint8_t c = s.ptr[i];
 
-		if (n > 1 && !(n == 3 && c == 0xEF && s.ptr[i + 1] == 0xBF && s.ptr[i + 2] >= 0xBE)) {
+		if (n > 1 &&
+		    !(n == 3 && c == 0xEF && s.ptr[i + 1] == 0xBF && s.ptr[i + 2] >= 0xBE)) {
 			buf_add(out, s.ptr + i, n);
 		} else if (n != 1 || (c < 0x20 && c != '\n' && c != '\t') || c == 0x7F) {
 			n = 1;
@@ -182,8 +183,10 @@ int junit_write(struct junit *j, const char *run, const struct replay_summary *s
 
 	buf_clear(&j->text);
 	buf_add_fmt(&j->text,
-		    "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuite name=\"tapeloop replay %s\" "
-		    "tests=\"%llu\" failures=\"%llu\" errors=\"%llu\" skipped=\"%llu\" time=\"%.6f\">\n",
+		    "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuite name=\"tapeloop replay "
+		    "%s\" "
+		    "tests=\"%llu\" failures=\"%llu\" errors=\"%llu\" skipped=\"%llu\" "
+		    "time=\"%.6f\">\n",
 		    run, (unsigned long long)j->tests, (unsigned long long)j->failures,
 		    (unsigned long long)j->errors, (unsigned long long)j->skipped,
 		    (double)s->duration_ns / (double)NS_PER_S);

@@ -16,7 +16,8 @@
  * a head that lies about it would make the target wait, or read the rest as another request.
  */
 
-static const char *const fixed_headers[] = {"content-length", "transfer-encoding", "tapeloop-replay"};
+static const char *const fixed_headers[] = {"content-length", "transfer-encoding",
+					    "tapeloop-replay"};
 
 static bool is_token(struct span s)
 {
@@ -46,15 +47,18 @@ static int check_name(struct span name, const char *text, struct err *e)
 		return err_set(e, -EINVAL, "header %s: no name of a header", text);
 	for (size_t i = 0; i < COUNT_OF(fixed_headers); i++)
 		if (span_ieq(name, span_str(fixed_headers[i])))
-			return err_set(e, -EINVAL, "header %s: it cannot be changed, the body is sent as recorded",
-				       text);
+			return err_set(
+				e, -EINVAL,
+				"header %s: it cannot be changed, the body is sent as recorded",
+				text);
 	return 0;
 }
 
 static int check_count(size_t count, const char *text, struct err *e)
 {
 	if (count == REQUEST_EDITS_MAX)
-		return err_set(e, -E2BIG, "%s: at most %d changes of one kind", text, REQUEST_EDITS_MAX);
+		return err_set(e, -E2BIG, "%s: at most %d changes of one kind", text,
+			       REQUEST_EDITS_MAX);
 	return 0;
 }
 
@@ -100,8 +104,10 @@ int request_rewrite_path(struct request_edits *edits, const char *text, struct e
 		return r;
 	if (!eq || text[0] != '/' || eq[1] != '/' || strpbrk(text, " ?#") ||
 	    has_controls(span_str(text)))
-		return err_set(e, -EINVAL,
-			       "path %s: expected /FROM=/TO, two beginnings of paths (no patterns yet)", text);
+		return err_set(
+			e, -EINVAL,
+			"path %s: expected /FROM=/TO, two beginnings of paths (no patterns yet)",
+			text);
 	edit.name = span_of(text, (size_t)(eq - text));
 	edit.value = span_str(eq + 1);
 	edits->path[edits->path_count++] = edit;
@@ -182,8 +188,8 @@ static void write_start_line(struct buf *out, struct span line, const struct req
 struct head_writer {
 	struct buf *out;
 	const struct request_edits *edits;
-	struct span host;             /* ptr NULL: it stays */
-	bool is_tls;                  /* of the target: what HTTP/2 calls :scheme */
+	struct span host; /* ptr NULL: it stays */
+	bool is_tls;	  /* of the target: what HTTP/2 calls :scheme */
 	bool is_websocket;
 	const char *line_end;
 	bool is_set[REQUEST_EDITS_MAX]; /* set[i] is written */
@@ -266,8 +272,8 @@ static void write_changed_head(struct head_writer *w, struct span head)
 	struct header_iter it = {.rest = head};
 	const uint8_t *nl = span_chr(head, '\n');
 
-	write_start_line(w->out, span_of(head.ptr, nl ? (size_t)(nl - head.ptr) + 1 : head.len), w->edits,
-			 w->host);
+	write_start_line(w->out, span_of(head.ptr, nl ? (size_t)(nl - head.ptr) + 1 : head.len),
+			 w->edits, w->host);
 	while (header_next(&it))
 		write_line(w, &it);
 	for (size_t i = 0; i < w->edits->set_count; i++)
@@ -279,8 +285,9 @@ static bool has_edits(const struct head_writer *w, const struct exchange *x)
 {
 	const struct request_edits *edits = w->edits;
 
-	return edits->set_count || edits->del_count || edits->path_count || edits->has_target_host ||
-	       x->replay_of.len || w->is_websocket || (w->is_tls && x->stream);
+	return edits->set_count || edits->del_count || edits->path_count ||
+	       edits->has_target_host || x->replay_of.len || w->is_websocket ||
+	       (w->is_tls && x->stream);
 }
 
 /* the head without its last, empty line */

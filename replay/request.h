@@ -11,7 +11,7 @@
 #include "replay/target.h"
 #include "schema/exchange.h"
 
-#define REPLAY_HEADER "Tapeloop-Replay"
+#define REPLAY_HEADER	  "Tapeloop-Replay"
 #define REQUEST_EDITS_MAX 32 /* of each kind */
 
 /* "NAME: VALUE" to set, NAME to delete; FROM=TO for paths. Borrowed from the caller. */

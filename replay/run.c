@@ -26,14 +26,15 @@
  * flight has a second to be answered; the rest is counted as not reached).
  */
 
-#define LEAD_NS    (20 * NS_PER_MS) /* before the first request of a connection is due */
-#define SPIN_NS    (100 * NS_PER_US)
-#define PAUSE_NS   (100 * NS_PER_MS) /* longest sleep: how soon a stop is noticed at the latest */
-#define GRACE_NS   NS_PER_S
-#define DUE_BATCH  64
-#define OTHER_FILES  UINT64_C(64)   /* the store's, the terminal, epoll */
+#define LEAD_NS	     (20 * NS_PER_MS) /* before the first request of a connection is due */
+#define SPIN_NS	     (100 * NS_PER_US)
+#define PAUSE_NS     (100 * NS_PER_MS) /* longest sleep: how soon a stop is noticed at the latest */
+#define GRACE_NS     NS_PER_S
+#define DUE_BATCH    64
+#define OTHER_FILES  UINT64_C(64) /* the store's, the terminal, epoll */
 #define SOCKETS_KEPT UINT64_C(4096)
-#define WAY_FILES    3   /* of a connection through a tunnel: both ends of a pair, and what lies behind it */
+#define WAY_FILES                                                                                  \
+	3 /* of a connection through a tunnel: both ends of a pair, and what lies behind it */
 
 struct run {
 	const struct replay_config *config;
@@ -41,13 +42,13 @@ struct run {
 	struct load *load;
 	struct client *client;
 	int wake_fd;
-	struct list waiting;   /* items in order of time */
-	struct list *ahead;    /* first of waiting whose connection was not prepared; or &waiting */
-	bool has_more;         /* the loader is not at its end */
-	bool is_ending;        /* nothing new is sent */
-	uint64_t begin_ns;     /* monotonic: offset 0 of the schedule */
-	bool is_timed;         /* requests have times: neither flat out nor due all at once */
-	uint64_t turns;        /* of the requests to send: those that had their turn */
+	struct list waiting; /* items in order of time */
+	struct list *ahead;  /* first of waiting whose connection was not prepared; or &waiting */
+	bool has_more;	     /* the loader is not at its end */
+	bool is_ending;	     /* nothing new is sent */
+	uint64_t begin_ns;   /* monotonic: offset 0 of the schedule */
+	bool is_timed;	     /* requests have times: neither flat out nor due all at once */
+	uint64_t turns;	     /* of the requests to send: those that had their turn */
 	struct diff diff;
 	replay_result_fn *fn;
 	void *ctx;
@@ -69,7 +70,8 @@ void replay_config_default(struct replay_config *config)
 bool replay_fails(const struct replay_summary *s)
 {
 	return s->verdicts[VERDICT_BROKEN] + s->verdicts[VERDICT_CHANGED] +
-		       s->verdicts[VERDICT_NO_ANSWER] + s->still_failing > 0 ||
+			       s->verdicts[VERDICT_NO_ANSWER] + s->still_failing >
+		       0 ||
 	       s->sent == 0 || s->is_interrupted;
 }
 
@@ -297,8 +299,8 @@ static uint64_t wait_until(const struct run *run, uint64_t due_ns)
 	uint64_t until_ns = now_ns + PAUSE_NS;
 
 	if (run->ahead != &run->waiting && run->ahead != list_first(&run->waiting))
-		until_ns = MIN(until_ns,
-			       run->begin_ns + item_of(run->ahead)->due_ns - MIN(LEAD_NS, run->begin_ns));
+		until_ns = MIN(until_ns, run->begin_ns + item_of(run->ahead)->due_ns -
+						 MIN(LEAD_NS, run->begin_ns));
 	if (run->config->spins && due_ns != UINT64_MAX)
 		due_ns -= MIN(due_ns, SPIN_NS);
 	until_ns = MIN(until_ns, due_ns);
@@ -379,8 +381,8 @@ static int open_run(struct run *run, const struct replay_source *source, struct 
 		.on_result = on_result,
 		.ctx = run,
 	};
-	struct load_config load = {.run = c->run, .loops = c->loops, .memory_max = c->memory_max,
-				   .edits = &c->edits};
+	struct load_config load = {
+		.run = c->run, .loops = c->loops, .memory_max = c->memory_max, .edits = &c->edits};
 	int r;
 
 	run->wake_fd = load.wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);

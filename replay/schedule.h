@@ -5,19 +5,21 @@
 #include "lib/base.h"
 
 struct schedule_config {
-	double speed;        /* 1: as recorded, 4: four times as fast; 0: flat out, everything is due at once */
-	double rate_per_s;   /* > 0: one every 1/rate seconds, whatever was recorded */
-	uint64_t max_gap_ns; /* silences of the recording longer than this are shortened to it; 0: none are */
+	/* 1: as recorded, 4: four times as fast; 0: flat out, everything is due at once */
+	double speed;
+	double rate_per_s; /* > 0: one every 1/rate seconds, whatever was recorded */
+	/* silences of the recording longer than this are shortened to it; 0: none are */
+	uint64_t max_gap_ns;
 };
 
 /* Zero-initialise, set .config, then call schedule_next() in order of recording. */
 struct schedule {
 	struct schedule_config config;
-	uint64_t count;        /* times asked */
-	uint64_t last_ns;      /* recorded time of the newest one asked for */
-	double at;             /* offset of the newest one [ns] */
-	uint64_t squeezed;     /* gaps that were shortened */
-	uint64_t squeezed_ns;  /* recorded time left out by that */
+	uint64_t count;	      /* times asked */
+	uint64_t last_ns;     /* recorded time of the newest one asked for */
+	double at;	      /* offset of the newest one [ns] */
+	uint64_t squeezed;    /* gaps that were shortened */
+	uint64_t squeezed_ns; /* recorded time left out by that */
 };
 
 /**

@@ -39,7 +39,8 @@ static int take_scheme(struct span *rest, bool *is_tls_out, const char *url, str
 		return 0;
 	}
 	if (span_istarts(*rest, SPAN_LIT("unix:")))
-		return err_set(e, -EPROTONOSUPPORT, "target %s: unix sockets are not supported yet", url);
+		return err_set(e, -EPROTONOSUPPORT, "target %s: unix sockets are not supported yet",
+			       url);
 	if (memmem(url, strlen(url), "://", 3))
 		return err_set(e, -EINVAL, "target %s: " EXPECTED, url);
 	return 0; /* HOST:PORT, as people type it */
@@ -101,7 +102,8 @@ static int resolve(struct target *t, const char *host, const char *port, const c
 	return 0;
 }
 
-static struct target *place_for(struct targets *t, const char *name, const char *text, struct err *e)
+static struct target *place_for(struct targets *t, const char *name, const char *text,
+				struct err *e)
 {
 	struct target *to = &t->list[MIN(t->count, TARGET_MAX - 1)];
 
@@ -110,8 +112,8 @@ static struct target *place_for(struct targets *t, const char *name, const char 
 		(void)snprintf(to->name, sizeof(to->name), "%s", name ? name : "");
 		return to;
 	}
-	(void)err_set(e, -E2BIG, "target %s: at most %d targets with names under %d letters", text, TARGET_MAX,
-		      TARGET_TEXT_MAX);
+	(void)err_set(e, -E2BIG, "target %s: at most %d targets with names under %d letters", text,
+		      TARGET_MAX, TARGET_TEXT_MAX);
 	return NULL;
 }
 
@@ -143,8 +145,8 @@ int target_add(struct targets *t, const char *name, const char *url, struct err 
 		r = resolve(to, host, port, url, e);
 	if (r < 0)
 		return r;
-	(void)snprintf(to->authority, sizeof(to->authority), strchr(host, ':') ? "[%s]:%s" : "%s:%s",
-		       host, port);
+	(void)snprintf(to->authority, sizeof(to->authority),
+		       strchr(host, ':') ? "[%s]:%s" : "%s:%s", host, port);
 	(void)snprintf(to->shown, sizeof(to->shown), strchr(host, ':') ? "%s[%s]:%s" : "%s%s:%s",
 		       is_tls ? "https://" : "", host, port);
 	(void)snprintf(to->host, sizeof(to->host), "%s", host);
@@ -194,7 +196,8 @@ uint16_t target_of(const struct targets *t, const struct exchange *x)
 
 static bool is_at(const struct target_place *p, const struct exchange *x)
 {
-	return p->port == x->dst.port && memcmp(p->address, x->dst.address, sizeof(p->address)) == 0;
+	return p->port == x->dst.port &&
+	       memcmp(p->address, x->dst.address, sizeof(p->address)) == 0;
 }
 
 bool target_shares_namespace(const struct target *t, const struct exchange *x)

@@ -8,9 +8,9 @@
 #include <sys/socket.h>
 #include <sys/types.h>
 
-#define TARGET_MAX       64 /* targets of one replay */
-#define TARGET_TEXT_MAX  272
-#define TARGET_NONE      UINT16_MAX
+#define TARGET_MAX	 64 /* targets of one replay */
+#define TARGET_TEXT_MAX	 272
+#define TARGET_NONE	 UINT16_MAX
 #define TARGET_SHOWN_MAX 400
 
 /*
@@ -37,15 +37,17 @@ struct target_place {
 };
 
 struct target {
-	char name[TARGET_TEXT_MAX];      /* what --map calls it; "" for --to */
+	char name[TARGET_TEXT_MAX];	 /* what --map calls it; "" for --to */
 	char authority[TARGET_TEXT_MAX]; /* "localhost:8080": what --rewrite-host puts into Host */
 	char shown[TARGET_TEXT_MAX + 8]; /* the authority; with TLS "https://" before it */
-	char host[TARGET_TEXT_MAX];      /* name or address alone, without brackets */
+	char host[TARGET_TEXT_MAX];	 /* name or address alone, without brackets */
 	bool is_tls;
-	bool is_unverified;              /* any certificate will do: for reports; tls_config decides */
-	char how[TARGET_SHOWN_MAX];      /* for reports: "port-forward to 3 pods: ..."; "": by its address */
-	char name_space[64];             /* of the cluster where it is; "": not known */
-	const struct target_way *way;    /* NULL: its address; borrowed */
+	/* any certificate will do: for reports; tls_config decides */
+	bool is_unverified;
+	/* for reports: "port-forward to 3 pods: ..."; "": by its address */
+	char how[TARGET_SHOWN_MAX];
+	char name_space[64];		   /* of the cluster where it is; "": not known */
+	const struct target_way *way;	   /* NULL: its address; borrowed */
 	const struct target_place *places; /* borrowed */
 	size_t place_count;
 	struct sockaddr_storage address;

@@ -40,7 +40,8 @@ static int trust(struct tls *tls, const struct tls_config *config, struct err *e
 	}
 	r = check_file("--ca", config->ca_file, e);
 	if (r == 0 && SSL_CTX_load_verify_file(tls->context, config->ca_file) != 1)
-		r = err_set(e, -EBADMSG, "--ca %s: no certificates in PEM: %s", config->ca_file, why());
+		r = err_set(e, -EBADMSG, "--ca %s: no certificates in PEM: %s", config->ca_file,
+			    why());
 	return r;
 }
 
@@ -57,7 +58,8 @@ static int identify(struct tls *tls, const struct tls_config *config, struct err
 	if (r < 0)
 		return r;
 	if (SSL_CTX_use_certificate_chain_file(tls->context, config->cert_file) != 1)
-		return err_set(e, -EBADMSG, "--cert %s: no certificate in PEM: %s", config->cert_file, why());
+		return err_set(e, -EBADMSG, "--cert %s: no certificate in PEM: %s",
+			       config->cert_file, why());
 	if (SSL_CTX_use_PrivateKey_file(tls->context, key, SSL_FILETYPE_PEM) != 1 ||
 	    SSL_CTX_check_private_key(tls->context) != 1)
 		return err_set(e, -EBADMSG, "--key %s: no key of the certificate %s: %s", key,
@@ -76,7 +78,8 @@ static int make_context(struct tls *tls, const struct tls_config *config, struct
 						     SSL_MODE_RELEASE_BUFFERS);
 	(void)SSL_CTX_set_session_cache_mode(tls->context,
 					     SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
-	SSL_CTX_set_verify(tls->context, config->is_insecure ? SSL_VERIFY_NONE : SSL_VERIFY_PEER, NULL);
+	SSL_CTX_set_verify(tls->context, config->is_insecure ? SSL_VERIFY_NONE : SSL_VERIFY_PEER,
+			   NULL);
 	return 0;
 }
 

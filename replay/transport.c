@@ -26,7 +26,7 @@
  * ALPN (RFC 7301): a recorded HTTP/2 needs "h2" chosen. HTTP/1.1 is also what a server without ALPN speaks.
  */
 
-#define RECORD_MAX 16384 /* RFC 8446 5.1 */
+#define RECORD_MAX 16384	     /* RFC 8446 5.1 */
 #define REFUSAL_NS (150 * NS_PER_MS) /* that a probe waits to hear that a tunnel has no other end */
 _Static_assert(TLS_RAW_BYTES > RECORD_MAX, "a record fits");
 
@@ -108,7 +108,8 @@ static int wait_for(int fd, short events, uint64_t timeout_ns)
  * A tunnel is there before the port behind it is asked: that nobody listens there shows a moment later,
  * if at all. When it shows too late it is the first request that finds out.
  */
-static int probe_line(const struct transport_socket *s, uint64_t timeout_ns, const char **detail_out)
+static int probe_line(const struct transport_socket *s, uint64_t timeout_ns,
+		      const char **detail_out)
 {
 	char octets[2];
 	int r = wait_for(s->fd, POLLIN, timeout_ns);
@@ -220,7 +221,8 @@ static int keep_session(SSL *ssl, SSL_SESSION *session)
 static bool expect_host(SSL *ssl, const char *name)
 {
 	uint8_t address[16];
-	bool is_address = inet_pton(AF_INET, name, address) == 1 || inet_pton(AF_INET6, name, address) == 1;
+	bool is_address =
+		inet_pton(AF_INET, name, address) == 1 || inet_pton(AF_INET6, name, address) == 1;
 
 	if (is_address) /* RFC 6066 3: no SNI */
 		return X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), name) == 1;
@@ -269,8 +271,12 @@ int transport_begin(struct transport *t, struct transport_socket *socket, struct
 {
 	int r;
 
-	*t = (struct transport){.fd = socket->fd, .way = socket->way, .line = socket->line, .tls = tls,
-				.target = index, .wants_http2 = wants_http2};
+	*t = (struct transport){.fd = socket->fd,
+				.way = socket->way,
+				.line = socket->line,
+				.tls = tls,
+				.target = index,
+				.wants_http2 = wants_http2};
 	*socket = (struct transport_socket){.fd = -1};
 	r = tls ? begin_tls(t, target) : 0;
 	if (r < 0)
@@ -278,7 +284,8 @@ int transport_begin(struct transport *t, struct transport_socket *socket, struct
 	return r;
 }
 
-static enum transport_state fail(struct transport *t, enum transport_fault fault, const char *detail)
+static enum transport_state fail(struct transport *t, enum transport_fault fault,
+				 const char *detail)
 {
 	t->fault = (uint8_t)fault;
 	t->detail = detail;
@@ -319,13 +326,16 @@ static enum transport_state check_protocol(struct transport *t)
 
 	SSL_get0_alpn_selected(t->ssl, &name, &len);
 	chosen = span_of(name, len);
-	if (t->wants_http2 ? span_eq(chosen, SPAN_LIT("h2")) : len == 0 || span_eq(chosen, SPAN_LIT("http/1.1")))
+	if (t->wants_http2 ? span_eq(chosen, SPAN_LIT("h2"))
+			   : len == 0 || span_eq(chosen, SPAN_LIT("http/1.1")))
 		return TRANSPORT_OPEN;
 	if (len == 0)
-		return fail(t, TRANSPORT_ALPN, "HTTP/2 was recorded, and the target chose no protocol");
+		return fail(t, TRANSPORT_ALPN,
+			    "HTTP/2 was recorded, and the target chose no protocol");
 	return fail(t, TRANSPORT_ALPN,
-		    t->wants_http2 ? "HTTP/2 was recorded, and the target chose another protocol"
-				   : "HTTP/1.1 was recorded, and the target chose another protocol");
+		    t->wants_http2
+			    ? "HTTP/2 was recorded, and the target chose another protocol"
+			    : "HTTP/1.1 was recorded, and the target chose another protocol");
 }
 
 static enum transport_state shake_hands(struct transport *t)
@@ -387,7 +397,8 @@ static ssize_t send_tls(struct transport *t, struct span bytes)
 
 	ERR_clear_error();
 	while (done < bytes.len && r > 0) {
-		r = SSL_write(t->ssl, bytes.ptr + done, (int)MIN(bytes.len - done, (size_t)INT32_MAX));
+		r = SSL_write(t->ssl, bytes.ptr + done,
+			      (int)MIN(bytes.len - done, (size_t)INT32_MAX));
 		if (r > 0)
 			done += (size_t)r;
 	}
@@ -464,7 +475,8 @@ ssize_t transport_recv(struct transport *t, uint8_t *to, size_t room)
 void transport_close(struct transport *t)
 {
 	if (t->ssl) {
-		if (t->fault == TRANSPORT_NO_FAULT && t->is_connected && SSL_is_init_finished(t->ssl))
+		if (t->fault == TRANSPORT_NO_FAULT && t->is_connected &&
+		    SSL_is_init_finished(t->ssl))
 			(void)SSL_shutdown(t->ssl); /* close_notify, if it can go at once */
 		SSL_free(t->ssl);
 		t->ssl = NULL;

@@ -16,7 +16,7 @@ enum transport_state {
 	TRANSPORT_WAITS_IN,  /* goes on when something can be read */
 	TRANSPORT_WAITS_OUT, /* goes on when something can be written */
 	TRANSPORT_OPEN,
-	TRANSPORT_FAILED,    /* error, fault and detail say why */
+	TRANSPORT_FAILED, /* error, fault and detail say why */
 };
 
 /* Why TLS could not be spoken; each has its reason in replay/verdicts.tbl.h. */
@@ -30,23 +30,24 @@ enum transport_fault {
 };
 
 struct transport {
-	int fd;              /* -1: closed */
-	int error;           /* errno behind a failure of TCP; 0: none */
-	uint8_t fault;       /* enum transport_fault */
-	const char *detail;  /* behind a fault, a few words that last for ever; NULL: none */
-	bool is_resumed;     /* by a session of an earlier connection */
-	bool was_cut;        /* TLS: the peer closed without saying so; what came may not be all (RFC 8446 6.1) */
-	bool has_ended;      /* TLS: the peer has said its last, transport_recv() gives 0 */
+	int fd;		    /* -1: closed */
+	int error;	    /* errno behind a failure of TCP; 0: none */
+	uint8_t fault;	    /* enum transport_fault */
+	const char *detail; /* behind a fault, a few words that last for ever; NULL: none */
+	bool is_resumed;    /* by a session of an earlier connection */
+	/* TLS: the peer closed without saying so; what came may not be all (RFC 8446 6.1) */
+	bool was_cut;
+	bool has_ended; /* TLS: the peer has said its last, transport_recv() gives 0 */
 
 	/* private to transport.c */
 	const struct target_way *way; /* of the line */
-	void *line;          /* NULL: a socket of our own */
-	struct tls *tls;     /* NULL: plain TCP */
+	void *line;		      /* NULL: a socket of our own */
+	struct tls *tls;	      /* NULL: plain TCP */
 	SSL *ssl;
-	size_t target;       /* index of its session */
-	struct span raw;     /* received, in tls->raw, not decrypted yet */
-	bool is_connected;   /* TCP */
-	bool is_fed;         /* bytes come from raw, not from the socket */
+	size_t target;	   /* index of its session */
+	struct span raw;   /* received, in tls->raw, not decrypted yet */
+	bool is_connected; /* TCP */
+	bool is_fed;	   /* bytes come from raw, not from the socket */
 	bool wants_http2;
 };
 
@@ -75,8 +76,8 @@ int transport_probe(const struct transport_socket *s, uint64_t timeout_ns, const
  *
  * Return: 0, or -ENOMEM with @socket closed.
  */
-int transport_begin(struct transport *t, struct transport_socket *socket, struct tls *tls, const struct target *target, size_t index,
-		    bool wants_http2) MUST_USE;
+int transport_begin(struct transport *t, struct transport_socket *socket, struct tls *tls,
+		    const struct target *target, size_t index, bool wants_http2) MUST_USE;
 /* transport_advance() - the socket is ready: connect, shake hands. Until it is OPEN or has FAILED. */
 enum transport_state transport_advance(struct transport *t);
 /* transport_send() - Return: how many bytes went out, maybe 0 of none; -EAGAIN, or another negative errno */

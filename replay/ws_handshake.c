@@ -95,7 +95,8 @@ static const char *take_extension(struct span chosen, struct ws_agreement *out)
 	(void)next_of(&chosen, ';', &parameter);
 	while (next_of(&chosen, ';', &parameter))
 		if (!take_parameter(parameter, out))
-			return "permessage-deflate was agreed on with a parameter that nobody knows";
+			return "permessage-deflate was agreed on with a parameter that nobody "
+			       "knows";
 	out->deflates = true;
 	return NULL;
 }
@@ -129,7 +130,8 @@ const char *ws_check(struct span request, const struct message *answer, struct w
 	if (!has_token(answer, SPAN_LIT("Upgrade"), SPAN_LIT("websocket")) ||
 	    !has_token(answer, SPAN_LIT("Connection"), SPAN_LIT("upgrade")))
 		return "a 101 that does not upgrade to websocket";
-	if (accept.is_failed || !span_eq(message_header(answer, "Sec-WebSocket-Accept"), buf_span(&accept)))
+	if (accept.is_failed ||
+	    !span_eq(message_header(answer, "Sec-WebSocket-Accept"), buf_span(&accept)))
 		return "Sec-WebSocket-Accept does not answer the key";
 	if (protocol.ptr && !has_token(&asked, SPAN_LIT("Sec-WebSocket-Protocol"), protocol))
 		return "a subprotocol was chosen that was not asked for";

@@ -7,9 +7,9 @@
 
 /* What was agreed on for this connection. */
 struct ws_agreement {
-	bool deflates;           /* permessage-deflate (RFC 7692) */
-	bool takes_no_context;   /* the client's messages do not refer to those before them */
-	uint8_t client_bits;     /* of the client's window: 8 to 15 */
+	bool deflates;	       /* permessage-deflate (RFC 7692) */
+	bool takes_no_context; /* the client's messages do not refer to those before them */
+	uint8_t client_bits;   /* of the client's window: 8 to 15 */
 };
 
 /* ws_offer() - append what is left of a Sec-WebSocket-Extensions when only those that we speak are offered; maybe nothing */
@@ -22,4 +22,5 @@ void ws_offer(struct span value, struct buf *out);
  *
  * Return: NULL; or what is wrong with it, in a few words that last.
  */
-const char *ws_check(struct span request, const struct message *answer, struct ws_agreement *out) MUST_USE;
+const char *ws_check(struct span request, const struct message *answer,
+		     struct ws_agreement *out) MUST_USE;

@@ -19,10 +19,10 @@ struct ws_reader {
 	struct ws_walker walker;
 	struct wsdeflate *inflater;
 	struct buf payload, control; /* of the message, of a control frame in between */
-	struct buf room;             /* uncompressed */
+	struct buf room;	     /* uncompressed */
 	struct child message;
 	uint64_t control_bytes;
-	bool is_open;                /* a message has begun and not ended */
+	bool is_open; /* a message has begun and not ended */
 	const char *why;
 };
 
@@ -76,9 +76,11 @@ static enum ws_read begin_frame(struct ws_reader *r)
 		return WS_READ_MORE;
 	}
 	if ((f->opcode == WS_CONTINUATION) != r->is_open)
-		return refuse(r, r->is_open ? "a message within a message" : "a continuation of nothing");
+		return refuse(r, r->is_open ? "a message within a message"
+					    : "a continuation of nothing");
 	if (r->is_open)
-		return f->is_compressed ? refuse(r, "a continuation marked as compressed") : WS_READ_MORE;
+		return f->is_compressed ? refuse(r, "a continuation marked as compressed")
+					: WS_READ_MORE;
 	buf_clear(&r->payload);
 	r->message = (struct child){
 		.kind = f->opcode, .is_from_server = true, .is_compressed = f->is_compressed};
@@ -98,7 +100,8 @@ static enum ws_read take_payload(struct ws_reader *r, struct span piece)
 		r->message.is_cut |= piece.len > room;
 		buf_add(&r->payload, piece.ptr, MIN(piece.len, room));
 	}
-	return r->control.is_failed || r->payload.is_failed ? refuse(r, "out of memory") : WS_READ_MORE;
+	return r->control.is_failed || r->payload.is_failed ? refuse(r, "out of memory")
+							    : WS_READ_MORE;
 }
 
 static enum ws_read end_message(struct ws_reader *r, struct child *out)
@@ -122,7 +125,9 @@ static enum ws_read end_frame(struct ws_reader *r, struct child *out)
 
 	if (!is_in_control(r))
 		return f->is_final ? end_message(r, out) : WS_READ_MORE;
-	*out = (struct child){.kind = f->opcode, .is_from_server = true, .bytes = r->control_bytes,
+	*out = (struct child){.kind = f->opcode,
+			      .is_from_server = true,
+			      .bytes = r->control_bytes,
 			      .payload = buf_span(&r->control)};
 	return WS_READ_MESSAGE;
 }

@@ -18,9 +18,9 @@ void ws_reader_free(struct ws_reader *r); /* accepts NULL */
 AUTO_DEFINE(ws_reader, ws_reader_free)
 
 enum ws_read {
-	WS_READ_MORE,    /* all bytes are used up */
+	WS_READ_MORE,	 /* all bytes are used up */
 	WS_READ_MESSAGE, /* *out is filled; its payload lasts until the next call */
-	WS_READ_BROKEN,  /* the server broke RFC 6455: ws_reader_why() */
+	WS_READ_BROKEN,	 /* the server broke RFC 6455: ws_reader_why() */
 };
 
 /* ws_read() - the next whole message or control frame; what is used up is taken from the beginning of @bytes */

@@ -11,15 +11,15 @@
  * always allowed.
  */
 
-#define FLAG_FINAL      0x80
+#define FLAG_FINAL	0x80
 #define FLAG_COMPRESSED 0x40
-#define TAIL_BYTES      4
-#define STEP_BYTES      4096
+#define TAIL_BYTES	4
+#define STEP_BYTES	4096
 
 struct ws_writer {
 	struct ws_agreement agreed;
 	z_stream z;
-	bool is_open;      /* z */
+	bool is_open; /* z */
 	struct buf packed;
 };
 
@@ -47,8 +47,9 @@ void ws_writer_free(struct ws_writer *w)
 static bool open_deflate(struct ws_writer *w)
 {
 	if (!w->is_open)
-		w->is_open = deflateInit2(&w->z, Z_DEFAULT_COMPRESSION, Z_DEFLATED,
-					  -(int)w->agreed.client_bits, 8, Z_DEFAULT_STRATEGY) == Z_OK;
+		w->is_open =
+			deflateInit2(&w->z, Z_DEFAULT_COMPRESSION, Z_DEFLATED,
+				     -(int)w->agreed.client_bits, 8, Z_DEFAULT_STRATEGY) == Z_OK;
 	else if (w->agreed.takes_no_context)
 		(void)deflateReset(&w->z);
 	return w->is_open;

@@ -16,8 +16,9 @@ enum child_flag {
 };
 
 static const char *const kind_names[CHILD_KIND_MAX + 1] = {
-	[CHILD_WS_TEXT] = "text",   [CHILD_WS_BINARY] = "binary", [CHILD_SSE] = "event", [CHILD_GRPC] = "message",
-	[CHILD_WS_CLOSE] = "close", [CHILD_WS_PING] = "ping",	  [CHILD_WS_PONG] = "pong",
+	[CHILD_WS_TEXT] = "text", [CHILD_WS_BINARY] = "binary", [CHILD_SSE] = "event",
+	[CHILD_GRPC] = "message", [CHILD_WS_CLOSE] = "close",	[CHILD_WS_PING] = "ping",
+	[CHILD_WS_PONG] = "pong",
 };
 
 static void put_le(uint8_t *to, unsigned bytes, uint64_t v)
@@ -87,14 +88,22 @@ const char *child_close_name(unsigned code)
 {
 	/* the IANA registry of WebSocket close codes, from 1000 on */
 	static const char *const names[] = {
-		"normal closure",	  "going away",
-		"protocol error",	  "unsupported data",
-		NULL,			  "no status received",
-		"abnormal closure",	  "invalid payload data",
-		"policy violation",	  "message too big",
-		"mandatory extension",	  "internal error",
-		"service restart",	  "try again later",
-		"bad gateway",		  "TLS handshake failed",
+		"normal closure",
+		"going away",
+		"protocol error",
+		"unsupported data",
+		NULL,
+		"no status received",
+		"abnormal closure",
+		"invalid payload data",
+		"policy violation",
+		"message too big",
+		"mandatory extension",
+		"internal error",
+		"service restart",
+		"try again later",
+		"bad gateway",
+		"TLS handshake failed",
 	};
 
 	if (code >= 3000 && code < 5000)

@@ -27,7 +27,8 @@ static int list_codings(const struct message *m, int codings[CONTENT_CODINGS_MAX
 				continue;
 			if (coding < 0)
 				return err_set(e, -ENOENT, "content coding %.*s is not known",
-					       (int)MIN(name.len, (size_t)64), (const char *)name.ptr);
+					       (int)MIN(name.len, (size_t)64),
+					       (const char *)name.ptr);
 			if (count == CONTENT_CODINGS_MAX)
 				return err_set(e, -E2BIG, "more than %d content codings",
 					       CONTENT_CODINGS_MAX);

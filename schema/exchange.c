@@ -41,10 +41,20 @@ static const char *const certainty_names[] = {
 };
 
 static const char *const h2_error_names[] = {
-	"NO_ERROR",	      "PROTOCOL_ERROR",	    "INTERNAL_ERROR",	 "FLOW_CONTROL_ERROR",
-	"SETTINGS_TIMEOUT",   "STREAM_CLOSED",	    "FRAME_SIZE_ERROR",	 "REFUSED_STREAM",
-	"CANCEL",	      "COMPRESSION_ERROR",  "CONNECT_ERROR",	 "ENHANCE_YOUR_CALM",
-	"INADEQUATE_SECURITY", "HTTP_1_1_REQUIRED",
+	"NO_ERROR",
+	"PROTOCOL_ERROR",
+	"INTERNAL_ERROR",
+	"FLOW_CONTROL_ERROR",
+	"SETTINGS_TIMEOUT",
+	"STREAM_CLOSED",
+	"FRAME_SIZE_ERROR",
+	"REFUSED_STREAM",
+	"CANCEL",
+	"COMPRESSION_ERROR",
+	"CONNECT_ERROR",
+	"ENHANCE_YOUR_CALM",
+	"INADEQUATE_SECURITY",
+	"HTTP_1_1_REQUIRED",
 };
 
 static const char *const protocol_names[] = {"unknown", "http1", "http2", "grpc", "websocket"};
@@ -207,8 +217,9 @@ const char *endpoint_text(const struct endpoint *e, char out[ENDPOINT_TEXT_MAX])
 struct span *identity_text(struct identity *who, size_t i)
 {
 	struct span *const texts[] = {
-		&who->service,	     &who->name_space, &who->pod,     &who->workload, &who->node,
-		&who->workload_kind, &who->container,  &who->pod_uid, &who->labels,   &who->annotations,
+		&who->service, &who->name_space,    &who->pod,	     &who->workload,
+		&who->node,    &who->workload_kind, &who->container, &who->pod_uid,
+		&who->labels,  &who->annotations,
 	};
 
 	return i < COUNT_OF(texts) ? texts[i] : NULL;
@@ -220,6 +231,7 @@ struct span endpoint_service(const struct endpoint *e)
 }
 
 /* every span of an exchange, so that size and copy cannot disagree */
+// clang-format off
 #define SPANS_OF_IDENTITY(x, S, side)                                                              \
 	S((x)->side.who.service) S((x)->side.who.name_space) S((x)->side.who.pod)                  \
 	S((x)->side.who.workload) S((x)->side.who.node) S((x)->side.who.workload_kind)             \
@@ -232,6 +244,7 @@ struct span endpoint_service(const struct endpoint *e)
 	S((x)->method) S((x)->target) S((x)->host) S((x)->path) S((x)->route) S((x)->error) S((x)->trace_id)     \
 	S((x)->replay_of) S((x)->grpc_service) S((x)->grpc_method) \
 	S((x)->children) SPANS_OF_MESSAGE(x, S, request) SPANS_OF_MESSAGE(x, S, response)
+// clang-format on
 
 size_t exchange_bytes(const struct exchange *x)
 {
@@ -294,12 +307,12 @@ static const uint8_t *colon_of(struct span line, bool is_http2)
 
 static bool is_http2_head(struct span head)
 {
-	struct span version = SPAN_LIT(" HTTP/2"), line = without_line_end((struct span){head.ptr, line_bytes(head)});
+	struct span version = SPAN_LIT(" HTTP/2"),
+		    line = without_line_end((struct span){head.ptr, line_bytes(head)});
 
 	if (span_istarts(line, SPAN_LIT("HTTP/2 ")))
 		return true;
-	return line.len >= version.len &&
-	       span_eq(span_from(line, line.len - version.len), version);
+	return line.len >= version.len && span_eq(span_from(line, line.len - version.len), version);
 }
 
 bool header_next(struct header_iter *it)

@@ -60,14 +60,17 @@ enum protocol {
 };
 
 enum message_flag {
-	MESSAGE_PRESENT = 1 << 0,         /* its start line was seen */
-	MESSAGE_COMPLETE = 1 << 1,        /* its end was seen and no byte of it is missing */
-	MESSAGE_CHUNKED = 1 << 2,         /* body came in chunks: see framing */
+	MESSAGE_PRESENT = 1 << 0,	  /* its start line was seen */
+	MESSAGE_COMPLETE = 1 << 1,	  /* its end was seen and no byte of it is missing */
+	MESSAGE_CHUNKED = 1 << 2,	  /* body came in chunks: see framing */
 	MESSAGE_CLOSE_DELIMITED = 1 << 3, /* body ended with the connection (RFC 9112 6.3 rule 8) */
-	MESSAGE_BODY_CUT = 1 << 4,        /* body holds the first bytes only; body_bytes the true size */
-	MESSAGE_HEAD_CUT = 1 << 5,        /* head holds the first head_max bytes only */
-	MESSAGE_HAS_GAP = 1 << 6,         /* bytes are missing; body ends where the first hole begins */
-	MESSAGE_LENGTH_KNOWN = 1 << 7,    /* body_bytes is the whole body's size, seen or announced */
+	/* body holds the first bytes only; body_bytes the true size */
+	MESSAGE_BODY_CUT = 1 << 4,
+	MESSAGE_HEAD_CUT = 1 << 5, /* head holds the first head_max bytes only */
+	/* bytes are missing; body ends where the first hole begins */
+	MESSAGE_HAS_GAP = 1 << 6,
+	/* body_bytes is the whole body's size, seen or announced */
+	MESSAGE_LENGTH_KNOWN = 1 << 7,
 };
 #define MESSAGE_FLAG_COUNT 8
 
@@ -76,38 +79,48 @@ enum message_flag {
  * the recorded bytes (redaction apart), which is what a replay sends.
  */
 struct message {
-	struct span head;     /* start line and header lines with their line ends and the empty line */
-	struct span body;     /* octets after de-chunking, content coding untouched; at most body_max */
-	struct span framing;  /* chunked: the chunk-size lines, verbatim, with their line ends, incl. 0 */
+	/* start line and header lines with their line ends and the empty line */
+	struct span head;
+	/* octets after de-chunking, content coding untouched; at most body_max */
+	struct span body;
+	/* chunked: the chunk-size lines, verbatim, with their line ends, incl. 0 */
+	struct span framing;
 	struct span trailers; /* chunked: trailer lines verbatim, without the final empty line */
-	struct span content_type; /* value of Content-Type, trimmed; ptr NULL when the header is absent */
-	uint64_t body_bytes;  /* octets of the body after de-chunking: all that were seen, or that its
-	                         Content-Length promised when MESSAGE_LENGTH_KNOWN */
-	uint64_t first_ns;    /* wall time of its first byte; 0 if not MESSAGE_PRESENT */
-	uint64_t last_ns;     /* wall time of its last byte seen */
-	uint64_t server_first_ns, server_last_ns; /* the same at the server's end, where both ends were captured and
+	/* value of Content-Type, trimmed; ptr NULL when the header is absent */
+	struct span content_type;
+	/*
+	 * octets of the body after de-chunking: all that were seen, or that its Content-Length promised
+	 * when MESSAGE_LENGTH_KNOWN
+	 */
+	uint64_t body_bytes;
+	uint64_t first_ns; /* wall time of its first byte; 0 if not MESSAGE_PRESENT */
+	uint64_t last_ns;  /* wall time of its last byte seen */
+	uint64_t server_first_ns,
+		server_last_ns; /* the same at the server's end, where both ends were captured and
 	                         the others are the client's; else 0 */
-	uint32_t flags;       /* enum message_flag */
-	uint8_t version;      /* HTTP version of its start line: 10, 11; 20 for HTTP/2; 0 unknown, 9 HTTP/0.9 */
+	uint32_t flags;		/* enum message_flag */
+	/* HTTP version of its start line: 10, 11; 20 for HTTP/2; 0 unknown, 9 HTTP/0.9 */
+	uint8_t version;
 };
 
 /* Who it was: as known at the moment of the exchange. Empty spans where not known. */
 struct identity {
-	struct span service;   /* what answers under this address */
+	struct span service; /* what answers under this address */
 	struct span name_space;
 	struct span pod;
 	struct span workload;
 	struct span node;
 	struct span workload_kind; /* Deployment, StatefulSet, DaemonSet, Job, CronJob, ... */
-	struct span container;     /* whose port it is, or whose process */
+	struct span container;	   /* whose port it is, or whose process */
 	struct span pod_uid;
-	struct span labels;        /* of the pod, and chosen annotations: schema/labels.h; "" for none */
+	/* of the pod, and chosen annotations: schema/labels.h; "" for none */
+	struct span labels;
 	struct span annotations;
 	/* While nobody is known: the row of the tape is this one's of [since, until) alone, so that a name
 	   that is learned later is given to no other time; 0 where no name is expected any more. */
 	uint64_t since_ns, until_ns;
-	uint8_t source;            /* enum identity_source */
-	uint8_t certainty;         /* enum identity_certainty */
+	uint8_t source;	   /* enum identity_source */
+	uint8_t certainty; /* enum identity_certainty */
 };
 
 struct endpoint {
@@ -126,41 +139,56 @@ struct asked {
 };
 
 struct exchange {
-	uint64_t id;            /* time-ordered, unique in a store: start_ns, moved on if taken; 0 = none yet */
-	uint64_t start_ns;      /* request's first byte; response's where no request was seen */
-	uint64_t connection;    /* equal for all exchanges of one TCP connection, unique in a store */
-	uint32_t sequence;      /* position of the request in its connection, from 0 */
-	uint16_t share;         /* whose share of memory and queue it takes; 0 nobody's; not on the tape */
-	uint32_t netns;         /* inode of the network namespace where it was captured; 0 unknown; not on the tape */
-	uint32_t server_netns;  /* both ends were captured: netns is the client's, this the server's; else 0; not on the tape */
-	struct asked asked;     /* likewise; not on the tape: a service's name is dst.who.service then */
-	uint64_t wire_key;      /* equal for one exchange wherever on its way it is captured; 0: none, or nobody else has it */
-	uint16_t status;        /* of the final response; 0 = no response */
-	uint8_t protocol;       /* enum protocol */
-	uint8_t outcome;        /* enum outcome */
-	uint8_t reason;         /* enum reason */
-	uint64_t anomalies;     /* bits 1 << enum anomaly */
-	struct endpoint src;    /* the client */
-	struct endpoint dst;    /* the server */
-	struct span method;     /* as on the wire; empty where no request was seen */
-	struct span target;     /* as on the wire (RFC 9112 3.2), redacted */
-	struct span host;       /* Host header, with its port if it has one; ptr NULL when absent */
-	struct span path;       /* target's path without query; authority for CONNECT */
-	struct span route;      /* path with its variable parts as {} */
-	struct span error;      /* what it says of its failure, variable parts as {}: schema/fingerprint.h */
-	struct span trace_id;   /* from traceparent, b3 or x-request-id; empty if none */
-	struct span replay_of;  /* RUN/ID from Tapeloop-Replay; empty when it is not a replay */
+	/* time-ordered, unique in a store: start_ns, moved on if taken; 0 = none yet */
+	uint64_t id;
+	uint64_t start_ns; /* request's first byte; response's where no request was seen */
+	/* equal for all exchanges of one TCP connection, unique in a store */
+	uint64_t connection;
+	uint32_t sequence; /* position of the request in its connection, from 0 */
+	/* whose share of memory and queue it takes; 0 nobody's; not on the tape */
+	uint16_t share;
+	/* inode of the network namespace where it was captured; 0 unknown; not on the tape */
+	uint32_t netns;
+	/* both ends were captured: netns is the client's, this the server's; else 0; not on the tape */
+	uint32_t server_netns;
+	/* likewise; not on the tape: a service's name is dst.who.service then */
+	struct asked asked;
+	/* equal for one exchange wherever on its way it is captured; 0: none, or nobody else has it */
+	uint64_t wire_key;
+	uint16_t status;     /* of the final response; 0 = no response */
+	uint8_t protocol;    /* enum protocol */
+	uint8_t outcome;     /* enum outcome */
+	uint8_t reason;	     /* enum reason */
+	uint64_t anomalies;  /* bits 1 << enum anomaly */
+	struct endpoint src; /* the client */
+	struct endpoint dst; /* the server */
+	struct span method;  /* as on the wire; empty where no request was seen */
+	struct span target;  /* as on the wire (RFC 9112 3.2), redacted */
+	struct span host;    /* Host header, with its port if it has one; ptr NULL when absent */
+	struct span path;    /* target's path without query; authority for CONNECT */
+	struct span route;   /* path with its variable parts as {} */
+	/* what it says of its failure, variable parts as {}: schema/fingerprint.h */
+	struct span error;
+	struct span trace_id;  /* from traceparent, b3 or x-request-id; empty if none */
+	struct span replay_of; /* RUN/ID from Tapeloop-Replay; empty when it is not a replay */
 	struct span grpc_service, grpc_method; /* parts of path: exchange_split_grpc() */
-	struct span children;   /* WebSocket messages or server-sent events: read with schema/child.h */
-	uint64_t messages[2];   /* inside the bodies or the conversation, kept or not: gRPC messages, WebSocket
-				   messages, events; sent by the client, by the server */
-	uint32_t stream;        /* HTTP/2 stream; 0 otherwise */
-	uint32_t h2_error;      /* code of RST_STREAM or GOAWAY that ended it (RFC 9113 7); 0 otherwise */
+	/* WebSocket messages or server-sent events: read with schema/child.h */
+	struct span children;
+	/*
+	 * inside the bodies or the conversation, kept or not: gRPC messages, WebSocket messages, events;
+	 * sent by the client, by the server
+	 */
+	uint64_t messages[2];
+	uint32_t stream; /* HTTP/2 stream; 0 otherwise */
+	/* code of RST_STREAM or GOAWAY that ended it (RFC 9113 7); 0 otherwise */
+	uint32_t h2_error;
 	uint64_t grpc_timeout_ns; /* deadline that the client named; 0 = none */
-	uint16_t grpc_status;   /* 0 also where there is none: see has_grpc_status */
-	uint16_t close_code;    /* of a WebSocket (RFC 6455 7.4); 1006 when it ended without a close frame; 0 otherwise */
+	uint16_t grpc_status;	  /* 0 also where there is none: see has_grpc_status */
+	/* of a WebSocket (RFC 6455 7.4); 1006 when it ended without a close frame; 0 otherwise */
+	uint16_t close_code;
 	bool has_grpc_status;
-	uint32_t weight;        /* how many exchanges it stands for, where others like it were left out; 0: 1 */
+	/* how many exchanges it stands for, where others like it were left out; 0: 1 */
+	uint32_t weight;
 	struct message request;
 	struct message response;
 };
@@ -194,24 +222,25 @@ void exchange_split_grpc(struct exchange *x);
 uint64_t exchange_messages(const struct exchange *x, enum protocol protocol, unsigned side);
 
 bool exchange_is_failed(const struct exchange *x); /* what failed() in a filter says */
-enum outcome outcome_of_status(unsigned status);  /* of a whole answer: by the hundreds */
+enum outcome outcome_of_status(unsigned status);   /* of a whole answer: by the hundreds */
 bool outcome_is_failed(unsigned outcome);
 
-const char *outcome_name(unsigned outcome);   /* "server_error"; "?" when out of range */
+const char *outcome_name(unsigned outcome); /* "server_error"; "?" when out of range */
 const char *reason_name(unsigned reason);
 const char *anomaly_name(unsigned anomaly);
 const char *protocol_name(unsigned protocol); /* "http1", "http2", "grpc", "websocket" */
 const char *message_flag_name(unsigned bit);  /* "present" for bit 0 */
-const char *h2_error_name(unsigned code);     /* "CANCEL" for 8 (RFC 9113 7); NULL for one that is not registered */
-const char *identity_source_name(unsigned source);       /* "api" */
+const char *
+h2_error_name(unsigned code); /* "CANCEL" for 8 (RFC 9113 7); NULL for one that is not registered */
+const char *identity_source_name(unsigned source);	 /* "api" */
 const char *identity_certainty_name(unsigned certainty); /* "certain" */
-int identity_source_parse(struct span name);  /* number, or -EINVAL */
+int identity_source_parse(struct span name);		 /* number, or -EINVAL */
 int identity_certainty_parse(struct span name);
-int outcome_parse(struct span name);          /* number, or -EINVAL */
+int outcome_parse(struct span name); /* number, or -EINVAL */
 int reason_parse(struct span name);
 int anomaly_parse(struct span name);
 int protocol_parse(struct span name);
-int message_flag_parse(struct span name);     /* bit number, or -EINVAL */
+int message_flag_parse(struct span name); /* bit number, or -EINVAL */
 
 /* "10.0.0.1", "::1" (RFC 5952): text of an address, into @out[46]. Return: @out. */
 #define ENDPOINT_TEXT_MAX 46

@@ -26,7 +26,8 @@
 #include "schema/labels.h"
 #include "schema/wsdeflate.h"
 
-#define DECODED_MAX (1 << 20) /* octets of a body, or of all messages of a conversation, written decoded */
+#define DECODED_MAX                                                                                \
+	(1 << 20) /* octets of a body, or of all messages of a conversation, written decoded */
 
 static void put_id(struct json *j, uint64_t id)
 {
@@ -288,7 +289,8 @@ static bool is_of(const struct exchange *x, enum field f)
 }
 
 /* all of a conversation together: one compressed message may be a bomb, and so may a thousand */
-static void put_decoded_child(struct json *j, const struct child *c, struct wsdeflate *w, size_t *left)
+static void put_decoded_child(struct json *j, const struct child *c, struct wsdeflate *w,
+			      size_t *left)
 {
 	AUTO_BUF room = {0};
 	struct span decoded = {0};

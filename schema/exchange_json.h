@@ -12,9 +12,11 @@
 #include "schema/exchange.h"
 
 enum exchange_json_part {
-	EXCHANGE_JSON_SUMMARY,  /* fields only */
-	EXCHANGE_JSON_MESSAGES, /* headers, trailers; bodies as text where valid UTF-8, else base64 */
-	EXCHANGE_JSON_EXACT,    /* messages as base64 of their bytes: what exchange_from_json() reads */
+	EXCHANGE_JSON_SUMMARY, /* fields only */
+	/* headers, trailers; bodies as text where valid UTF-8, else base64 */
+	EXCHANGE_JSON_MESSAGES,
+	/* messages as base64 of their bytes: what exchange_from_json() reads */
+	EXCHANGE_JSON_EXACT,
 };
 
 /* exchange_to_json() - one object */
@@ -25,5 +27,5 @@ void exchange_to_json(struct json *j, const struct exchange *x, enum exchange_js
  * @x_out: its spans live in *@memory_out
  * @memory_out: to be freed by the caller with free()
  */
-int exchange_from_json(struct span text, struct exchange *x_out, void **memory_out, struct err *e)
-	MUST_USE;
+int exchange_from_json(struct span text, struct exchange *x_out, void **memory_out,
+		       struct err *e) MUST_USE;

@@ -28,8 +28,8 @@
 #define MAPS_MAX 4 /* fields of type MAP */
 
 struct reading {
-	json_t *root;	  /* owned */
-	uint8_t *block;	  /* owned; what is decoded */
+	json_t *root;		   /* owned */
+	uint8_t *block;		   /* owned; what is decoded */
 	struct buf maps[MAPS_MAX]; /* owned; labels and annotations in the one form they have */
 	size_t map_count;
 	size_t used, cap; /* bytes of block */
@@ -345,7 +345,7 @@ static void read_texts(struct reading *r, struct exchange *x)
 #define READ_NAME(name, value)
 #define READ_FLAGS(name, value)
 #define READ_BOOL(name, value)
-#define READ_MAP(name, value) value = read_map(r, name);
+#define READ_MAP(name, value)		     value = read_map(r, name);
 #define FIELD(NAME, name, TYPE, value, what) READ_##TYPE(name, value)
 #include "schema/fields.tbl.h"
 #undef FIELD
@@ -391,9 +391,11 @@ static void read_numbers(struct reading *r, struct exchange *x)
 	x->weight = (uint32_t)read_number(r, "weight", UINT32_MAX);
 	x->close_code = (uint16_t)read_number(r, "ws.close_code", UINT16_MAX);
 	/* only one of the three is written: that of its protocol */
-	x->messages[0] = read_number(r, "grpc.requests", INT64_MAX) + read_number(r, "ws.sent", INT64_MAX);
+	x->messages[0] =
+		read_number(r, "grpc.requests", INT64_MAX) + read_number(r, "ws.sent", INT64_MAX);
 	x->messages[1] = read_number(r, "grpc.responses", INT64_MAX) +
-			 read_number(r, "ws.received", INT64_MAX) + read_number(r, "sse.events", INT64_MAX);
+			 read_number(r, "ws.received", INT64_MAX) +
+			 read_number(r, "sse.events", INT64_MAX);
 	read_address(r, "src.ip", &x->src);
 	read_address(r, "dst.ip", &x->dst);
 	x->src.port = (uint16_t)read_number(r, "src.port", UINT16_MAX);

@@ -11,8 +11,8 @@
 struct foreign {
 	struct exchange x; /* what the file says: at least the times and the heads, unless they are
 			      in raw */
-	struct span
-		raw[2];	  /* request, response as one piece, not yet taken apart; ptr NULL: see x */
+	/* request, response as one piece, not yet taken apart; ptr NULL: see x */
+	struct span raw[2];
 	bool is_complete; /* all fields of x are those of a recording and stay; else they are read
 			     out of the heads */
 };

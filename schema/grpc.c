@@ -152,10 +152,22 @@ unsigned grpc_status_parse(struct span value)
 const char *grpc_status_name(unsigned status)
 {
 	static const char *const names[] = {
-		"OK",		     "CANCELLED",	"UNKNOWN",	       "INVALID_ARGUMENT",
-		"DEADLINE_EXCEEDED", "NOT_FOUND",	"ALREADY_EXISTS",      "PERMISSION_DENIED",
-		"RESOURCE_EXHAUSTED", "FAILED_PRECONDITION", "ABORTED",	       "OUT_OF_RANGE",
-		"UNIMPLEMENTED",     "INTERNAL",	"UNAVAILABLE",	       "DATA_LOSS",
+		"OK",
+		"CANCELLED",
+		"UNKNOWN",
+		"INVALID_ARGUMENT",
+		"DEADLINE_EXCEEDED",
+		"NOT_FOUND",
+		"ALREADY_EXISTS",
+		"PERMISSION_DENIED",
+		"RESOURCE_EXHAUSTED",
+		"FAILED_PRECONDITION",
+		"ABORTED",
+		"OUT_OF_RANGE",
+		"UNIMPLEMENTED",
+		"INTERNAL",
+		"UNAVAILABLE",
+		"DATA_LOSS",
 		"UNAUTHENTICATED",
 	};
 

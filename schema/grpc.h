@@ -16,12 +16,13 @@ struct buf;
 /* Zero-initialised it stands at the beginning of a body. */
 struct grpc_walker {
 	uint64_t messages; /* that are whole */
-	uint64_t left;     /* of the message being read */
+	uint64_t left;	   /* of the message being read */
 	uint32_t length;   /* of the message being read, or of the last one */
 	uint8_t prefix[GRPC_PREFIX_BYTES];
 	uint8_t prefix_bytes;
 	bool is_inside;
-	bool is_lost; /* a byte of compression that is neither 0 nor 1, or a hole: counting has stopped */
+	/* a byte of compression that is neither 0 nor 1, or a hole: counting has stopped */
+	bool is_lost;
 };
 
 /*
@@ -33,7 +34,7 @@ bool grpc_walk(struct grpc_walker *w, struct span *bytes);
 void grpc_skip(struct grpc_walker *w, uint64_t len);
 
 struct grpc_message {
-	struct span bytes;  /* lies in the body; shorter than length where the body was cut */
+	struct span bytes; /* lies in the body; shorter than length where the body was cut */
 	uint32_t length;
 	bool is_compressed; /* by the coding that grpc-encoding names */
 };

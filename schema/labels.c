@@ -33,8 +33,8 @@ static size_t collect(const json_t *object, labels_wants_fn *wants, void *ctx, s
 		struct span key = span_str(json_object_iter_key(at));
 
 		if (json_is_string(value) && (!wants || wants(ctx, key)))
-			to[n++] = (struct entry){key, span_of(json_string_value(value),
-							      json_string_length(value))};
+			to[n++] = (struct entry){
+				key, span_of(json_string_value(value), json_string_length(value))};
 	}
 	return n;
 }

@@ -24,7 +24,8 @@ struct sqlite3;
 #define SQL_APPLICATION_ID 0x74617065 /* "tape", PRAGMA application_id */
 
 /* the second half is the condition of the index on tapes of before; it serves there word for word */
-#define SQL_FAILED "exchange.outcome >= 2 AND exchange.outcome <= 6 AND exchange.outcome IN (2,3,4,5,6)"
+#define SQL_FAILED                                                                                 \
+	"exchange.outcome >= 2 AND exchange.outcome <= 6 AND exchange.outcome IN (2,3,4,5,6)"
 /*
  * INTEGER 0: the path is the route, as where nothing varies; BLOB: what stands for the route's only
  * {}; TEXT: the path

@@ -18,8 +18,7 @@ static bool is_same_part(const struct exchange *a, const struct exchange *b)
 
 	if (is_later != (b->anomalies & ANOMALY_BIT(CONTINUATION)))
 		return false;
-	return !is_later ||
-	       (a->messages[0] == b->messages[0] && a->messages[1] == b->messages[1]);
+	return !is_later || (a->messages[0] == b->messages[0] && a->messages[1] == b->messages[1]);
 }
 
 bool view_matches(const struct exchange *a, const struct exchange *b)
@@ -56,16 +55,16 @@ static bool is_same_end(const struct endpoint *a, const struct endpoint *b)
 	return a->port == b->port && memcmp(a->address, b->address, sizeof(a->address)) == 0;
 }
 
-struct exchange *view_join(struct exchange *keep, const struct exchange *c, const struct exchange *s)
+struct exchange *view_join(struct exchange *keep, const struct exchange *c,
+			   const struct exchange *s)
 {
 	const struct exchange client = *c, server = *s;
 
 	join_times(&keep->request, client.request, server.request);
 	join_times(&keep->response, client.response, server.response);
 	if (!is_same_end(&client.dst, &server.dst)) {
-		keep->asked = (struct asked){.port = client.dst.port,
-					     .is_ipv4 = client.dst.is_ipv4,
-					     .is_known = true};
+		keep->asked = (struct asked){
+			.port = client.dst.port, .is_ipv4 = client.dst.is_ipv4, .is_known = true};
 		memcpy(keep->asked.address, client.dst.address, sizeof(keep->asked.address));
 	}
 	keep->connection = client.connection;

@@ -147,9 +147,11 @@ int wsdeflate_read(struct wsdeflate *w, const struct child *c, size_t bytes_max,
 	if (!c->is_compressed)
 		return 0;
 	if (!w->is_agreed)
-		return err_set(e, -EOPNOTSUPP, "compressed though the handshake agreed on no compression");
+		return err_set(e, -EOPNOTSUPP,
+			       "compressed though the handshake agreed on no compression");
 	r = inflate_message(&w->from[c->is_from_server], c, bytes_max, room);
 	room->len = MIN(room->len, bytes_max);
 	*text_out = buf_span(room);
-	return r < 0 ? err_set(e, r, "compressed message of %zu bytes: %s", c->payload.len, why(r)) : 0;
+	return r < 0 ? err_set(e, r, "compressed message of %zu bytes: %s", c->payload.len, why(r))
+		     : 0;
 }

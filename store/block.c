@@ -120,9 +120,8 @@ static size_t compress_otherwise(struct block_packer *p, struct span dictionary,
 	size_t room = n ? n : p->joined.len, m;
 
 	buf_clear(&p->tried);
-	if (!buf_reserve(&p->tried, room) ||
-	    ZSTD_isError(ZSTD_CCtx_loadDictionary_byReference(p->other, dictionary.ptr,
-							      dictionary.len)))
+	if (!buf_reserve(&p->tried, room) || ZSTD_isError(ZSTD_CCtx_loadDictionary_byReference(
+						     p->other, dictionary.ptr, dictionary.len)))
 		return n;
 	m = ZSTD_compress2(p->other, p->tried.ptr, room, p->joined.ptr, p->joined.len);
 	if (ZSTD_isError(m) || m >= room)

@@ -5,7 +5,7 @@
 #include "lib/base.h"
 
 #define BODY_CACHE_SLOTS     16384
-#define BODY_CACHE_BODY_MAX  4096	  /* longer ones are not kept */
+#define BODY_CACHE_BODY_MAX  4096	 /* longer ones are not kept */
 #define BODY_CACHE_BYTES_MAX (12u << 20) /* of all bodies */
 
 struct body_slot {

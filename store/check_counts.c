@@ -71,8 +71,9 @@ static int compare(const struct counts *c, size_t which, struct err *e)
 	(void)sqlite3_finalize(st);
 	sqlite3_free(sql);
 	if (wrong || missing)
-		say(c, "%s: %" PRIu64 " are not what the exchanges say, of %" PRIu64
-		    " that they say", questions[which].name, wrong, missing);
+		say(c,
+		    "%s: %" PRIu64 " are not what the exchanges say, of %" PRIu64 " that they say",
+		    questions[which].name, wrong, missing);
 	return step == SQLITE_ROW ? 0 : tape_failed(c->tape, e);
 }
 
@@ -166,7 +167,8 @@ static int check_all(const struct counts *c, struct err *e)
 	for (size_t i = 0; i < COUNT_OF(questions) && r == 0; i++)
 		r = compare(c, i, e);
 	if (r == 0)
-		r = compare_entries(c, "entries of minutes", "SELECT count, entries FROM rollup", e);
+		r = compare_entries(c, "entries of minutes", "SELECT count, entries FROM rollup",
+				    e);
 	return r == 0 ? compare_sums(c, e) : r;
 }
 

@@ -7,13 +7,7 @@
 
 struct sqlite3_stmt;
 
-enum common_table {
-	COMMON_PEER,
-	COMMON_KIND,
-	COMMON_DICTIONARY,
-	COMMON_ROLLUP_KEY,
-	COMMON_COUNT
-};
+enum common_table { COMMON_PEER, COMMON_KIND, COMMON_DICTIONARY, COMMON_ROLLUP_KEY, COMMON_COUNT };
 extern const char *const common_insert_sql[COMMON_COUNT];
 
 /* Beside enum message_flag in kind.request_flags and kind.response_flags: absent, not just empty.

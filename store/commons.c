@@ -24,8 +24,10 @@ static const char *const select_sql[] = {
 		 "request_type,"
 		 " response_type, request_flags, response_flags, request_version, response_version,"
 		 " h2_error, grpc_status, close_code, weight, error FROM kind WHERE id = ?",
-	[PEER] = "SELECT ip, port, service, namespace, pod, workload, node, workload_kind, container,"
-		 " pod_uid, labels, annotations, source, certainty, since, until FROM peer WHERE id = ?",
+	[PEER] = "SELECT ip, port, service, namespace, pod, workload, node, workload_kind, "
+		 "container,"
+		 " pod_uid, labels, annotations, source, certainty, since, until FROM peer WHERE "
+		 "id = ?",
 };
 
 struct entry {

@@ -11,8 +11,9 @@ struct tape;
 struct kind_row {
 	uint64_t number, dst;
 	uint64_t anomalies;
-	struct span method, host, route, request_type, response_type, error; /* behind this struct */
-	uint32_t request_flags, response_flags;			      /* with enum in common.h */
+	/* behind this struct */
+	struct span method, host, route, request_type, response_type, error;
+	uint32_t request_flags, response_flags; /* with enum in common.h */
 	uint16_t status;
 	uint8_t protocol, reason, request_version, response_version;
 	uint32_t h2_error;

@@ -47,10 +47,10 @@ static const struct {
 } enough[] = {{128, 128 << 10}, {512, 384 << 10}};
 #define ROUNDS COUNT_OF(enough)
 
-#define WINDOW_BYTES	(256u << 10) /* before compression */
+#define WINDOW_BYTES	(256u << 10)	    /* before compression */
 #define PAUSE_BYTES	(UINT64_C(2) << 20) /* from one training to the next */
 #define PAUSE_BYTES_MAX (UINT64_C(1) << 30)
-#define WORSE_WINDOWS	2 /* in a row: it is no accident */
+#define WORSE_WINDOWS	2    /* in a row: it is no accident */
 #define WORSE		1.25 /* than the best window */
 #define HELPED		0.9  /* of what the windows took before */
 

@@ -8,8 +8,8 @@
 #define FILTER_SQL_FUNCTION "filter_holds"
 
 struct filter_condition {
-	const struct node *node;	    /* in the filter */
-	_Atomic uint64_t *gave_up;	    /* the filter's */
+	const struct node *node;   /* in the filter */
+	_Atomic uint64_t *gave_up; /* the filter's */
 	/*
 	 * of a restricted filter: SQLite may ask it of rows that the restriction excludes, so giving
 	 * up counts nothing here and lets the row through to the residual check

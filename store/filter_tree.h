@@ -84,9 +84,9 @@ enum operand_kind {
 	OPERAND_FIELD,
 	OPERAND_HEADER,
 	OPERAND_TRAILER,
-	OPERAND_QUERY,	/* a parameter of the target */
-	OPERAND_COOKIE, /* of Cookie, or of Set-Cookie */
-	OPERAND_LABEL,	/* of the client's pod, or of the server's: is_response */
+	OPERAND_QUERY,	    /* a parameter of the target */
+	OPERAND_COOKIE,	    /* of Cookie, or of Set-Cookie */
+	OPERAND_LABEL,	    /* of the client's pod, or of the server's: is_response */
 	OPERAND_ANNOTATION, /* likewise */
 	OPERAND_BODY,
 };

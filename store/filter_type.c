@@ -168,7 +168,8 @@ int filter_field(struct span name, struct span source, size_t at, struct err *e)
 
 #define NAMES_MAX 64 /* of one vocabulary */
 
-static int find_name(struct span name, unsigned count, field_name_fn *name_of, const char **meant_out)
+static int find_name(struct span name, unsigned count, field_name_fn *name_of,
+		     const char **meant_out)
 {
 	const char *names[NAMES_MAX];
 

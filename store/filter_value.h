@@ -73,7 +73,7 @@ struct operand_iter {
 	const struct operand *operand;
 	bool has_begun, is_any_name;
 	struct header_iter header;
-	struct span rest; /* of a query or a cookie */
+	struct span rest;	    /* of a query or a cookie */
 	struct json_scan_iter json; /* of labels */
 	struct span name, value;
 };

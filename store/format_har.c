@@ -56,8 +56,7 @@ static void put_authority(struct buf *url, const struct exchange *x)
 /* RFC 9110 7.1: the target URI; a target that is one already stands for itself */
 static void make_url(const struct exchange *x, struct buf *url)
 {
-	if (x->target.len && x->target.ptr[0] != '/' &&
-	    span_find(x->target, SPAN_LIT("://"))) {
+	if (x->target.len && x->target.ptr[0] != '/' && span_find(x->target, SPAN_LIT("://"))) {
 		buf_add_span(url, x->target);
 		return;
 	}

@@ -354,8 +354,7 @@ static void read_error(const struct har_reading *h, struct exchange *x)
 	x->outcome = OUTCOME_INCOMPLETE;
 	x->reason = REASON_CAPTURE_END;
 	for (size_t i = 0; i < COUNT_OF(errors); i++) {
-		if (!said.len ||
-		    !span_find(said, span_str(errors[i].text)))
+		if (!said.len || !span_find(said, span_str(errors[i].text)))
 			continue;
 		x->outcome = (uint8_t)errors[i].outcome;
 		x->reason = (uint8_t)errors[i].reason;

@@ -70,7 +70,8 @@ void har_header_line(struct buf *out, struct span name, struct span value)
 
 struct span har_target_of_url(struct span url, struct span *authority_out)
 {
-	const uint8_t *scheme = url.len ? memmem(url.ptr, MIN(url.len, (size_t)16), "://", 3) : NULL;
+	const uint8_t *scheme =
+		url.len ? memmem(url.ptr, MIN(url.len, (size_t)16), "://", 3) : NULL;
 	struct span rest = scheme ? span_from(url, (size_t)(scheme - url.ptr) + 3) : url;
 	const uint8_t *fragment;
 	size_t n = 0;

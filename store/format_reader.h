@@ -12,8 +12,9 @@
 
 struct format_reader;
 
-#define FORMAT_ENTRY_MAX   ((size_t)256 << 20) /* bytes of one entry */
-#define FORMAT_PENDING_MAX ((size_t)64 << 20)  /* bytes of requests that wait for their responses  \
+#define FORMAT_ENTRY_MAX ((size_t)256 << 20) /* bytes of one entry */
+#define FORMAT_PENDING_MAX                                                                         \
+	((size_t)64 << 20) /* bytes of requests that wait for their responses  \
 						*/
 
 enum format_flaw {

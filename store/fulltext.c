@@ -267,16 +267,15 @@ static int read_ranges(struct tape *t, sqlite3_stmt *st, const struct question *
 		struct span bits = span_of(sqlite3_column_blob(st, 2), 0);
 
 		bits.len = (size_t)sqlite3_column_bytes(st, 2);
-		if (may_have(q, bits) &&
-		    !id_ranges_add(out, (uint64_t)sqlite3_column_int64(st, 0),
-				   (uint64_t)sqlite3_column_int64(st, 1)))
+		if (may_have(q, bits) && !id_ranges_add(out, (uint64_t)sqlite3_column_int64(st, 0),
+							(uint64_t)sqlite3_column_int64(st, 1)))
 			return err_set(e, -ENOMEM, "tape %s: out of memory", tape_path(t));
 	}
 	return step == SQLITE_DONE ? 0 : tape_failed(t, e);
 }
 
-int fulltext_find(struct tape *t, const struct span *terms, size_t count,
-		  struct id_ranges *out, struct err *e)
+int fulltext_find(struct tape *t, const struct span *terms, size_t count, struct id_ranges *out,
+		  struct err *e)
 {
 	struct id_ranges found = {0};
 	struct question q = {.count = 0};

@@ -32,5 +32,5 @@ int fulltext_build(const char *path, struct err *e);
  * Return: 1 with @out to be freed by id_ranges_fini(); 0: this tape has no index, or it
  * cannot say; or a negative errno.
  */
-int fulltext_find(struct tape *t, const struct span *terms, size_t count,
-		  struct id_ranges *out, struct err *e) MUST_USE;
+int fulltext_find(struct tape *t, const struct span *terms, size_t count, struct id_ranges *out,
+		  struct err *e) MUST_USE;

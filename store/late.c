@@ -67,7 +67,8 @@ static size_t ask_parts(const struct late *l, const struct endpoint *end, struct
 		else if (n < PARTS_MAX)
 			parts[n++] = (struct late_part){at, to, a.who, a.is_final};
 		else /* nobody can say what follows */
-			parts[n - 1] = (struct late_part){parts[n - 1].from_ns, to = until, NULL, a.is_final};
+			parts[n - 1] = (struct late_part){parts[n - 1].from_ns, to = until, NULL,
+							  a.is_final};
 		at = to;
 	}
 	return n;
@@ -84,8 +85,8 @@ static size_t keep_used(struct late_part *parts, size_t count, const struct late
 	return n ? n : MIN(count, 1);
 }
 
-static int narrow(struct late *l, uint64_t peer, const struct endpoint *end, struct late_part *parts,
-		  size_t *count, struct err *e)
+static int narrow(struct late *l, uint64_t peer, const struct endpoint *end,
+		  struct late_part *parts, size_t *count, struct err *e)
 {
 	struct late_span span = {0};
 	int r;
@@ -169,10 +170,12 @@ static int look_at_all(struct late *l, struct err *e)
 /* Counts take the names of their peers; those that have their names are counted like any other. */
 static const char counts_sql[] =
 	"UPDATE rollup_key SET (src_service, src_namespace, src_workload, src_waits) ="
-	" (SELECT service, namespace, workload, iif(until > 0, id, 0) FROM peer WHERE id = src_waits)"
+	" (SELECT service, namespace, workload, iif(until > 0, id, 0) FROM peer WHERE id = "
+	"src_waits)"
 	" WHERE src_waits > 0;"
 	"UPDATE rollup_key SET (dst_service, dst_namespace, dst_workload, dst_waits) ="
-	" (SELECT service, namespace, workload, iif(until > 0, id, 0) FROM peer WHERE id = dst_waits)"
+	" (SELECT service, namespace, workload, iif(until > 0, id, 0) FROM peer WHERE id = "
+	"dst_waits)"
 	" WHERE dst_waits > 0;"
 	"UPDATE tape SET named = named + 1 WHERE id = 1;";
 

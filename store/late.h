@@ -12,9 +12,11 @@
 struct tape;
 
 struct late_answer {
-	const struct identity *who; /* lives until the call of late_write() ends; NULL: no better than before */
-	uint64_t until_ns;	    /* so it is for all times before this one; above the time that was asked about */
-	bool is_final;		    /* nothing better is to be expected */
+	/* lives until the call of late_write() ends; NULL: no better than before */
+	const struct identity *who;
+	/* so it is for all times before this one; above the time that was asked about */
+	uint64_t until_ns;
+	bool is_final; /* nothing better is to be expected */
 };
 
 struct late_config {

@@ -14,7 +14,14 @@
  * are read and counted under new keys, whose numbers are higher than all before: their entries stand
  * at the end. What a minute counts as a whole stays as it is.
  */
-enum { KEY_COLUMNS = 16, COLUMN_GROUP = 16, COLUMN_WEIGHT, COLUMN_LATENCY, COLUMN_REQUEST, COLUMN_RESPONSE };
+enum {
+	KEY_COLUMNS = 16,
+	COLUMN_GROUP = 16,
+	COLUMN_WEIGHT,
+	COLUMN_LATENCY,
+	COLUMN_REQUEST,
+	COLUMN_RESPONSE
+};
 
 /* exchanges of the peer ?1 and of what it was split into, from ?4 on; began in [?2, ?3) */
 #define OF_PEERS                                                                                   \
@@ -101,7 +108,8 @@ static int keep_others(struct count *c, struct span old, struct err *e)
 		else if (step != SQLITE_ROW)
 			return tape_failed(c->tape, e);
 	}
-	return has < 0 ? err_set(e, has, "tape %s: damaged: counts of a minute", tape_path(c->tape)) : 0;
+	return has < 0 ? err_set(e, has, "tape %s: damaged: counts of a minute", tape_path(c->tape))
+		       : 0;
 }
 
 static void end_entry(struct count *c)
@@ -139,7 +147,8 @@ static void count_row(struct count *c)
 
 	c->entry.count += weight;
 	c->entry.request_bytes = rollup_sum(c->entry.request_bytes, rollup_times(request, weight));
-	c->entry.response_bytes = rollup_sum(c->entry.response_bytes, rollup_times(response, weight));
+	c->entry.response_bytes =
+		rollup_sum(c->entry.response_bytes, rollup_times(response, weight));
 	if (latency)
 		sketch_add(&c->latencies, latency, weight);
 }
@@ -178,7 +187,8 @@ static int count_minute(struct count *c, uint64_t minute, struct span old, struc
 	if (r < 0)
 		return r;
 	(void)sqlite3_bind_int64(c->put_minute, 1, (int64_t)minute);
-	(void)sqlite3_bind_blob(c->put_minute, 2, c->entries.ptr ? (const void *)c->entries.ptr : "",
+	(void)sqlite3_bind_blob(c->put_minute, 2,
+				c->entries.ptr ? (const void *)c->entries.ptr : "",
 				(int)c->entries.len, SQLITE_STATIC);
 	r = sqlite3_step(c->put_minute) == SQLITE_DONE ? 0 : tape_failed(c->tape, e);
 	(void)sqlite3_reset(c->put_minute);
@@ -200,9 +210,10 @@ static int count_minutes(struct count *c, struct err *e)
 	while (r == 0 && (step = sqlite3_step(st)) == SQLITE_ROW) {
 		buf_clear(&old);
 		buf_add(&old, sqlite3_column_blob(st, 1), (size_t)sqlite3_column_bytes(st, 1));
-		r = old.is_failed ? err_set(e, -ENOMEM, "store: no memory for the counts of a minute")
-				  : count_minute(c, (uint64_t)sqlite3_column_int64(st, 0),
-						 buf_span(&old), e);
+		r = old.is_failed
+			    ? err_set(e, -ENOMEM, "store: no memory for the counts of a minute")
+			    : count_minute(c, (uint64_t)sqlite3_column_int64(st, 0), buf_span(&old),
+					   e);
 	}
 	(void)sqlite3_finalize(st);
 	return r < 0 ? r : step == SQLITE_DONE ? 0 : tape_failed(c->tape, e);

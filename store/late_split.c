@@ -25,7 +25,8 @@
 	" (exchange.src = ?1 OR exchange.kind IN (SELECT id FROM kind WHERE dst = ?1))"
 
 static const char rename_sql[] =
-	"UPDATE peer SET service = ?, namespace = ?, pod = ?, workload = ?, node = ?, workload_kind = ?,"
+	"UPDATE peer SET service = ?, namespace = ?, pod = ?, workload = ?, node = ?, "
+	"workload_kind = ?,"
 	" container = ?, pod_uid = ?, labels = ?, annotations = ?, source = ?, certainty = ?"
 	" WHERE id = ?";
 static const char while_sql[] = "UPDATE peer SET since = ?, until = ? WHERE id = ?";
@@ -33,7 +34,8 @@ static const char span_sql[] = "SELECT min(exchange.id - exchange.moved), max(ex
 			       " exchange.moved) FROM exchange WHERE " OF_PEER;
 static const char copy_peer_sql[] =
 	"INSERT INTO peer SELECT (SELECT max(id) + 1 FROM peer), ip, port, service, namespace, pod,"
-	" workload, node, workload_kind, container, pod_uid, labels, annotations, source, certainty,"
+	" workload, node, workload_kind, container, pod_uid, labels, annotations, source, "
+	"certainty,"
 	" since, until FROM peer WHERE id = ?";
 static const char copy_kind_sql[] =
 	"INSERT INTO kind SELECT (SELECT max(id) + 1 FROM kind), ?2, protocol, method, host, route,"
@@ -41,7 +43,8 @@ static const char copy_kind_sql[] =
 	" request_version, response_version, h2_error, grpc_status, close_code, weight, error"
 	" FROM kind WHERE id = ?1";
 static const char kinds_sql[] = "SELECT id FROM kind WHERE dst = ?";
-static const char move_src_sql[] = "UPDATE exchange SET src = ?4 WHERE exchange.src = ?1 AND " OF_PEER;
+static const char move_src_sql[] =
+	"UPDATE exchange SET src = ?4 WHERE exchange.src = ?1 AND " OF_PEER;
 static int write_names(struct tape *t, uint64_t peer, const struct identity *who, struct err *e)
 {
 	sqlite3_stmt *st = tape_prepare(t, rename_sql, e);
@@ -155,9 +158,8 @@ static int move_part(struct tape *t, uint64_t peer, const struct late_part *part
 int late_split(struct tape *t, uint64_t peer, const struct late_part *parts, size_t count,
 	       struct err *e)
 {
-	struct late_counts counts = {.peer = peer,
-				     .since_ns = parts[0].from_ns,
-				     .until_ns = parts[count - 1].until_ns};
+	struct late_counts counts = {
+		.peer = peer, .since_ns = parts[0].from_ns, .until_ns = parts[count - 1].until_ns};
 	int r = late_counts_begin(t, &counts, e);
 
 	for (size_t i = 1; i < count && r == 0; i++)

@@ -15,7 +15,8 @@ struct late_part {
 };
 
 /* late_rename() - give row @peer the names of @part. Return: 0 or a negative errno. */
-int late_rename(struct tape *t, uint64_t peer, const struct late_part *part, struct err *e) MUST_USE;
+int late_rename(struct tape *t, uint64_t peer, const struct late_part *part,
+		struct err *e) MUST_USE;
 
 /* Those who name a peer, and when they began. */
 struct late_span {

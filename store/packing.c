@@ -161,9 +161,9 @@ static int close_draft(struct packing *p, size_t class, struct batch *b, struct 
 	uint64_t at = b->packed.len;
 	uint32_t number = ready ? use_dictionary(p, c, b) : 0;
 
-	if (!info || block_pack(p->packer, d, number ? ready : NULL,
-				number ? dictionary_bytes(c) : (struct span){0}, &b->packed,
-				info) < 0)
+	if (!info ||
+	    block_pack(p->packer, d, number ? ready : NULL,
+		       number ? dictionary_bytes(c) : (struct span){0}, &b->packed, info) < 0)
 		return err_set(e, -ENOMEM, "store: no memory for a block");
 	info->at = at;
 	info->dictionary = number;

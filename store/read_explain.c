@@ -130,8 +130,8 @@ void explanation_text(const struct explanation *x, struct buf *out)
 	if (!x->hides_store)
 		buf_add_fmt(out, "%llu looked at, ", (unsigned long long)x->effort.seen);
 	buf_add_fmt(out, "%llu read, %llu judged, %llu selected%s\n",
-		    (unsigned long long)x->effort.read,
-		    (unsigned long long)x->effort.judged, (unsigned long long)x->effort.selected,
+		    (unsigned long long)x->effort.read, (unsigned long long)x->effort.judged,
+		    (unsigned long long)x->effort.selected,
 		    x->is_whole ? "" : "; then it was out of time");
 }
 

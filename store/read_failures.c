@@ -340,14 +340,16 @@ static int say_how_far(const struct reader *r, size_t at, struct err *e)
 		    r->tapes[i].is_failures == r->tapes[at].is_failures)
 			counted = MIN(counted, r->tapes[i].summary.first_id);
 	if (counted == UINT64_MAX)
-		return err_set(e, -ETIMEDOUT,
-			       "out of time before the failures of one tape were counted; ask less: a"
-			       " shorter time, a service, a status");
+		return err_set(
+			e, -ETIMEDOUT,
+			"out of time before the failures of one tape were counted; ask less: a"
+			" shorter time, a service, a status");
 	clock_format_utc(&since, counted);
-	return err_set(e, -ETIMEDOUT,
-		       "out of time: failures since %s were counted; ask for those, or less: a service,"
-		       " a status",
-		       buf_cstr(&since));
+	return err_set(
+		e, -ETIMEDOUT,
+		"out of time: failures since %s were counted; ask for those, or less: a service,"
+		" a status",
+		buf_cstr(&since));
 }
 
 static int count_all(struct reader *r, const struct read_plan *p, struct groups *g, struct err *e)

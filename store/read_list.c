@@ -31,10 +31,10 @@ struct track {
 	struct batch rows;
 	size_t at; /* of the next row in rows */
 	size_t ahead;
-	bool is_read;		       /* nothing is left on the tape */
+	bool is_read;		 /* nothing is left on the tape */
 	struct id_ranges ranges; /* owned: only these are read, one after the other */
-	size_t range_count;	       /* that are left */
-	uint64_t low, high;	       /* ids exclusive, whatever the ranges say */
+	size_t range_count;	 /* that are left */
+	uint64_t low, high;	 /* ids exclusive, whatever the ranges say */
 };
 
 struct merge {
@@ -187,8 +187,8 @@ static int fill_or_drop(struct merge *m, struct track *k, struct err *e)
 }
 
 /* @ranges: NULL for all of it, else taken */
-static int add_track(struct merge *m, struct seen_tape *t, uint64_t kind,
-		     struct id_ranges *ranges, struct err *e)
+static int add_track(struct merge *m, struct seen_tape *t, uint64_t kind, struct id_ranges *ranges,
+		     struct err *e)
 {
 	struct track *k;
 

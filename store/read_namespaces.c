@@ -16,15 +16,15 @@ static int tell(struct seen_tape *t, int (*fn)(void *ctx, struct span name), voi
 		struct err *e)
 {
 	struct tape *tape = read_tape_tape(t->open);
-	sqlite3_stmt *st = tape_prepare(
-		tape, "SELECT DISTINCT namespace FROM peer WHERE namespace <> ''", e);
+	sqlite3_stmt *st =
+		tape_prepare(tape, "SELECT DISTINCT namespace FROM peer WHERE namespace <> ''", e);
 	int step = SQLITE_ERROR, r = 0;
 
 	if (!st)
 		return e->code;
 	while (r == 0 && (step = sqlite3_step(st)) == SQLITE_ROW)
-		r = fn(ctx, span_of(sqlite3_column_text(st, 0),
-				    (size_t)sqlite3_column_bytes(st, 0)));
+		r = fn(ctx,
+		       span_of(sqlite3_column_text(st, 0), (size_t)sqlite3_column_bytes(st, 0)));
 	(void)sqlite3_finalize(st);
 	return r < 0 ? r : step == SQLITE_DONE ? 0 : tape_failed(tape, e);
 }

@@ -137,17 +137,16 @@ bool read_plan_names_only(const struct read_plan *p, const char *const *allowed)
 void read_plan_kinds_sql(const struct read_plan *p, const char *select, struct buf *sql)
 {
 	buf_add_fmt(sql, "SELECT %s FROM kind CROSS JOIN peer AS dst ON dst.id = kind.dst", select);
-	buf_add_str(sql,
-		    " CROSS JOIN (SELECT NULL AS id, NULL AS moved, NULL AS outcome,"
-		    " NULL AS src_port, NULL AS age, NULL AS sequence, NULL AS latency,"
-		    " NULL AS path, NULL AS query, NULL AS target, NULL AS request_size,"
-		    " NULL AS response_size, NULL AS trace_id, NULL AS replay,"
-		    " NULL AS stream, NULL AS sent, NULL AS received, NULL AS deadline,"
-		    " NULL AS dst_latency, NULL AS wire) AS exchange"
-		    " CROSS JOIN (SELECT NULL AS ip, NULL AS service, NULL AS namespace,"
-		    " NULL AS pod, NULL AS workload, NULL AS node, NULL AS workload_kind,"
-		    " NULL AS container, NULL AS pod_uid, NULL AS labels, NULL AS annotations,"
-		    " NULL AS source, NULL AS certainty) AS src WHERE (");
+	buf_add_str(sql, " CROSS JOIN (SELECT NULL AS id, NULL AS moved, NULL AS outcome,"
+			 " NULL AS src_port, NULL AS age, NULL AS sequence, NULL AS latency,"
+			 " NULL AS path, NULL AS query, NULL AS target, NULL AS request_size,"
+			 " NULL AS response_size, NULL AS trace_id, NULL AS replay,"
+			 " NULL AS stream, NULL AS sent, NULL AS received, NULL AS deadline,"
+			 " NULL AS dst_latency, NULL AS wire) AS exchange"
+			 " CROSS JOIN (SELECT NULL AS ip, NULL AS service, NULL AS namespace,"
+			 " NULL AS pod, NULL AS workload, NULL AS node, NULL AS workload_kind,"
+			 " NULL AS container, NULL AS pod_uid, NULL AS labels, NULL AS annotations,"
+			 " NULL AS source, NULL AS certainty) AS src WHERE (");
 	buf_add_span(sql, buf_span(&p->filter.where));
 	buf_add_char(sql, ')');
 }

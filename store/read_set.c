@@ -294,7 +294,8 @@ int read_set_bounds(struct reader *r, uint64_t *first_ns, uint64_t *last_ns, str
 
 		failed = read_set_summary(r, &r->tapes[i], e);
 		if (failed == 0 && sum->rows) {
-			*first_ns = MIN(*first_ns, sum->first_id - MIN(sum->moved_max, sum->first_id));
+			*first_ns =
+				MIN(*first_ns, sum->first_id - MIN(sum->moved_max, sum->first_id));
 			*last_ns = MAX(*last_ns, sum->last_id);
 		}
 		failed = failed == -ENOENT ? 0 : failed;

@@ -14,8 +14,8 @@ struct seen_tape {
 	struct read_tape *open; /* NULL: not now */
 	struct tape_summary summary;
 	bool has_summary;
-	bool is_resting;  /* open, and what it had read is given up */
-	bool is_failures; /* of the share of failures */
+	bool is_resting;	  /* open, and what it had read is given up */
+	bool is_failures;	  /* of the share of failures */
 	bool has_told_namespaces; /* and they do not change any more: read_namespaces.c */
 };
 
@@ -52,7 +52,8 @@ int read_set_open(struct reader *r, struct seen_tape *t, struct err *e) MUST_USE
  * read_set_bounds() - refresh, and the first and the last time of anything on the tapes; the first is
  * above the last when there is nothing
  */
-int read_set_bounds(struct reader *r, uint64_t *first_ns, uint64_t *last_ns, struct err *e) MUST_USE;
+int read_set_bounds(struct reader *r, uint64_t *first_ns, uint64_t *last_ns,
+		    struct err *e) MUST_USE;
 /*
  * read_set_left_out() - is @failed damage, after which a query goes on without the rest of the
  * tape?

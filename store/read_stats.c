@@ -266,8 +266,7 @@ static int add_total(struct question *k, uint64_t minute, const struct rollup_di
 	if (group == STATS_NO_GROUP)
 		return no_memory(k);
 	r = add_entry(k, (struct key_group){group, false}, minute * ROLLUP_MINUTE_NS, &entry);
-	return r < 0 ? r
-		     : add_failed(k, group, minute * ROLLUP_MINUTE_NS, d->failed);
+	return r < 0 ? r : add_failed(k, group, minute * ROLLUP_MINUTE_NS, d->failed);
 }
 
 static int read_totals(struct question *k, struct rollup_digests *sums, struct minutes m)

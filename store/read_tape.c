@@ -30,7 +30,7 @@ struct read_tape {
 	struct commons *commons;
 	struct read_blocks *blocks;
 	sqlite3_stmt *get;
-	sqlite3_stmt *trace; /* of a sealed tape; NULL: not yet asked for */
+	sqlite3_stmt *trace;	     /* of a sealed tape; NULL: not yet asked for */
 	struct tape_summary summary; /* final once is_sealed */
 	struct body_cache bodies;    /* those that stand in another exchange */
 };
@@ -193,12 +193,12 @@ int read_tape_get(struct read_tape *t, uint64_t id, struct batch *b, struct err 
 
 #define TRACE_IDS_MAX 256 /* each is looked up by itself; more are found sooner by one statement */
 
-static const char trace_sql[] = "SELECT exchange.id FROM exchange WHERE " SQL_TRACE_EQUALS
-				" LIMIT 257";
+static const char trace_sql[] =
+	"SELECT exchange.id FROM exchange WHERE " SQL_TRACE_EQUALS " LIMIT 257";
 
 /* From the index of a sealed tape. It stays prepared: that takes ten times as long as the answer. */
-static int find_sealed(struct read_tape *t, struct span column, bool is_blob,
-		       struct id_ranges *out, struct err *e)
+static int find_sealed(struct read_tape *t, struct span column, bool is_blob, struct id_ranges *out,
+		       struct err *e)
 {
 	int step = SQLITE_ROW, r = 1, n = 0;
 

@@ -142,7 +142,9 @@ static int may_see(const struct reader *r, struct seen_tape *t, uint64_t id, str
 	filter_sql_fini(&scope);
 	if (step == SQLITE_ROW)
 		return 0;
-	return step == SQLITE_DONE ? -ENOENT : st ? tape_failed(read_tape_tape(t->open), e) : e->code;
+	return step == SQLITE_DONE ? -ENOENT
+	       : st		   ? tape_failed(read_tape_tape(t->open), e)
+				   : e->code;
 }
 
 static int hand_out(struct reader *r, struct seen_tape *t, const struct batch *b,
@@ -225,7 +227,8 @@ static int look_up(const struct reader *r, struct seen_tape *t, struct ending *n
 	uint64_t id = (t->summary.first_id & ~n->mask) | n->low;
 	int step = SQLITE_DONE;
 
-	for (; st && id <= t->summary.last_id && id <= INT64_MAX && !n->has_several; id += n->mask + 1) {
+	for (; st && id <= t->summary.last_id && id <= INT64_MAX && !n->has_several;
+	     id += n->mask + 1) {
 		(void)sqlite3_bind_int64(st, 1, (int64_t)id);
 		step = sqlite3_step(st);
 		if (step == SQLITE_ROW)

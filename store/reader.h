@@ -128,8 +128,8 @@ struct tape_info {
 	bool is_sealed;
 	bool is_pinned;
 	bool is_of_failures; /* of the share of failures */
-	const char
-		*damage; /* why it cannot be read: all but path and bytes is unknown; else NULL */
+	/* why it cannot be read: all but path and bytes is unknown; else NULL */
+	const char *damage;
 };
 /*
  * reader_namespaces() - the namespaces that ends of exchanges are in, some of them several times. Those of
@@ -150,7 +150,8 @@ struct explanation {
 	struct buf plan;	   /* SQLite's, a line each */
 	bool reads_messages;
 	bool is_whole; /* false: it ran out of time */
-	bool hides_store; /* tapes, plan and rows looked at are not told: they depend on what others do */
+	/* tapes, plan and rows looked at are not told: they depend on what others do */
+	bool hides_store;
 	struct reader_effort effort;
 };
 /* reader_explain() - carry a query out, hand nothing on, and say how; free by explanation_fini() */

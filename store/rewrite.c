@@ -30,7 +30,7 @@
 #define ROWS_AT_ONCE  1024
 #define FEW_EXCHANGES 24	 /* in a block, on average */
 #define SMALL_BLOCK   (16 << 10) /* [bytes before compression] */
-#define LARGE_SHARE   0.5	 /* of the bytes, in blocks of one large exchange that can be compressed */
+#define LARGE_SHARE   0.5 /* of the bytes, in blocks of one large exchange that can be compressed */
 _Static_assert(BLOCK_RAW_MAX == 32768, "as the statement says");
 
 struct rewrite {

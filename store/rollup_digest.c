@@ -25,8 +25,9 @@ static const char make_sql[] =
 static const char drop_sql[] = "DROP TABLE IF EXISTS rollup_digest";
 static const char minutes_sql[] = "SELECT minute, failed, count <> recorded, entries FROM rollup"
 				  " ORDER BY minute";
-static const char insert_sql[] = "INSERT INTO rollup_digest (minutes, at, failed, is_sampled, entries)"
-				 " VALUES (?,?,?,?,?)";
+static const char insert_sql[] =
+	"INSERT INTO rollup_digest (minutes, at, failed, is_sampled, entries)"
+	" VALUES (?,?,?,?,?)";
 static const char find_sql[] = "SELECT at, failed, is_sampled, entries FROM rollup_digest WHERE"
 			       " minutes = ? AND at >= ? AND at < ? ORDER BY at LIMIT 1";
 static const char there_sql[] = "SELECT 1 FROM main.sqlite_schema WHERE type = 'table' AND"
@@ -37,7 +38,7 @@ struct builder {
 	sqlite3_stmt *minutes, *insert;
 	uint64_t hour; /* that is being added up: begins at this minute */
 	bool has_hour;
-	struct rollup_digest sum;	     /* of the hour; .entries is not used */
+	struct rollup_digest sum;    /* of the hour; .entries is not used */
 	struct buf entries, next;    /* of the hour; scratch */
 	struct sketch total, merged; /* scratch */
 	struct buf text, one;	     /* scratch */
@@ -59,7 +60,8 @@ static int insert(struct builder *b, unsigned minutes, uint64_t at, const struct
 	(void)sqlite3_bind_int64(b->insert, 2, (int64_t)at);
 	(void)sqlite3_bind_int64(b->insert, 3, (int64_t)sum->failed);
 	(void)sqlite3_bind_int(b->insert, 4, sum->is_sampled);
-	(void)sqlite3_bind_blob(b->insert, 5, sum->entries.ptr ? (const void *)sum->entries.ptr : "",
+	(void)sqlite3_bind_blob(b->insert, 5,
+				sum->entries.ptr ? (const void *)sum->entries.ptr : "",
 				(int)sum->entries.len, SQLITE_STATIC);
 	r = sqlite3_step(b->insert) == SQLITE_DONE ? 0 : tape_failed(b->tape, e);
 	(void)sqlite3_reset(b->insert);
@@ -87,7 +89,7 @@ static int add_up(struct builder *b, struct span entries)
 	sketch_write(&b->total, &b->text);
 	all.sketch = buf_span(&b->text);
 	rollup_add(&b->one, &last_key, &all);
-	return has < 0 ? has
+	return has < 0							     ? has
 	       : b->total.is_failed || b->text.is_failed || b->one.is_failed ? -ENOMEM
 									     : 0;
 }
@@ -230,7 +232,7 @@ int rollup_digests_open(struct tape *t, struct rollup_digests **out, struct err 
 }
 
 int rollup_digests_find(struct rollup_digests *s, unsigned minutes, uint64_t from, uint64_t to,
-		     uint64_t *at_out, struct rollup_digest *out, struct err *e)
+			uint64_t *at_out, struct rollup_digest *out, struct err *e)
 {
 	int step;
 

@@ -42,4 +42,4 @@ void rollup_digests_close(struct rollup_digests *s); /* accepts NULL */
  * Return: 1 with @at_out; 0 none; or a negative errno.
  */
 int rollup_digests_find(struct rollup_digests *s, unsigned minutes, uint64_t from, uint64_t to,
-		     uint64_t *at_out, struct rollup_digest *out, struct err *e) MUST_USE;
+			uint64_t *at_out, struct rollup_digest *out, struct err *e) MUST_USE;

@@ -31,7 +31,7 @@ AUTO_DEFINE(tape, tape_close)
 struct sqlite3 *tape_db(const struct tape *t); /* borrowed */
 const char *tape_path(const struct tape *t);
 bool tape_is_bulk(const struct tape *t); /* nobody reads it before it is sealed */
-int tape_version(const struct tape *t); /* of its schema; an older one is seen as today's */
+int tape_version(const struct tape *t);	 /* of its schema; an older one is seen as today's */
 /* tape_prepare() - a statement that stays prepared; NULL with @e set */
 struct sqlite3_stmt *tape_prepare(struct tape *t, const char *sql, struct err *e) MUST_USE;
 /* tape_failed() - SQLite's last complaint, with the file's name. Return: a negative errno. */

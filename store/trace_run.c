@@ -30,7 +30,7 @@
  *
  * Bytes on the tape are lowest first.
  */
-#define RUN_ENTRIES 1344u /* 16,128 bytes: a row that fills a page */
+#define RUN_ENTRIES 1344u	       /* 16,128 bytes: a row that fills a page */
 #define RUN_BITS    (RUN_ENTRIES * 12) /* of a full run; one that is not has 12 for each entry */
 #define BITS_EACH   12
 #define PROBES	    6
@@ -342,8 +342,7 @@ static int find_entries(struct tape *t, sqlite3_stmt *st, int64_t run, uint32_t 
 	(void)sqlite3_reset(st);
 	if (step_code != SQLITE_ROW && step_code != SQLITE_DONE)
 		return tape_failed(t, e);
-	return is_whole_answer ? 0
-			       : err_set(e, -ENOMEM, "tape %s: out of memory", tape_path(t));
+	return is_whole_answer ? 0 : err_set(e, -ENOMEM, "tape %s: out of memory", tape_path(t));
 }
 
 static int find_runs(struct tape *t, uint32_t entry, struct id_ranges *out, struct err *e)
@@ -406,8 +405,9 @@ static int check_runs(struct tape *t, uint64_t traces, char why[128], struct err
 	if (code != SQLITE_DONE)
 		return tape_failed(t, e);
 	if (entries != traces)
-		(void)snprintf(why, 128, "%" PRIu64 " exchanges have a trace id, %" PRIu64
-			       " are noted", traces, entries);
+		(void)snprintf(why, 128,
+			       "%" PRIu64 " exchanges have a trace id, %" PRIu64 " are noted",
+			       traces, entries);
 	else if (wrong)
 		(void)snprintf(why, 128, "%" PRIu64 " filters deny what their runs hold", wrong);
 	return entries == traces && wrong == 0;

@@ -29,8 +29,8 @@
  * that nobody recognises, each failure would be a kind: after so many of them the error of further
  * ones is "*".
  */
-#define ERRORS_MAX 64 /* of kinds that differ in nothing else, on a tape */
-#define ERRORS_OF  1024 /* such kinds that are counted at the same time, a power of two */
+#define ERRORS_MAX   64	  /* of kinds that differ in nothing else, on a tape */
+#define ERRORS_OF    1024 /* such kinds that are counted at the same time, a power of two */
 #define PEER_ENTRIES 4096
 #define KIND_ENTRIES 8192
 #define KEY_BYTES    (1 << 20)

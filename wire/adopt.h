@@ -23,8 +23,8 @@ AUTO_DEFINE(adopter, adopter_free)
 
 /* What became of it. */
 struct adopted {
-	struct exchange
-		x; /* spans live in the adopter and in what @f points to, until the next call */
+	/* its spans live in the adopter and in what @f points to, until the next call */
+	struct exchange x;
 	size_t secrets;	  /* replaced by their tags */
 	size_t left_over; /* bytes of raw that are no part of the message: behind its end, or before
 			     its start line */

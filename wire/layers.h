@@ -5,15 +5,15 @@
 #include "wire/packet.h"
 
 /* The layers that have a step of their own; below LAYER_FIRST: the decoding is over, enum packet_kind. */
+// clang-format off
 #define LAYERS(X)                                                                                  \
-	X(ETHERNET)                                                                                \
-	X(ETHERTYPE) X(LLC) X(VLAN) X(MPLS) X(PPPOE) X(PPP) X(HDLC) X(IP) X(IPV4) X(IPV6)          \
-		X(PROTOCOL) X(IPV6_OPTIONS) X(IPV6_ROUTING) X(IPV6_FRAGMENT) X(AUTHENTICATION)     \
-			X(TCP) X(UDP) X(GRE) X(ERSPAN2) X(ERSPAN3) X(WCCP) X(ETHERIP) X(VNTAG)     \
-				X(NSH) X(VXLAN) X(VXLAN_GPE) X(GENEVE) X(GTP) X(TEREDO) X(AYIYA)   \
-					X(SLL) X(SLL2) X(NULL) X(RADIOTAP) X(PRISM) X(AVS) X(WIFI) \
-						X(NFLOG) X(ARCNET_LINUX) X(ARCNET) X(FDDI)         \
-							X(TOKEN_RING) X(PFLOG) X(ENC) X(PKTAP)
+	X(ETHERNET) X(ETHERTYPE) X(LLC) X(VLAN) X(MPLS) X(PPPOE) X(PPP) X(HDLC) X(IP) X(IPV4)      \
+	X(IPV6) X(PROTOCOL) X(IPV6_OPTIONS) X(IPV6_ROUTING) X(IPV6_FRAGMENT) X(AUTHENTICATION)     \
+	X(TCP) X(UDP) X(GRE) X(ERSPAN2) X(ERSPAN3) X(WCCP) X(ETHERIP) X(VNTAG) X(NSH) X(VXLAN)     \
+	X(VXLAN_GPE) X(GENEVE) X(GTP) X(TEREDO) X(AYIYA) X(SLL) X(SLL2) X(NULL) X(RADIOTAP)        \
+	X(PRISM) X(AVS) X(WIFI) X(NFLOG) X(ARCNET_LINUX) X(ARCNET) X(FDDI) X(TOKEN_RING)           \
+	X(PFLOG) X(ENC) X(PKTAP)
+// clang-format on
 
 enum layer {
 	LAYER_FIRST = PACKET_KIND_COUNT,

@@ -24,10 +24,10 @@
 static enum { CUT_NONE, CUT_BYTES, CUT_RANDOM } cut;
 static uint64_t cut_seed;
 
-void __real_conn_data(struct conn *c, unsigned dir, uint64_t offset, uint64_t acked, struct span bytes,
-		      uint64_t ts_ns);
-void __wrap_conn_data(struct conn *c, unsigned dir, uint64_t offset, uint64_t acked, struct span bytes,
-		      uint64_t ts_ns);
+void __real_conn_data(struct conn *c, unsigned dir, uint64_t offset, uint64_t acked,
+		      struct span bytes, uint64_t ts_ns);
+void __wrap_conn_data(struct conn *c, unsigned dir, uint64_t offset, uint64_t acked,
+		      struct span bytes, uint64_t ts_ns);
 
 static size_t next_piece(size_t done, size_t len)
 {
@@ -39,8 +39,8 @@ static size_t next_piece(size_t done, size_t len)
 	return MIN(len, (size_t)(cut_seed >> 33) % (cut_seed >> 60 ? 40 : 1500) + 1);
 }
 
-void __wrap_conn_data(struct conn *c, unsigned dir, uint64_t offset, uint64_t acked, struct span bytes,
-		      uint64_t ts_ns)
+void __wrap_conn_data(struct conn *c, unsigned dir, uint64_t offset, uint64_t acked,
+		      struct span bytes, uint64_t ts_ns)
 {
 	size_t done = 0;
 
@@ -71,7 +71,8 @@ static void put_end(struct json *j, const char *key, const struct endpoint *e)
 {
 	char text[ENDPOINT_TEXT_MAX], whole[ENDPOINT_TEXT_MAX + 16];
 
-	(void)snprintf(whole, sizeof(whole), e->is_ipv4 ? "%s:%u" : "[%s]:%u", endpoint_text(e, text), e->port);
+	(void)snprintf(whole, sizeof(whole), e->is_ipv4 ? "%s:%u" : "[%s]:%u",
+		       endpoint_text(e, text), e->port);
 	json_key_str(j, key, whole);
 }
 
@@ -160,7 +161,8 @@ static int print_accounts(const struct counters *n)
 
 	for (size_t i = 0; i < COUNTER_COUNT; i++)
 		if (counter_get(n, (enum counter)i))
-			fprintf(stderr, "%-24s %-14s %llu\n", counter_rows[i].metric, counter_rows[i].label,
+			fprintf(stderr, "%-24s %-14s %llu\n", counter_rows[i].metric,
+				counter_rows[i].label,
 				(unsigned long long)counter_get(n, (enum counter)i));
 	for (unsigned a = COUNTER_ACCOUNT_PACKETS; a <= COUNTER_ACCOUNT_REQUESTS; a++) {
 		if (counters_balance(n, (enum counter_account)a) == 0)
@@ -204,6 +206,7 @@ int main(int argc, char **argv)
 	if (r < 0)
 		return 3;
 	if (has_stats)
-		fprintf(stderr, "cpu ns per exchange %.0f\n", (double)clock_cpu_ns() / (double)(o.count ? o.count : 1));
+		fprintf(stderr, "cpu ns per exchange %.0f\n",
+			(double)clock_cpu_ns() / (double)(o.count ? o.count : 1));
 	return has_stats ? print_accounts(&n) : 0;
 }

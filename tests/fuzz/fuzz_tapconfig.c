@@ -22,8 +22,14 @@ struct heard {
 static void check_status(const json_t *object, const struct fault *f)
 {
 	uint64_t generation;
-	json_t *status = json_object_get(object, "status"), *applied = tapstatus_applied(status, &generation);
-	struct tapreport r = {.node = "n1", .generation = 2, .fault = f, .applied = applied, .applied_generation = generation, .pods = 1};
+	json_t *status = json_object_get(object, "status"),
+	       *applied = tapstatus_applied(status, &generation);
+	struct tapreport r = {.node = "n1",
+			      .generation = 2,
+			      .fault = f,
+			      .applied = applied,
+			      .applied_generation = generation,
+			      .pods = 1};
 	json_t *patch = tapstatus_patch(status, "1", &r, NS_PER_S);
 
 	assert(patch);
@@ -47,7 +53,9 @@ static int take_line(void *ctx, struct span line)
 	if (failed == 0) {
 		(void)!tapspec_check_keep(s, &node, &f);
 		f = (struct fault){0};
-		failed = h->count < CONFIGS_MAX ? tapconfig_new(s, "shop", counts, &h->configs[h->count], &f) : 0;
+		failed = h->count < CONFIGS_MAX
+				 ? tapconfig_new(s, "shop", counts, &h->configs[h->count], &f)
+				 : 0;
 		if (h->count == CONFIGS_MAX)
 			tapspec_free(s);
 		else if (failed == 0)
@@ -60,19 +68,30 @@ static int take_line(void *ctx, struct span line)
 	return 0;
 }
 
-#define HEAD   "GET /cart?voucher=one&token=x HTTP/1.1\r\nHost: cart\r\nX-Account: two\r\nCookie: a=b\r\n\r\n"
+#define HEAD                                                                                       \
+	"GET /cart?voucher=one&token=x HTTP/1.1\r\nHost: cart\r\nX-Account: two\r\nCookie: "       \
+	"a=b\r\n\r\n"
 #define ANSWER "HTTP/1.1 500 No\r\nX-Account: three\r\nContent-Type: text/plain\r\n\r\n"
 
 static void ask(struct tapconfigs *t)
 {
 	AUTO(filter_scratch) scratch = filter_scratch_new();
-	struct exchange x = {.status = 500, .outcome = OUTCOME_SERVER_ERROR, .method = SPAN_LIT("GET"), .path = SPAN_LIT("/cart")}, *masked;
+	struct exchange x = {.status = 500,
+			     .outcome = OUTCOME_SERVER_ERROR,
+			     .method = SPAN_LIT("GET"),
+			     .path = SPAN_LIT("/cart")},
+			*masked;
 	size_t secrets;
 	uint32_t weight;
 
-	x.dst.who = (struct identity){.name_space = SPAN_LIT("shop"), .pod = SPAN_LIT("a"), .labels = SPAN_LIT("{\"app\":\"cart\"}"), .source = IDENTITY_API};
-	x.request = (struct message){.head = SPAN_LIT(HEAD), .flags = MESSAGE_PRESENT, .version = 11};
-	x.response = (struct message){.head = SPAN_LIT(ANSWER), .flags = MESSAGE_PRESENT, .version = 11};
+	x.dst.who = (struct identity){.name_space = SPAN_LIT("shop"),
+				      .pod = SPAN_LIT("a"),
+				      .labels = SPAN_LIT("{\"app\":\"cart\"}"),
+				      .source = IDENTITY_API};
+	x.request =
+		(struct message){.head = SPAN_LIT(HEAD), .flags = MESSAGE_PRESENT, .version = 11};
+	x.response =
+		(struct message){.head = SPAN_LIT(ANSWER), .flags = MESSAGE_PRESENT, .version = 11};
 	masked = tapconfigs_redact(t, &x, &secrets);
 	assert(masked);
 	if (tapconfigs_judge(t, scratch, masked, NS_PER_S, &weight) == TAPCONFIGS_WANTED)
