@@ -20,7 +20,7 @@ int names_start(const struct settings *s, struct record *record, struct names **
  * does not answer; at most so long. What they mask would be recorded before. Thread: main, before anything is captured.
  */
 void names_await_tapconfigs(const struct names *n, uint64_t most_ns);
-void names_change(struct names *n,
-		  const struct settings *s);	     /* the settings are others; any thread */
+/* the settings are others; any thread */
+void names_change(struct names *n, const struct settings *s);
 void names_stop(struct names *n);		     /* ends the thread and frees; accepts NULL */
 void names_gauges(struct names *n, struct buf *out); /* lines for /metrics; any thread */

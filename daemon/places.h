@@ -45,8 +45,8 @@ void places_fini(struct places *p);
 /* places_add() - NULL: out of memory */
 struct place *places_add(struct places *p, uint32_t inode, const char *path, uint64_t mono_ns,
 			 uint64_t wall_ns);
-struct place *places_find(const struct places *p,
-			  uint32_t inode); /* one that has not ended, or NULL */
+/* one that has not ended, or NULL */
+struct place *places_find(const struct places *p, uint32_t inode);
 /* places_forget() - those that ended before @before_ns [wall] and are not open. Return: how many. */
 size_t places_forget(struct places *p, uint64_t before_ns);
 size_t places_count(const struct places *p, enum place_state state);

@@ -320,8 +320,8 @@ static void make_directory_of(const char *path)
 		return;
 	*slash = '\0';
 	if (mkdir(dir, 0755) < 0 && errno != EEXIST)
-		log_debug("api", "cannot make %s: %s", dir,
-			  strerror(errno)); /* the API will say why */
+		/* the API will say why */
+		log_debug("api", "cannot make %s: %s", dir, strerror(errno));
 }
 
 /* Whom the cluster knows is asked of its API server. */

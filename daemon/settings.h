@@ -46,8 +46,8 @@ struct chosen {
 	char *origins[SETTING_COUNT]; /* "file:line:column", "TAPELOOP_X", "--x"; NULL: default */
 };
 
-int chosen_init(
-	struct chosen *c) MUST_USE; /* all defaults. Return: 0 or -ENOMEM; fini in each case */
+/* all defaults. Return: 0 or -ENOMEM; fini in each case */
+int chosen_init(struct chosen *c) MUST_USE;
 void chosen_fini(struct chosen *c);
 
 /**
@@ -103,5 +103,5 @@ int settings_environment(struct chosen *c, struct buf *errors) MUST_USE;
 int settings_check(const struct chosen *c, struct buf *errors) MUST_USE;
 
 void settings_help(struct buf *out); /* --help */
-void settings_print(const struct chosen *c,
-		    struct buf *out); /* --print-config: YAML with origins */
+/* --print-config: YAML with origins */
+void settings_print(const struct chosen *c, struct buf *out);

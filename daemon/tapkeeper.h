@@ -35,11 +35,11 @@ void tapkeeper_free(struct tapkeeper *k); /* before its client; accepts NULL */
 uint64_t tapkeeper_tick(struct tapkeeper *k, uint64_t now_ns);
 /* tapkeeper_wants_census() - pods are to be counted anew, for a TapConfig that is new */
 bool tapkeeper_wants_census(const struct tapkeeper *k);
-void tapkeeper_census(struct tapkeeper *k,
-		      const struct census *c); /* counts the pods in it; borrowed */
+/* counts the pods in it; borrowed */
+void tapkeeper_census(struct tapkeeper *k, const struct census *c);
 /* tapkeeper_is_told() - a whole list was applied, or the API server has none to give (yet). Any thread. */
 bool tapkeeper_is_told(const struct tapkeeper *k);
 /* tapkeeper_set_retention() - the settings are others. Any thread. */
 void tapkeeper_set_retention(struct tapkeeper *k, const struct tapspec_retention *r);
-void tapkeeper_gauges(const struct tapkeeper *k,
-		      struct buf *out); /* lines for /metrics; any thread */
+/* lines for /metrics; any thread */
+void tapkeeper_gauges(const struct tapkeeper *k, struct buf *out);

@@ -72,8 +72,8 @@ const struct fault *tapentry_fault(const struct tapentry *e); /* NULL: it is in 
 uint64_t tapkeeper_random(struct tapkeeper *k, uint64_t below);
 void tapkeeper_count(struct tapkeeper *k, enum tapkeeper_gauge which);
 
-void tapkeeper_take(struct tapkeeper *k,
-		    const json_t *object); /* a TapConfig as the server has it */
+/* a TapConfig as the server has it */
+void tapkeeper_take(struct tapkeeper *k, const json_t *object);
 
 /* tapkeeper_cache.c */
 void tapkeeper_remember(struct tapkeeper *k); /* for the next start */

@@ -194,8 +194,8 @@ static int take_offer(struct kube_backend *b, const struct kube_offers *offers,
 
 	if (r < 0)
 		return r;
-	b->port =
-		offer->port ? offer->port : b->reference.port; /* one that no container declares */
+	/* one that no container declares */
+	b->port = offer->port ? offer->port : b->reference.port;
 	(void)snprintf(b->port_name, sizeof(b->port_name), "%s", offer->name);
 	b->is_tls = b->reference.scheme == KUBE_SCHEME_ANY
 			    ? offer->is_tls || (!offer->port && b->port == 443)

@@ -14,8 +14,8 @@
 #define KUBE_BACKEND_PORTS_MAX 32
 
 struct kube_backend_pod {
-	char name[KUBE_NAME_MAX +
-		  1];	     /* "": an address without a pod, of Endpoints that somebody wrote */
+	/* "": an address without a pod, of Endpoints that somebody wrote */
+	char name[KUBE_NAME_MAX + 1];
 	uint8_t address[16]; /* as in struct endpoint */
 	uint16_t port;
 };
@@ -24,8 +24,8 @@ struct kube_backend {
 	struct kube_reference reference; /* with its namespace */
 	bool is_tls;			 /* as the reference or the port says */
 	uint16_t port;			 /* what clients are told: the service's, else the pods' */
-	char port_name[KUBE_PORT_NAME_MAX +
-		       1];	/* of the service's port, or the container's; "": none */
+	/* of the service's port, or the container's; "": none */
+	char port_name[KUBE_PORT_NAME_MAX + 1];
 	uint8_t cluster[2][16]; /* of a service; none when it is headless */
 	size_t cluster_count;
 	struct kube_backend_pod *pods; /* ready; owned */

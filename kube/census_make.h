@@ -15,10 +15,10 @@ struct census_pod {
 	struct span workload, workload_kind;
 };
 
-struct census *
-census_new(uint64_t lost_ns) MUST_USE; /* NULL: out of memory, as false of the others */
+/* NULL: out of memory, as false of the others */
+struct census *census_new(uint64_t lost_ns) MUST_USE;
 bool census_add_service(struct census *c, const struct kube_service *s) MUST_USE; /* copied */
-bool census_add_slice(struct census *c,
-		      const struct kube_slice *s) MUST_USE; /* borrowed until it is finished */
+/* borrowed until it is finished */
+bool census_add_slice(struct census *c, const struct kube_slice *s) MUST_USE;
 bool census_add_pod(struct census *c, const struct census_pod *p) MUST_USE;
 bool census_finish(struct census *c) MUST_USE;

@@ -26,8 +26,8 @@ struct kube_config;
  * credentials that cannot be; -ENOMEM. */
 int kube_client_new(struct kube_config *config_taken, struct kube_client **out,
 		    struct err *e) MUST_USE;
-void kube_client_free(
-	struct kube_client *c); /* calls that go on end without a callback; accepts NULL */
+/* calls that go on end without a callback; accepts NULL */
+void kube_client_free(struct kube_client *c);
 AUTO_DEFINE(kube_client, kube_client_free)
 const struct kube_config *kube_client_config(const struct kube_client *c);
 /*

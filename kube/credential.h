@@ -26,5 +26,5 @@ bool kube_credential_refused(struct kube_credential *cr);
 const char *kube_credential_token(const struct kube_credential *cr);
 const char *kube_credential_cert(const struct kube_credential *cr); /* PEM */
 const char *kube_credential_key(const struct kube_credential *cr);
-uint64_t kube_credential_reads(
-	const struct kube_credential *cr); /* how often a token was read, or a plugin run */
+/* how often a token was read, or a plugin run */
+uint64_t kube_credential_reads(const struct kube_credential *cr);

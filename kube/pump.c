@@ -309,8 +309,8 @@ static void opened(struct pump *p, size_t used)
 static void refused(struct pump *p, const struct kube_upgrade *answer)
 {
 	const char *name_space = p->group->backend.reference.name_space;
-	bool is_ours = answer->status == 401 || answer->status == 403 ||
-		       answer->status == 429; /* with any other pod, too */
+	/* with any other pod, too */
+	bool is_ours = answer->status == 401 || answer->status == 403 || answer->status == 429;
 	AUTO_BUF why = {0};
 
 	if (answer->status == 401 && !p->was_renewed &&

@@ -37,8 +37,8 @@ void json_double(struct json *j, double v);	  /* six significant digits; null if
 void json_double_exact(struct json *j, double v); /* as many digits as reading it back takes */
 void json_bool(struct json *j, bool v);
 void json_none(struct json *j);
-void json_time(struct json *j,
-	       uint64_t wall_ns); /* RFC 3339 as lib/clock.h writes it; 0 gives null */
+/* RFC 3339 as lib/clock.h writes it; 0 gives null */
+void json_time(struct json *j, uint64_t wall_ns);
 void json_base64(struct json *j, struct span s); /* RFC 4648 section 4, with padding */
 
 /* key and value in one call */

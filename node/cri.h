@@ -27,8 +27,8 @@ bool cri_has_socket(const char *socket);
  * Return: 0; -ENOMEM, or no thread. That there is no such socket is an answer, not an error.
  */
 int cri_start(const char *socket, struct cri **c_out, struct err *e) MUST_USE;
-void cri_stop(
-	struct cri *c); /* waits for the answer under way, some seconds at most; accepts NULL */
+/* waits for the answer under way, some seconds at most; accepts NULL */
+void cri_stop(struct cri *c);
 
 /* Thread: one, not the asking one. */
 void cri_ask(struct cri *c);		    /* there is something new to be known */

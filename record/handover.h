@@ -34,8 +34,8 @@ struct handover *handover_new(const char *path) MUST_USE;
 int handover_add(struct handover *h, const struct exchange *x, struct err *e) MUST_USE;
 /* handover_tick() - send what waits, read what was taken. Return: 0, or why the connection ended. */
 int handover_tick(struct handover *h, struct err *e) MUST_USE;
-uint64_t
-handover_waiting(const struct handover *h); /* exchanges sent or to be sent, not yet taken */
+/* exchanges sent or to be sent, not yet taken */
+uint64_t handover_waiting(const struct handover *h);
 /* What became of exchanges since the last call. */
 struct handover_outcome {
 	uint64_t taken, lost; /* lost: the connection ended before they were taken, or too long */

@@ -51,8 +51,8 @@ struct record_config {
 	uint64_t view_wait_ns;
 	bool waits_for_room; /* files: the capture thread waits for the recorder instead of dropping
 			      */
-	bool (*is_stopped)(
-		void); /* asked between packets of a file: should it end here? may be NULL */
+	/* asked between packets of a file: should it end here? may be NULL */
+	bool (*is_stopped)(void);
 };
 
 /* record_exchange_bytes_max() - the most that one exchange takes in the queue, which must be twice
@@ -127,6 +127,6 @@ int record_tapconfigs(struct record *r, struct tapconfig *const *all, size_t cou
  * Return: 0 or the store's last error.
  */
 int record_stop(struct record *r, struct err *e);
-void record_free(
-	struct record *r); /* after record_stop(), when no thread asks any more; accepts NULL */
+/* after record_stop(), when no thread asks any more; accepts NULL */
+void record_free(struct record *r);
 void record_counters(const struct record *r, struct counters *sum_out); /* any thread */

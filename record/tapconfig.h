@@ -16,8 +16,8 @@ struct tapconfig_counts {
 	_Atomic uint32_t references;
 	_Atomic uint64_t recorded; /* exchanges that it asked for and that are recorded */
 };
-struct tapconfig_counts *
-tapconfig_counts_new(void) MUST_USE; /* the first reference is the caller's; NULL: no memory */
+/* the first reference is the caller's; NULL: no memory */
+struct tapconfig_counts *tapconfig_counts_new(void) MUST_USE;
 struct tapconfig_counts *tapconfig_counts_ref(struct tapconfig_counts *c);
 void tapconfig_counts_unref(struct tapconfig_counts *c); /* accepts NULL */
 

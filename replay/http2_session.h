@@ -52,8 +52,8 @@ static inline struct http2_stream *http2_stream_of(struct list *n)
  * Return: owned by the caller, free with http2_session_free(); NULL without memory.
  */
 struct http2_session *http2_session_new(nghttp2_nv *fields) MUST_USE;
-void http2_session_free(
-	struct http2_session *h); /* items are left without a stream; accepts NULL */
+/* items are left without a stream; accepts NULL */
+void http2_session_free(struct http2_session *h);
 /* http2_stream_new() - a stream for @item begins, or waits for the target's limit. Return: NULL without memory */
 struct http2_stream *http2_stream_new(struct http2_session *h, struct item *item, size_t body_max,
 				      const struct schedule_config *schedule) MUST_USE;

@@ -43,8 +43,8 @@ void child_encode_head(const struct child *c, uint8_t out[CHILD_HEAD_BYTES]);
 /* child_next() - take one record off the front of @row. Return: 1 with *@c filled; 0 at the end; -EBADMSG damaged */
 int child_next(struct span *row, struct child *c);
 
-const char *child_kind_name(
-	unsigned kind); /* "text", "binary", "event", "message", "close", "ping", "pong"; "?" */
+/* "text", "binary", "event", "message", "close", "ping", "pong"; "?" */
+const char *child_kind_name(unsigned kind);
 /* child_close_code() - of a close frame (RFC 6455 7.4); 1005 when it carries none */
 unsigned child_close_code(const struct child *c);
 /* child_close_name() - what a close code means, in a few words; NULL for one that is not registered */

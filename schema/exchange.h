@@ -230,8 +230,8 @@ const char *reason_name(unsigned reason);
 const char *anomaly_name(unsigned anomaly);
 const char *protocol_name(unsigned protocol); /* "http1", "http2", "grpc", "websocket" */
 const char *message_flag_name(unsigned bit);  /* "present" for bit 0 */
-const char *
-h2_error_name(unsigned code); /* "CANCEL" for 8 (RFC 9113 7); NULL for one that is not registered */
+/* "CANCEL" for 8 (RFC 9113 7); NULL for one that is not registered */
+const char *h2_error_name(unsigned code);
 const char *identity_source_name(unsigned source);	 /* "api" */
 const char *identity_certainty_name(unsigned certainty); /* "certain" */
 int identity_source_parse(struct span name);		 /* number, or -EINVAL */

@@ -10,8 +10,9 @@
 struct bodies;
 enum bodies_side {
 	BODIES_REQUEST,
+	/* told apart: whoever reads must know which */
 	BODIES_RESPONSE
-}; /* told apart: whoever reads must know which */
+};
 
 struct bodies *bodies_new(void) MUST_USE; /* NULL: no memory */
 void bodies_free(struct bodies *b);	  /* accepts NULL */

@@ -17,8 +17,8 @@ struct dictionary;
 
 /* dictionaries_new() - @jobs: where to train; borrowed. NULL: no memory. */
 struct dictionaries *dictionaries_new(struct jobs *jobs, int level) MUST_USE;
-void dictionaries_free(
-	struct dictionaries *d); /* no job of theirs may run any more; accepts NULL */
+/* no job of theirs may run any more; accepts NULL */
+void dictionaries_free(struct dictionaries *d);
 /* dictionaries_set_level() - for those trained from now on */
 void dictionaries_set_level(struct dictionaries *d, int level);
 uint64_t dictionaries_count(const struct dictionaries *d); /* trained */

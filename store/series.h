@@ -26,8 +26,8 @@ uint64_t series_count(const struct series *s);
 uint64_t series_bytes(const struct series *s); /* on disk, logs included */
 /* series_measure_held() - those that a job works on: they grow and shrink meanwhile */
 void series_measure_held(struct series *s);
-uint64_t
-series_pinned_bytes(const struct series *s); /* of tapes that may not go: directory_pin() */
+/* of tapes that may not go: directory_pin() */
+uint64_t series_pinned_bytes(const struct series *s);
 /* series_has_id() - is there an exchange of that id? A tape that cannot be asked counts as no. */
 bool series_has_id(struct series *s, uint64_t id);
 /*

@@ -133,8 +133,8 @@ static bool take_apart(struct taking *t, struct span raw)
 		size_t n = http1_next(&t->parser, raw, &step);
 
 		take_step(t, &step);
-		raw = span_of(raw.ptr + n,
-			      raw.len - n); /* its place stays, when nothing is left too */
+		/* its place stays, when nothing is left too */
+		raw = span_of(raw.ptr + n, raw.len - n);
 	}
 	t->left_over += raw.len;
 	t->is_whole |= !t->is_over && http1_close(&t->parser);
