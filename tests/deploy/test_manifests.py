@@ -245,7 +245,7 @@ def test_the_role_reads_names_and_writes_what_came_of_tapconfigs():
     patches = [(rule["apiGroups"], rule["resources"]) for rule in role["rules"] if rule["verbs"] == ["patch"]]
     assert patches == [(["tapeloop.dev"], ["tapconfigs/status"])]
     assert len(role["rules"]) == 1 + sum(rule["verbs"] in (["get", "list", "watch"], ["create"]) for rule in role["rules"])
-    assert reads == {("", "pods"), ("", "services"), ("", "namespaces"), ("", "nodes"), ("discovery.k8s.io", "endpointslices"),
+    assert reads == {("", "pods"), ("", "services"), ("", "endpoints"), ("", "namespaces"), ("", "nodes"), ("discovery.k8s.io", "endpointslices"),
                      ("apps", "replicasets"), ("batch", "jobs"), ("tapeloop.dev", "tapconfigs")}
     assert creates == {("authentication.k8s.io", "tokenreviews"), ("authorization.k8s.io", "subjectaccessreviews")}
 
